@@ -1,0 +1,147 @@
+"""The nouns of detection: what one test measured, and what is concluded from it. All immutable."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """What is concluded about a subject, or one series of it, in a window."""
+
+    STABLE = "stable"
+    DRIFTING = "drifting"
+    SEVERE = "severe"
+    INSUFFICIENT = "insufficient"  # not enough is known; never the same as stable
+
+
+class Reason(StrEnum):
+    """Why a verdict is what it is; `explain` and the pages print the sentence."""
+
+    explanation: str
+
+    def __new__(cls, value: str, explanation: str) -> "Reason":
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.explanation = explanation
+        return member
+
+    QUIET = "quiet", "nothing surprising"
+    BELOW_EFFECT_FLOOR = (
+        "below_effect_floor",
+        "surprising, but smaller than the effect that matters",
+    )
+    NOT_PERSISTENT = "not_persistent", "beyond its limit, but not for long enough yet"
+    ALARM = "alarm", "the alarm crossed its threshold and the effect matters"
+    ALARM_SEVERE = "alarm_severe", "the alarm crossed its threshold and the effect is severe"
+    RULE = "rule", "a written rule was broken"
+    TOO_FEW_EVENTS = "too_few_events", "too few events so far; they are added to the next window"
+    NO_EVENTS = "no_events", "no event arrived in this window"
+    NO_REFERENCE = "no_reference", "there is no reference to compare with"
+    REFERENCE_TOO_SMALL = "reference_too_small", "the reference holds too few events to compare with"
+    GRACE = "grace", "the version was deployed too recently"
+    LABELS_IMMATURE = "labels_immature", "the labels are not old enough to be compared"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Consecutive panes judged together, ``[start_ms, end_ms)`` in epoch milliseconds."""
+
+    start_ms: int
+    end_ms: int
+    events: int = 0
+    late: int = 0  # events that came after an earlier window was judged, counted here
+    panes: int = 0  # panes that had events
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """How different reference and current are, with its 95 % interval and the smallest size that matters."""
+
+    name: str  # auc_shift, spread, difference, psi, tv
+    value: float
+    low: float
+    high: float
+    floor: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one test measured on one window. Says nothing about alarms."""
+
+    detector: str
+    statistic: float
+    p_value: float | None  # one of these two is a number,
+    e_value: float | None  # the other None: "not that kind of test"
+
+
+@dataclass(frozen=True, slots=True)
+class TopBin:
+    """A cell's additive share of the change; `bin` counts from 1."""
+
+    bin: int
+    of: int
+    reference: float
+    current: float
+    contribution: float
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesVerdict:
+    """What is concluded about one series in one window, strongest evidence included."""
+
+    series: str
+    status: Status
+    reason: Reason
+    n_reference: int
+    n_current: int
+    missing_reference: float
+    missing_current: float
+    effect: Effect | None
+    evidence: tuple[Evidence, ...] = ()
+    top_bins: tuple[TopBin, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Culprit:
+    """A series that carries the alarm; `score` names what moved, `share` its part of the alarm statistic."""
+
+    series: str
+    score: str  # location, spread, category, unusual, odd, missing
+    share: float
+    effect: Effect | None
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """The sequential detector of a subject after this window (natural logarithms)."""
+
+    log_statistic: float | None  # None: it has seen nothing since its last reset
+    log_threshold: float
+    looks: int  # windows since the last reset
+
+
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """When the change began, as the detector sees it: epoch milliseconds."""
+
+    estimate_ms: int
+    earliest_ms: int
+    latest_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is concluded about one subject in one window, and why.
+
+    While an episode is open the status is `drifting` or `severe`; it becomes `stable` in the window that resolves it.
+    `insufficient` changes nothing.
+    """
+
+    window: Window
+    status: Status
+    reason: Reason
+    alarm: Alarm | None
+    series: tuple[SeriesVerdict, ...] = ()  # strongest first
+    culprits: tuple[Culprit, ...] = ()  # by share of the alarm, largest first; set from the alarm on
+    onset: Onset | None = None
+    severe_windows: int = 0  # consecutive windows, this one included, in which the episode was severe
+    notes: tuple[str, ...] = field(default=())  # conditions of the guarantee that do not hold

@@ -1,0 +1,157 @@
+"""The door between stages and a log: what a stage is given, what it gives back, and who carries it.
+
+A `Stage` (profiler, joiner, judge) is a fold: no I/O, no clock. A `Broker` reads and writes; it has two implementations,
+`streams.kafka` and `streams.memory`, that pass one suite (tests/streams/test_broker_contract.py). `streams.loop` joins
+the two and owns the only clock.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+
+class Partition(NamedTuple):
+    topic: str
+    number: int
+
+
+class Record(NamedTuple):
+    """One record as it was read, for the paths that look at records one by one."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int | None  # the log's own time; None where there is none (a file)
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Outgoing(NamedTuple):
+    """One record to write. `partition` None: by CRC-32 of the key, at random for a null key."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+    partition: int | None = None
+
+
+class Rows(Protocol):
+    """The records of a batch one by one; row `i` belongs to `Batch.values[i]`. Made only when asked for."""
+
+    def __getitem__(self, index: int) -> Record: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records of one topic that one poll brought, as columns: what is needed per event without a call per event."""
+
+    topic: str
+    values: Sequence[bytes | None]
+    partitions: Sequence[int]
+    offsets: Sequence[int]
+    timestamps_ms: Sequence[int | None]  # the log's append or create time
+    rows: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """What one poll brought. `ends`: owned partitions whose reader stands at the end of the log right now."""
+
+    batches: tuple[Batch, ...] = ()
+    ends: frozenset[Partition] = frozenset()
+
+
+@dataclass(slots=True)
+class Work:
+    """What a stage concluded since its last flush, and the input it used up: one transaction.
+
+    `offsets` holds, per partition, the next offset to read.
+    """
+
+    records: list[Outgoing] = field(default_factory=list)
+    offsets: dict[Partition, int] = field(default_factory=dict)
+    urgent: bool = False  # somebody waits for this: commit now, not at the next interval
+
+
+class Stage(Protocol):
+    """A deterministic fold over its input. It never reads a clock; `idle` tells it what the loop's clock saw."""
+
+    def gained(self, partition: Partition, kept: Iterator[Record]) -> None:
+        """`partition` is ours now; `kept` is its state as last committed (empty for a stage that keeps none)."""
+
+    def dropped(self, partition: Partition) -> None:
+        """`partition` is no longer ours; everything of it was committed or is void."""
+
+    def follow(self, records: Sequence[Record]) -> None:
+        """Records of the topics that every process reads in full (`leeway.models`)."""
+
+    def step(self, batch: Batch) -> None:
+        """Fold a batch in."""
+
+    def idle(self, silent_ms: Mapping[Partition, int]) -> None:
+        """How long each owned partition has been silent while its reader stood at the end of the log."""
+
+    def flush(self) -> Work:
+        """Everything concluded since the last flush. Afterwards the stage assumes it is committed."""
+
+    def forget(self) -> None:
+        """The last flush (and all since) came to nothing: go back to what was last committed.
+
+        The broker has rewound; `gained` follows for every partition still owned.
+        """
+
+
+class Listener(Protocol):
+    """Told by the broker, from inside `poll`, what happens to partitions. The loop is one."""
+
+    def partitions_gained(self, partitions: Sequence[Partition]) -> None: ...
+
+    def partitions_leaving(self, partitions: Sequence[Partition]) -> None:
+        """Last chance to commit: after this call somebody else may own them."""
+
+    def partitions_lost(self, partitions: Sequence[Partition]) -> None:
+        """Too late to commit: somebody else may own them already."""
+
+
+class Aborted(Exception):
+    """A transaction came to nothing and the reader was rewound to what is committed; the process can go on."""
+
+
+class Broker(Protocol):
+    """One owner, one thread."""
+
+    def subscribe(self, topics: Sequence[str], listener: Listener) -> None:
+        """Join the group and share the topics' partitions with its other members."""
+
+    def follow(self, topics: Sequence[str]) -> None:
+        """Read these topics in full, outside the group: `followed` brings them."""
+
+    def followed(self, *, to_end: bool) -> Sequence[Record]:
+        """What is new in the followed topics; `to_end` waits until everything written so far has been read."""
+
+    def poll(self, limit: int, timeout_s: float) -> Polled:
+        """At most `limit` records of the subscribed topics. Rebalances happen in here and reach the listener."""
+
+    def restore(self, partition: Partition) -> Iterator[Record]:
+        """The newest record per key of a compacted partition, in order of offset, read to its end (committed only)."""
+
+    def partition_count(self, topic: str) -> int:
+        """Raises UsageError when the topic does not exist."""
+
+    def commit(self, work: Work) -> None:
+        """Write records and offsets in one transaction: all of it or none.
+
+        Raises
+        ------
+        Aborted
+            Nothing was written and the reader stands at the committed offsets again: forget, and go on.
+        Fenced
+            Another process took over: end.
+        BrokerError
+            Nothing more can be done in this process.
+        """
+
+    def close(self) -> None:
+        """Leave the group and let go of everything; nothing is committed."""
