@@ -1,0 +1,344 @@
+"""Which events does SOURCE hold? A file of JSON lines, Parquet or CSV, or a topic's past, as producers' bytes.
+
+`baseline` and `replay` read everything through here. JSON lines and topics hold events as a producer sent them, in the
+lifecycle's own shape and perhaps of several kinds; tables hold one row per event in the plain shape of contracts 1.1.
+"""
+
+import gzip
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import IO, cast
+
+from streams import tables
+from streams.errors import UsageError
+from streams.lifecycle import Lifecycle
+from streams.lifecycle import Source as LifecycleSource
+from streams.selection import (
+    ONLY_PREDICTIONS,
+    Kind,
+    Seen,
+    Teller,
+    Where,
+    matches,
+    nothing_left,
+    some,
+)
+from streams.topics import Names
+
+_GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
+_LINES = 4096  # per chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Events of one kind in the order of the source. `read`: how far this is into `Source.size`."""
+
+    kind: Kind
+    events: Sequence[bytes]
+    read: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Events, and the lifecycles in the shape that reads them.
+
+    `size` is in whatever unit `Chunk.read` counts (rows or bytes); None: unknown. `absent` names declared features that
+    no column of a table is named like.
+    """
+
+    name: str
+    lifecycles: tuple[Lifecycle, ...]
+    size: int | None
+    absent: tuple[str, ...]
+    chunks: Callable[[], Iterator[Chunk]]
+
+
+def open_source(
+    name: str,
+    lifecycles: Sequence[Lifecycle],
+    *,
+    kind: Kind | None = None,
+    where: Sequence[Where] = (),
+    past: Callable[[str], Iterable[Sequence[bytes]]] | None = None,
+) -> Source:
+    """Look at the beginning of a source and prepare to read it.
+
+    Parameters
+    ----------
+    name
+        A file, or ``topic:NAME``.
+    lifecycles
+        Whose events these are; at least one.
+    kind
+        What the events are; None: told by their fields.
+    past
+        Reads a topic from its beginning to its present end, in chunks; needed for ``topic:NAME`` alone.
+
+    Raises
+    ------
+    UsageError
+        There is no such thing, it cannot be read, or it lacks what every event needs.
+    """
+    if name.startswith("topic:"):
+        if past is None:
+            raise UsageError(f"{name}: no broker was given: set LEEWAY_BROKERS or --brokers")
+        return _topic(name, lifecycles, kind, where, past)
+    path = Path(name)
+    if path.is_dir():
+        raise UsageError(f"{name}: is a directory: expected a file of events")
+    try:
+        with path.open("rb") as file:
+            head = file.read(4)
+    except FileNotFoundError:
+        raise UsageError(f"{name}: there is no such file{_near(path)}") from None
+    except OSError as error:
+        raise UsageError(f"{name}: cannot be read: {error.strerror}") from None
+    if not head:
+        raise UsageError(f"{name}: is empty")
+    packed = head[:2] == _GZIP
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+    suffix = suffixes[-1] if suffixes else ""
+    if head == _PARQUET:
+        table = tables.open_parquet(path, name)
+    elif suffix == ".csv":
+        table = tables.open_csv(path, name, packed=packed)
+    elif suffix in (".jsonl", ".ndjson", ".json") or _first_byte(path, packed=packed) == b"{":
+        return _json_lines(path, name, lifecycles, kind, where, packed=packed)
+    else:
+        raise UsageError(
+            f"{name}: cannot tell what it holds: expected Parquet, CSV (.csv) or JSON lines (.jsonl), perhaps gzipped"
+        )
+    return _table(table, lifecycles, kind, where)
+
+
+def in_plain_shape(lifecycle: Lifecycle, kind: Kind, columns: Sequence[str]) -> Lifecycle:
+    """A lifecycle that reads rows of a table: default topics and paths; features where the table has them."""
+    source = lifecycle.source.model_copy(
+        update={
+            "predictions": _plain(lifecycle.source.predictions),
+            "features": _plain(lifecycle.source.features),
+        }
+    )
+    features = {
+        name: feature.model_copy(
+            update={"path": None, "from_": kind if name in columns else feature.from_}
+        )
+        for name, feature in lifecycle.features.items()
+    }
+    segments = tuple(
+        segment.model_copy(update={"path": None}) if segment.path is not None else segment
+        for segment in lifecycle.segments
+    )
+    update = {"source": source, "features": features, "segments": segments}
+    unchanged = all(getattr(lifecycle, name) == value for name, value in update.items())
+    return lifecycle if unchanged else lifecycle.model_copy(update=update)
+
+
+def topic_of(lifecycle: Lifecycle, kind: Kind, names: Names) -> str:
+    """Where a lifecycle's events of a kind come from."""
+    source = getattr(lifecycle.source, kind)
+    topic = getattr(source, "topic", None)
+    return topic if topic is not None else f"{names.prefix}{kind}"
+
+
+# ---------------------------------------------------------------------------------------------------- tables
+def _table(
+    table: tables.Table,
+    lifecycles: Sequence[Lifecycle],
+    kind: Kind | None,
+    where: Sequence[Where],
+) -> Source:
+    columns = table.columns
+    if "timestamp" not in columns:
+        raise UsageError(f"{table.name}: has no column timestamp; it has {some(columns)}")
+    if "model_id" not in columns and len(lifecycles) > 1:
+        models = ", ".join(lifecycle.model_id for lifecycle in lifecycles)
+        raise UsageError(
+            f"{table.name}: has no column model_id, which tells whose event a row is ({models})"
+        )
+    for condition in where:
+        if condition.column not in columns:
+            raise UsageError(
+                f"--where {condition.column}: is not a column of {table.name}; it has {some(columns)}"
+            )
+    declared = _declared(lifecycles)
+    inputs = [column for column in columns if column in declared]
+    if declared and not inputs:
+        raise UsageError(
+            f"{table.name}: no column is named like a declared feature ({some(tuple(declared))}); "
+            f"it has {some(columns)}"
+        )
+    kind = kind or _kind_of_table(columns, inputs, lifecycles)
+    looked_up = {name for lifecycle in lifecycles for name in _segment_names(lifecycle)}
+    roles = tables.roles(table, declared)
+    # a segment is looked up in the tags, also where its column is a feature or a field as well
+    tags = [c for c in columns if roles[c] == "tag" or (c in looked_up and roles[c] != "time")]
+    default = lifecycles[0].model_id if len(lifecycles) == 1 else None
+
+    seen = Seen(where)
+
+    def chunks() -> Iterator[Chunk]:
+        rows = 0
+        for batch in table.batches(roles):
+            rows += len(batch["timestamp"])
+            kept = _kept(batch, seen) if where else None
+            events = tables.encode_rows(
+                batch, features=inputs, tags=tags, model_id=default, kept=kept
+            )
+            yield Chunk(kind, events, rows)
+
+    absent = tuple(name for name in declared if name not in columns)
+    plain = tuple(in_plain_shape(lifecycle, kind, columns) for lifecycle in lifecycles)
+    return Source(table.name, plain, table.rows, absent, _not_empty(table.name, seen, chunks))
+
+
+def _kind_of_table(
+    columns: Sequence[str], inputs: Sequence[str], lifecycles: Sequence[Lifecycle]
+) -> Kind:
+    if any(column in columns for column in ONLY_PREDICTIONS):
+        return "predictions"
+    origins = {
+        lifecycle.features[name].from_
+        for lifecycle in lifecycles
+        for name in inputs
+        if name in lifecycle.features
+    }
+    return "features" if origins == {"features"} else "predictions"
+
+
+def _kept(batch: Mapping[str, tables.Values], seen: Seen) -> list[bool]:
+    kept = [True] * len(batch["timestamp"])
+    for condition in seen.where:
+        texts = seen.texts(condition.column, batch[condition.column])
+        kept = [old and text == condition.value for old, text in zip(kept, texts, strict=True)]
+    return kept
+
+
+def _declared(lifecycles: Sequence[Lifecycle]) -> dict[str, str]:
+    """Every declared feature and its type; two models must agree on what they share, since a column has one type."""
+    declared: dict[str, tuple[str, str]] = {}
+    for lifecycle in lifecycles:
+        for name, feature in lifecycle.features.items():
+            former, whose = declared.setdefault(name, (feature.type, lifecycle.model_id))
+            if former != feature.type:
+                raise UsageError(
+                    f"feature {name} is {former} in {whose} and {feature.type} in {lifecycle.model_id}: "
+                    "read this table for one model at a time"
+                )
+    return {name: kind for name, (kind, _) in declared.items()}
+
+
+def _segment_names(lifecycle: Lifecycle) -> Iterator[str]:
+    for segment in lifecycle.segments:
+        if segment.name is not None:
+            yield segment.name
+        yield from segment.by or ()
+
+
+# ------------------------------------------------------------------------------------------ JSON lines, topics
+def _json_lines(
+    path: Path,
+    name: str,
+    lifecycles: Sequence[Lifecycle],
+    kind: Kind | None,
+    where: Sequence[Where],
+    *,
+    packed: bool,
+) -> Source:
+    seen = Seen(where)
+
+    def chunks() -> Iterator[Chunk]:
+        with path.open("rb") as raw:
+            lines = cast(IO[bytes], gzip.GzipFile(fileobj=raw) if packed else raw)
+            try:
+                # readlines with a hint instead of iteration: tell() stays allowed, and progress is of the packed file
+                while block := lines.readlines(_LINES * 256):
+                    events = [stripped for line in block if (stripped := line.strip())]
+                    yield from _told(events, lifecycles, kind, raw.tell(), seen)
+            except (EOFError, gzip.BadGzipFile) as error:
+                raise UsageError(f"{name}: is damaged: {error}") from None
+
+    size = path.stat().st_size
+    return Source(name, tuple(lifecycles), size, (), _not_empty(name, seen, chunks))
+
+
+def _topic(
+    name: str,
+    lifecycles: Sequence[Lifecycle],
+    kind: Kind | None,
+    where: Sequence[Where],
+    past: Callable[[str], Iterable[Sequence[bytes]]],
+) -> Source:
+    topic, seen = name.removeprefix("topic:"), Seen(where)
+
+    def chunks() -> Iterator[Chunk]:
+        read = 0
+        for events in past(topic):
+            read += len(events)
+            yield from _told(events, lifecycles, kind, read, seen)
+
+    return Source(name, tuple(lifecycles), None, (), _not_empty(name, seen, chunks))
+
+
+def _told(
+    events: Sequence[bytes],
+    lifecycles: Sequence[Lifecycle],
+    kind: Kind | None,
+    read: int,
+    seen: Seen,
+) -> Iterator[Chunk]:
+    """Events that are kept, cut where their kind changes."""
+    if seen.where:
+        events = [event for event in events if matches(event, seen)]
+    if kind is not None:
+        yield Chunk(kind, events, read)
+        return
+    tell = Teller(lifecycles)
+    start = 0
+    kinds = [tell(event) for event in events]
+    for at in range(1, len(events) + 1):
+        if at == len(events) or kinds[at] != kinds[start]:
+            yield Chunk(kinds[start], events[start:at], read)
+            start = at
+
+
+# ------------------------------------------------------------------------------------------------------ small
+def _not_empty(
+    name: str, seen: Seen, chunks: Callable[[], Iterator[Chunk]]
+) -> Callable[[], Iterator[Chunk]]:
+    def guarded() -> Iterator[Chunk]:
+        events = 0
+        for chunk in chunks():
+            events += len(chunk.events)
+            yield chunk
+        if not events:
+            raise UsageError(nothing_left(name, seen))
+
+    return guarded
+
+
+def _plain(source: LifecycleSource | None) -> LifecycleSource | None:
+    """The mapping of contracts 1.1: default topic, our names, nothing filtered."""
+    if source is None:
+        return None
+    plain = {"topic": None, "fields": {}, "filter": (), "timestamp_unit": "ms"}
+    return source.model_copy(update=plain)
+
+
+def _first_byte(path: Path, *, packed: bool) -> bytes:
+    try:
+        with gzip.open(path) if packed else path.open("rb") as file:
+            return file.read(256).lstrip()[:1]
+    except (OSError, EOFError) as error:
+        raise UsageError(f"{path}: is damaged: {error}") from None
+
+
+def _near(path: Path) -> str:
+    try:
+        others = [other.name for other in path.parent.iterdir() if other.is_file()]
+    except OSError:
+        return ""
+    close = get_close_matches(path.name, others, n=1)
+    return f"; did you mean {path.parent / close[0]}?" if close else ""

@@ -1,0 +1,305 @@
+"""Which events do the rows of a Parquet or CSV file stand for?
+
+Columns named like event fields become those fields, columns named like declared features become features, all others
+become tags. A row is written as the JSON that a producer would have sent, so that everything behind it is the code that
+runs in production. Nothing is repaired on the way, with three exceptions that a table forces on its writer: NaN stands
+for "no value", whole numbers may be stored as floats, and CSV has no types but the declared ones.
+"""
+
+import csv
+import gzip
+import io
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from streams.errors import UsageError
+
+Role = Literal["time", "number", "integer", "category", "boolean", "text", "tag"]
+Values = Sequence[object]
+
+FIELDS: Mapping[str, Role] = {
+    "event_id": "text",
+    "model_id": "text",
+    "model_version": "text",
+    "timestamp": "time",
+    "prediction": "category",
+    "score": "number",
+    "latency_ms": "number",
+    "status": "text",
+    "label": "category",
+    "label_timestamp": "time",
+}
+_SENT = tuple(field for field in FIELDS if not field.startswith("label"))
+
+ROWS = 8192  # per batch: small beside a model's panes, large beside Python's cost per batch
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_FIRST_MS, _LAST_MS = 31_536_000_000, 4_102_444_800_000  # the legal years, 1971 to 2099
+_UNITS = (("seconds", 1000), ("milliseconds", 1), ("microseconds", 1e-3), ("nanoseconds", 1e-6))
+_BEYOND = msgspec.Raw(b"1e999")  # how JSON can say infinite: a number beyond a double
+_ABSENT_NUMBERS = frozenset(("", "na", "n/a", "nan", "null", "none"))
+_TRUTH = {"true": True, "false": False, "1": True, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns and how to read them, batch by batch. `rows` None: nobody counted them."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: int | None
+    batches: Callable[[Mapping[str, Role]], Iterator[Mapping[str, Values]]]
+
+
+def open_parquet(path: Path, name: str) -> Table:
+    """A Parquet file, read a few thousand rows at a time whatever its row groups are."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            columns, rows = tuple(file.schema_arrow.names), file.metadata.num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise UsageError(f"{name}: cannot be read as Parquet: {_first_line(error)}") from None
+
+    def batches(roles: Mapping[str, Role]) -> Iterator[Mapping[str, Values]]:
+        with pq.ParquetFile(path) as file:
+            try:
+                for batch in file.iter_batches(batch_size=ROWS, columns=list(roles)):
+                    yield {
+                        column: _from_arrow(batch.column(column), role, f"{name}: column {column}")
+                        for column, role in roles.items()
+                    }
+            except (pa.ArrowException, OSError) as error:
+                raise UsageError(f"{name}: is damaged: {_first_line(error)}") from None
+
+    return Table(name, columns, rows, batches)
+
+
+def open_csv(path: Path, name: str, *, packed: bool) -> Table:
+    """A CSV file with a header, perhaps gzipped; an empty cell is no value."""
+
+    def lines() -> Iterator[list[str]]:
+        with (
+            gzip.open(path) if packed else path.open("rb") as raw,
+            io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as text,
+        ):
+            reader = csv.reader(text)
+            try:
+                yield from reader
+            except csv.Error as error:
+                raise UsageError(f"{name}:{reader.line_num}: not CSV: {error}") from None
+            except UnicodeDecodeError:
+                raise UsageError(f"{name}:{reader.line_num + 1}: not UTF-8 text") from None
+            except (EOFError, gzip.BadGzipFile) as error:
+                raise UsageError(f"{name}: is damaged: {error}") from None
+
+    header = next(lines(), [])
+    twice = sorted({column for column in header if header.count(column) > 1})
+    if twice:
+        raise UsageError(f"{name}: column {twice[0]!r} is there twice")
+
+    def batches(roles: Mapping[str, Role]) -> Iterator[Mapping[str, Values]]:
+        wanted = [(column, header.index(column), role) for column, role in roles.items()]
+        kept: list[list[str]] = []
+
+        def batch() -> Mapping[str, Values]:
+            return {
+                column: _from_text([row[at] for row in kept], role, f"{name}: column {column}")
+                for column, at, role in wanted
+            }
+
+        rows = lines()
+        next(rows, None)
+        for number, row in enumerate(rows, start=2):
+            if not row:
+                continue
+            if len(row) != len(header):
+                raise UsageError(
+                    f"{name}: row {number} has {len(row)} values, the header has {len(header)} columns"
+                )
+            kept.append(row)
+            if len(kept) == ROWS:
+                yield batch()
+                kept.clear()
+        if kept:
+            yield batch()
+
+    return Table(name, tuple(header), None, batches)
+
+
+def roles(table: Table, features: Mapping[str, str]) -> dict[str, Role]:
+    """What each column is. A declared feature decides the type of its column, even if it is also a field."""
+    found: dict[str, Role] = {}
+    for column in table.columns:
+        declared = features.get(column)
+        if declared in ("number", "integer", "category", "boolean"):
+            found[column] = declared  # type: ignore[assignment] # narrowed by the line above
+        elif declared is not None:
+            found[column] = "text"
+        else:
+            found[column] = FIELDS.get(column, "tag")
+    return found
+
+
+def encode_rows(
+    batch: Mapping[str, Values],
+    *,
+    features: Sequence[str],
+    tags: Sequence[str],
+    model_id: str | None,
+    kept: Sequence[bool] | None,
+) -> list[bytes]:
+    """The rows of a batch as events, in their order.
+
+    Parameters
+    ----------
+    features, tags : columns that become members of `features` and `tags`
+    model_id : for rows that carry none
+    kept : which rows to write; None for all
+    """
+    encode = msgspec.json.Encoder().encode
+    fields = [(field, batch[field]) for field in _SENT if field in batch]
+    inputs = [(name, batch[name]) for name in features]
+    notes = [(name, batch[name]) for name in tags]
+    count = len(next(iter(batch.values()), ()))
+    events: list[bytes] = []
+    for row in range(count):
+        if kept is not None and not kept[row]:
+            continue
+        event: dict[str, object] = {
+            field: values[row] for field, values in fields if values[row] is not None
+        }
+        if model_id is not None:
+            event.setdefault("model_id", model_id)
+        event["features"] = {
+            name: values[row] for name, values in inputs if values[row] is not None
+        }
+        about = {name: values[row] for name, values in notes if values[row] is not None}
+        if about:
+            event["tags"] = about
+        events.append(encode(event))
+    return events
+
+
+def _from_arrow(column: Any, role: Role, name: str) -> Values:
+    """One Arrow column as JSON values; None where there is none."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.dictionary_decode()
+        kind = column.type
+    if role == "time":
+        if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+            # without a zone it is read as UTC; safe=False: cut to milliseconds, as contracts 1.2 says
+            return list(column.cast(pa.timestamp("ms"), safe=False).cast(pa.int64()).to_pylist())
+        return _times(column.to_pylist(), name)
+    if pa.types.is_floating(kind):
+        values = pc.if_else(pc.is_nan(column), None, column).to_pylist()
+        return _floats(values, whole=role in ("integer", "category"))
+    values = column.to_pylist()
+    if pa.types.is_decimal(kind):
+        return _floats([None if v is None else float(v) for v in values], whole=role != "number")
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_string(kind):
+        return list(values)
+    return [_plain(value) for value in values]
+
+
+def _floats(values: Sequence[float | None], *, whole: bool) -> Values:
+    return [
+        v
+        if v is None
+        else (_BEYOND if v > 0 else msgspec.Raw(b"-1e999"))
+        if math.isinf(v)
+        else int(v)
+        if whole and v.is_integer()
+        else v
+        for v in values
+    ]
+
+
+def _plain(value: object) -> object:
+    """What JSON can say of a value of a rarer type; None for what has no place in an event."""
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, str | int | float | bool):
+        return value
+    return None
+
+
+def _from_text(values: Sequence[str], role: Role, name: str) -> Values:
+    """One CSV column as JSON values of the declared type; what does not fit its type stays text, and counts as such."""
+    if role == "time":
+        return _times([value or None for value in values], name)
+    if role == "number":
+        return [_number(value) for value in values]
+    if role == "integer":
+        return [_integer(value) for value in values]
+    if role == "boolean":
+        return [
+            None if v.strip().lower() in _ABSENT_NUMBERS else _TRUTH.get(v.strip().lower(), v)
+            for v in values
+        ]
+    return [value or None for value in values]
+
+
+def _number(text: str) -> object:
+    if text.strip().lower() in _ABSENT_NUMBERS:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if math.isfinite(number) else _BEYOND
+
+
+def _integer(text: str) -> object:
+    try:
+        return int(text)
+    except ValueError:
+        number = _number(text)
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+def _times(values: Sequence[object], name: str) -> Values:
+    """Epoch milliseconds of numbers and RFC 3339 texts; what is neither stays as it is, to be refused as an event."""
+    found = [_time(value) for value in values]
+    first = next((v for v in found if isinstance(v, int)), None)
+    if first is not None and not _FIRST_MS <= first < _LAST_MS:
+        for unit, factor in _UNITS:
+            if _FIRST_MS <= first * factor < _LAST_MS:
+                raise UsageError(
+                    f"{name}: {first} looks like {unit}: expected milliseconds since 1970, or a time with its zone"
+                )
+    return found
+
+
+def _time(value: object) -> object:
+    if isinstance(value, float):
+        return None if math.isnan(value) else int(value) if value.is_integer() else value
+    if not isinstance(value, str):
+        return value
+    if value.isdigit():
+        return int(value)
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return value
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
