@@ -1,0 +1,202 @@
+"""What does one source say about one kind of problem in one window? Verdicts and intake counts become findings."""
+
+from collections.abc import Mapping, Sequence
+
+from alerting.identity import rfc3339
+from alerting.types import (
+    Affected,
+    Bin,
+    Cause,
+    CauseClass,
+    Finding,
+    Kind,
+    Missing,
+    Signal,
+    Since,
+)
+from alerting.wording import clip, clock, effect_in_full, percent, short_name, what_moved
+from detectors.types import Culprit, SeriesVerdict, Status, Verdict
+
+MOST_AFFECTED = 50
+SUMMARY_LIMIT = 1024
+BAD_SHARE = 0.01  # of the events of five minutes; contracts 1.3
+BAD_LEAST_EVENTS = 100
+_BACK_INSIDE = 0.9  # a rule resolves inside its limit by a tenth; the reference of this one is 0
+_BROKEN = ("missing", "odd")  # scores that say the data are damaged, not new
+_SAME_MISSING = 0.02  # the smallest difference of a proportion that matters, statistics 3.6
+_MANY_AT_ONCE = 3
+
+
+def from_verdict(verdict: Verdict) -> Finding:
+    """What the input detector says. The kind is `data_drift` as soon as one culprit is a feature."""
+    culprits = verdict.culprits
+    seen = {series.series: series for series in verdict.series}
+    onset, alarm = verdict.onset, verdict.alarm
+    lead = seen.get(culprits[0].series) if culprits else None
+    outputs_only = culprits != () and not _inputs(culprits)
+    kind: Kind = "prediction_drift" if outputs_only else "data_drift"
+    who = _who(culprits)
+    return Finding(
+        kind=kind,
+        status=verdict.status,
+        calm=verdict.status == Status.STABLE,
+        headline=f"{who} drifted",
+        recovery=f"{who} recovered",
+        summary=_summary(verdict, seen, None if onset is None else onset.estimate_ms),
+        since=None
+        if onset is None
+        else Since(
+            rfc3339(onset.estimate_ms), rfc3339(onset.earliest_ms), rfc3339(onset.latest_ms)
+        ),
+        since_ms=None if onset is None else onset.estimate_ms,
+        affected=tuple(
+            _affected(culprit, seen.get(culprit.series)) for culprit in culprits[:MOST_AFFECTED]
+        ),
+        affected_total=len(culprits),
+        cause=_cause(culprits, seen, lead),
+        log_statistic=None
+        if alarm is None or alarm.log_statistic is None
+        else round(alarm.log_statistic, 6),  # the last digits differ between processors
+        log_threshold=None if alarm is None else round(alarm.log_threshold, 6),
+        n_reference=None if lead is None else lead.n_reference,
+        n_current=verdict.window.events if lead is None else lead.n_current,
+        signals=tuple(_signals(culprits[:MOST_AFFECTED], seen)),
+        leading_score=culprits[0].score if culprits else None,
+        severe_windows=verdict.severe_windows,
+    )
+
+
+def from_intake(
+    bad: int, total: int, reasons: Mapping[str, int], window_start_ms: int, window_end_ms: int
+) -> Finding:
+    """What the share of unusable events of five minutes says.
+
+    Parameters
+    ----------
+    bad, total : int
+        Dead-lettered events, and all events.
+    reasons : mapping
+        Dead letters by defect.
+    """
+    share = bad / total if total else 0.0
+    if total < BAD_LEAST_EVENTS:
+        status = Status.INSUFFICIENT
+    elif bad == total:
+        status = Status.SEVERE
+    else:
+        status = Status.DRIFTING if share > BAD_SHARE else Status.STABLE
+    ranked = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))[:5]
+    defects = ", ".join(f"{reason} {count:,}" for reason, count in ranked if count)
+    since = clock(window_start_ms, window_end_ms)
+    start, end = rfc3339(window_start_ms), rfc3339(window_end_ms)
+    return Finding(
+        kind="pipeline",
+        status=status,
+        calm=status == Status.STABLE and share <= BAD_SHARE * _BACK_INSIDE,
+        headline=f"{percent(share)} of the events cannot be used",
+        recovery="events can be used again",
+        summary=clip(
+            f"{bad:,} of {total:,} events went to the dead letters ({percent(share)}, "
+            f"limit {percent(BAD_SHARE)}), since about {since}: {defects}.",
+            SUMMARY_LIMIT,
+        ),
+        since=Since(start, start, end),
+        since_ms=window_start_ms,
+        affected=(),
+        affected_total=0,
+        cause=Cause({"class": "pipeline_break", "hints": (f"most are {defects}",)}),
+        log_statistic=None,
+        log_threshold=None,
+        n_reference=None,
+        n_current=total,
+    )
+
+
+def _inputs(culprits: Sequence[Culprit]) -> tuple[Culprit, ...]:
+    return tuple(culprit for culprit in culprits if ":" in culprit.series)
+
+
+def _who(culprits: Sequence[Culprit]) -> str:
+    """The leading input (else output), and how many more."""
+    inputs = _inputs(culprits)
+    named = inputs or tuple(culprits)
+    if not named:
+        return "inputs"
+    more = len(named) - 1
+    plural = "s" if more > 1 else ""
+    noun = "input" if inputs else "output"
+    return short_name(named[0].series) + (f" and {more} more {noun}{plural}" if more else "")
+
+
+def _summary(verdict: Verdict, seen: Mapping[str, SeriesVerdict], since_ms: int | None) -> str:
+    if not verdict.culprits:
+        return verdict.reason.explanation
+    first, *others = verdict.culprits
+    said = f"{short_name(first.series)}: {what_moved(first, seen.get(first.series))}."
+    if first.effect is not None:
+        said += f" {effect_in_full(first.effect)}"
+    if since_ms is not None:
+        joint = " Since" if first.effect is None else ", since"
+        said += f"{joint} about {clock(since_ms, verdict.window.end_ms)}"
+    said = said.removesuffix(".") + "."
+    if others:
+        names = ", ".join(short_name(culprit.series) for culprit in others[:4])
+        said += f" Also {names}" + (f" and {len(others) - 4} more." if len(others) > 4 else ".")
+    return clip(said, SUMMARY_LIMIT)
+
+
+def _affected(culprit: Culprit, seen: SeriesVerdict | None) -> Affected:
+    return Affected(
+        series=culprit.series,
+        share_of_change=round(culprit.share, 6),
+        effect=culprit.effect,
+        missing=None if seen is None else Missing(seen.missing_reference, seen.missing_current),
+        top_bins=()
+        if seen is None
+        else tuple(Bin(top.bin, top.of, top.reference, top.current) for top in seen.top_bins),
+    )
+
+
+def _signals(culprits: Sequence[Culprit], seen: Mapping[str, SeriesVerdict]) -> list[Signal]:
+    signals = []
+    for culprit in culprits:
+        effect, series = culprit.effect, seen.get(culprit.series)
+        if effect is not None and series is not None:
+            signals.append(
+                Signal(
+                    series=culprit.series,
+                    value=effect.value,
+                    low=effect.low,
+                    high=effect.high,
+                    reference=0.0,  # an effect without a change
+                    threshold=effect.floor,
+                    n_reference=series.n_reference,
+                    n_current=series.n_current,
+                )
+            )
+    return signals
+
+
+def _cause(
+    culprits: Sequence[Culprit], seen: Mapping[str, SeriesVerdict], lead: SeriesVerdict | None
+) -> Cause:
+    """Which class of change it looks like, and what speaks for it."""
+    inputs = _inputs(culprits)
+    hints = []
+    if not culprits:
+        return Cause({"class": "unknown", "hints": ()})
+    if culprits[0].score in _BROKEN:
+        name: CauseClass = "pipeline_break"
+        hints.append("values went missing or became unusable; the rest did not lead")
+    elif not inputs:
+        name = "prediction_shift"
+        hints.append("no input moved")
+    else:
+        name = "input_shift"
+        if lead and abs(lead.missing_current - lead.missing_reference) < _SAME_MISSING:
+            hints.append("values changed, the missing rate did not")
+    if len(inputs) >= _MANY_AT_ONCE:
+        watched = sum(name.startswith("feature:") for name in seen)
+        moved = len({culprit.series.partition(":")[2] for culprit in inputs})
+        hints.append(f"{moved} of the {watched} inputs moved at once")
+    return Cause({"class": name, "hints": tuple(hints)})

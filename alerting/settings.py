@@ -1,0 +1,127 @@
+"""What may a user decide about alerting? Frozen policy, compiled from lifecycle and service file by streams."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from alerting.types import (
+    Action,
+    Approval,
+    Basis,
+    Bound,
+    Channel,
+    Held,
+    Kind,
+    Pipeline,
+    Priority,
+    Severity,
+    Subject,
+)
+
+HOUR_MS = 60 * 60 * 1000
+DAY_MS = 24 * HOUR_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The model a lifecycle describes; `version` is the one deployed now."""
+
+    id: str
+    name: str
+    version: str
+    environment: str
+    owner: str | None = None
+    training_data_snapshot: str | None = None
+
+    @property
+    def production(self) -> bool:
+        """Only here severity may pass `warning`."""
+        return self.environment.casefold() == "production"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRule:
+    """An entry of `monitoring.alerts` whose condition is a kind.
+
+    `data drift detected` is level drifting (it holds at severe too), `severe data drift` is level severe, and
+    `drift threshold exceeded` is level severe of three kinds.
+    """
+
+    kinds: tuple[Kind, ...]
+    level: Literal["drifting", "severe"]
+    severity: Severity | None = None  # None: the default of the kind
+    channels: tuple[
+        str, ...
+    ] = ()  # slack, pagerduty, email or receivers' names; empty: the defaults
+    runbook: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """The public half of a receiver: no secrets."""
+
+    name: str
+    channel: Channel
+    target: str | None = None  # Slack's channel
+    threads: bool = True  # False: an incoming webhook, which can only post
+    send_resolved: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodePolicy:
+    """How problems of one model become alerts."""
+
+    model: Model
+    rules: tuple[AlertRule, ...] = ()
+    receivers: tuple[Receiver, ...] = ()
+    budget: str | None = None  # the false-alarm budget in the user's words
+    console: str | None = None  # the model's page
+    runbook: str | None = None  # where no rule names one
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a decision needs to know about its window besides the finding."""
+
+    subject: Subject
+    at_ms: int  # the window's end
+    window_ms: int
+    result_id: str | None
+    also_in: tuple[str, ...] = ()  # other segments with the same problem
+    inhibited_by: str | None = None  # an open episode that explains this one
+    held: Held | None = None  # published but not delivered
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainingCondition:
+    """An entry of `retraining.trigger_conditions` that waits for drift. At whatever level it is written, only severe
+    drift that lasts fulfils it."""
+
+    name: str
+    kinds: tuple[Kind, ...]
+    action: Action = "retrain"
+    approval: Approval = "auto"
+    priority: Priority = "normal"
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainingPolicy:
+    """When drift becomes a request to retrain, and what the request carries."""
+
+    model: Model
+    conditions: tuple[RetrainingCondition, ...] = ()
+    severe_windows: int = 3  # statistics 3.8
+    approvers: tuple[str, ...] = ()
+    basis: Basis = "lookback"
+    lookback_ms: int = 90 * DAY_MS
+    min_records: int = 0
+    cooldown_ms: int = DAY_MS
+    at_most: int = 2
+    at_most_per_ms: int = 7 * DAY_MS
+    expires_ms: int = 72 * HOUR_MS
+    start_within_ms: int = DAY_MS
+    finish_within_ms: int = 7 * DAY_MS
+    dry_run: bool = False
+    pipeline: Pipeline = field(default_factory=lambda: Pipeline(None, (), {}))
+    gates: dict[str, Bound] = field(default_factory=dict)
+    checks: tuple[str, ...] = ()
+    console: str | None = None

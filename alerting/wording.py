@@ -1,0 +1,129 @@
+"""How is a measurement said to a tired person? Short phrases, numbers with their interval, times in UTC."""
+
+from datetime import UTC, datetime, timedelta
+
+from detectors.types import Culprit, Effect, SeriesVerdict
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MONTHS = (
+    "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+)  # strftime depends on the locale
+_EFFECTS = {"psi": "PSI", "auc_shift": "AUC shift", "tv": "total variation"}
+_MOVED = {
+    "location": "its values moved",
+    "spread": "its values are spread differently",
+    "category": "its categories are mixed differently",
+    "unusual": "values other than the usual one appeared",
+    "odd": "more invalid or unknown values",
+    "missing": "more missing values",
+}
+
+
+def clip(text: str, limit: int) -> str:
+    """`text` on one line, cut to `limit` characters.
+
+    >>> clip("one two\\nthree", 9)
+    'one two …'
+    """
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def number(value: float) -> str:
+    """Two decimals, or two digits where that would say nothing.
+
+    >>> number(0.404), number(0.0312), number(-12.5), number(0.0)
+    ('0.40', '0.031', '-12.50', '0')
+    """
+    return f"{value:.2f}" if abs(value) >= 0.0995 else f"{value:.2g}"
+
+
+def percent(share: float) -> str:
+    """Two digits that matter.
+
+    >>> percent(0.83), percent(0.011), percent(1.0)
+    ('83 %', '1.1 %', '100 %')
+    """
+    hundredths = 100 * share
+    return f"{hundredths:.0f} %" if hundredths >= 9.95 else f"{hundredths:.2g} %"
+
+
+def duration(length_ms: int) -> str:
+    """The two largest units.
+
+    >>> duration(12_000_000), duration(86_400_000), duration(45_000)
+    ('3 h 20 min', '1 d', '45 s')
+    """
+    seconds = length_ms // 1000
+    counts = (
+        (seconds // 86400, "d"),
+        (seconds // 3600 % 24, "h"),
+        (seconds // 60 % 60, "min"),
+        (seconds % 60, "s"),
+    )
+    first = next((i for i, (count, _) in enumerate(counts) if count), 3)
+    said = [f"{count} {unit}" for count, unit in counts[first : first + 2] if count]
+    return " ".join(said) or "0 s"
+
+
+def clock(time_ms: int, seen_from_ms: int) -> str:
+    """Hour and minute, with the date where it is another one.
+
+    >>> clock(1772430000000, 1772434800000), clock(1772300000000, 1772434800000)
+    ('05:40 UTC', '28 Feb 17:33 UTC')
+    """
+    time, now = (_EPOCH + timedelta(milliseconds=ms) for ms in (time_ms, seen_from_ms))
+    said = f"{time:%H:%M} UTC"
+    if time.date() != now.date():
+        said = f"{time.day} {_MONTHS[time.month - 1]} {said}"
+    return said if abs(time.year - now.year) < 2 else f"{time.year} {said}"
+
+
+def measured(effect: Effect) -> str:
+    """An effect's name and size, as a renderer may want to emphasise it.
+
+    >>> measured(Effect("psi", 0.404, 0.364, 0.451, 0.1))
+    'PSI 0.40'
+    """
+    return f"{_EFFECTS.get(effect.name, effect.name)} {number(effect.value)}"
+
+
+def effect_in_full(effect: Effect) -> str:
+    """With interval and floor.
+
+    >>> effect_in_full(Effect("psi", 0.404, 0.364, 0.451, 0.1))
+    'PSI 0.40 (0.36 to 0.45, floor 0.1)'
+    """
+    interval = f"{number(effect.low)} to {number(effect.high)}"
+    return f"{measured(effect)} ({interval}, floor {effect.floor:g})"
+
+
+def short_name(series: str) -> str:
+    """A series as people call it.
+
+    >>> short_name("feature:annual_income"), short_name("missing:home"), short_name("score")
+    ('annual_income', 'home', 'score')
+    """
+    return clip(series.partition(":")[2] or series, 48)
+
+
+def what_moved(culprit: Culprit, seen: SeriesVerdict | None) -> str:
+    """What the leading score and the strongest bin say. Bins have numbers: feature values stay out of alerts."""
+    if culprit.score == "missing" and seen is not None:
+        return (
+            f"missing in {percent(seen.missing_current)} of the events, "
+            f"{percent(seen.missing_reference)} in the reference"
+        )
+    if culprit.score in ("odd", "missing", "unusual") or seen is None or not seen.top_bins:
+        return _MOVED[culprit.score]
+    top = seen.top_bins[0]
+    if top.current > top.reference:
+        change = "many more" if top.current >= 2 * top.reference else "more"
+    else:
+        change = "far fewer" if top.current <= top.reference / 2 else "fewer"
+    if culprit.score == "category":
+        place = f"category {top.bin} of {top.of}"
+    else:
+        ends = {1: "the lowest bin", top.of: "the highest bin"}
+        place = ends.get(top.bin, f"bin {top.bin} of {top.of}")
+    return f"{change} values in {place}"

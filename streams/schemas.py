@@ -1,0 +1,34 @@
+"""What do the documents look like to others? Writes one JSON Schema (2020-12) per document: `python -m streams.schemas`."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from alerting.types import Alert, Notification, Trigger
+
+DOCUMENTS: dict[str, Any] = {
+    "alert": Alert,
+    "notification": Notification,
+    "trigger": Trigger,
+}
+FOLDER = Path(__file__).resolve().parent.parent / "schemas"
+
+
+def schema(name: str) -> bytes:
+    """The schema of one of `DOCUMENTS`, as its file holds it."""
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:leeway:schema:{name}:v1",
+    }
+    document = head | msgspec.json.schema(DOCUMENTS[name])
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
+def main() -> None:
+    for name in DOCUMENTS:
+        (FOLDER / f"{name}.json").write_bytes(schema(name))
+
+
+if __name__ == "__main__":
+    main()
