@@ -1,0 +1,43 @@
+# `make demo` or `make test` is enough on a fresh clone: each sets up what it needs first.
+PYTHON := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup broker demo test fast lint types check bench schemas lock
+
+help: ## What there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: ## The virtual environment, .venv
+	@./deploy/setup
+
+broker: # The same, and there has to be a way to a Kafka: better said now than after the installation
+	@./deploy/setup --kafka
+
+demo: broker ## The whole product in about a minute
+	@$(PYTHON) -m streams.cli demo
+
+test: broker ## Every test, on a real Kafka that they start themselves
+	@$(PYTHON) -m pytest -n 2 --dist loadfile
+
+fast: setup ## Every test that needs no Kafka
+	@$(PYTHON) -m pytest -m "not kafka"
+
+lint: setup ## Formatting and rules
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m ruff check .
+
+types: setup ## Types
+	@$(PYTHON) -m mypy
+
+check: lint types test ## What a change has to pass
+
+bench: broker ## Every benchmark, one table each
+	@for file in benchmarks/[a-z]*.py; do \
+	  $(PYTHON) -m "benchmarks.$$(basename "$$file" .py)" || exit 1; \
+	done
+
+schemas: setup ## Write schemas/ from the code
+	@$(PYTHON) -m streams.schemas
+
+lock: setup ## Pin the dependencies anew, after pyproject.toml has changed (needs uv)
+	@./deploy/lock
