@@ -1,8 +1,8 @@
 """The door between stages and a log: what a stage is given, what it gives back, and who carries it.
 
-A `Stage` (profiler, joiner, judge) is a fold: no I/O, no clock. A `Broker` reads and writes; it has two implementations,
-`streams.kafka` and `streams.memory`, that pass one suite (tests/streams/test_broker_contract.py). `streams.loop` joins
-the two and owns the only clock.
+A `Stage` (profiler, joiner, judge) is a fold: no I/O, no clock. A `Broker` reads and writes; it has
+two implementations, `streams.kafka` and `streams.memory`, that pass one suite
+(tests/streams/test_broker_contract.py). `streams.loop` joins the two and owns the only clock.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -99,7 +99,7 @@ class Stage(Protocol):
     def forget(self) -> None:
         """The last flush (and all since) came to nothing: go back to what was last committed.
 
-        The broker has rewound; `gained` follows for every partition still owned.
+        The broker rewinds; `gained` follows for every partition still owned, before the next `step`.
         """
 
 
@@ -112,11 +112,14 @@ class Listener(Protocol):
         """Last chance to commit: after this call somebody else may own them."""
 
     def partitions_lost(self, partitions: Sequence[Partition]) -> None:
-        """Too late to commit: somebody else may own them already."""
+        """Too late to commit: somebody else may own them already.
+
+        What was not committed is void, also of the partitions that stay: this poll begins at their committed offsets.
+        """
 
 
 class Aborted(Exception):
-    """A transaction came to nothing and the reader was rewound to what is committed; the process can go on."""
+    """A transaction came to nothing; the next poll begins where the last commit ended, and the process can go on."""
 
 
 class Broker(Protocol):
@@ -135,7 +138,10 @@ class Broker(Protocol):
         """At most `limit` records of the subscribed topics. Rebalances happen in here and reach the listener."""
 
     def restore(self, partition: Partition) -> Iterator[Record]:
-        """The newest record per key of a compacted partition, in order of offset, read to its end (committed only)."""
+        """The newest record per key of a compacted partition, in order of offset, read to its end (committed only).
+
+        A key whose newest record has no value is gone.
+        """
 
     def partition_count(self, topic: str) -> int:
         """Raises UsageError when the topic does not exist."""
@@ -146,7 +152,7 @@ class Broker(Protocol):
         Raises
         ------
         Aborted
-            Nothing was written and the reader stands at the committed offsets again: forget, and go on.
+            Nothing was written, and the next `poll` begins at the committed offsets again: forget, and go on.
         Fenced
             Another process took over: end.
         BrokerError

@@ -36,8 +36,8 @@ class LifecycleError(LeewayError):
 class InvalidEvent(LeewayError):
     """This message can never be processed; `reason` is one of contracts' defect words."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
+    def __init__(self, reason: str, hint: str = "") -> None:
+        super().__init__(f"{reason}: {hint}" if hint else reason)
         self.reason = reason
 
 

@@ -1,0 +1,186 @@
+"""What Leeway's own stages say to each other and to the world: wire forms and their versions.
+
+Documents of alerts, notifications and triggers are defined in `alerting.types`; here are the result
+and the three records of `leeway.profiles`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+FORMAT = 1
+KIND = "leeway.kind"  # header of leeway.profiles: which of the three records this is
+
+Ints = NDArray[np.int64]
+
+
+class Summary(msgspec.Struct, frozen=True, tag="summary", tag_field="kind", array_like=False):
+    """Mergeable counts of one model × version × segment in one pane.
+
+    `cells` and `sums` are the flat vectors of `detectors.binning`, packed as little-endian integers: their layout is
+    that of the reference with this digest, so counts of different digests can never be added by mistake.
+    """
+
+    model_id: str
+    model_version: str
+    segment: str
+    definition: int  # which of the lifecycle's segment definitions; 0 adds up to `all`
+    pane_start_ms: int
+    reference_digest: str
+    events: int
+    cells: bytes
+    sums: bytes
+    invalid: dict[str, dict[str, int]]  # series -> reason -> events
+    violations: dict[str, dict[str, int]]
+    format: int = FORMAT
+
+
+class Report(msgspec.Struct, frozen=True, array_like=True):
+    """How far one source partition has been read. `highest_ms` None: nothing valid seen yet."""
+
+    partition: int
+    highest_ms: int | None
+    offset: int
+    idle_ms: (
+        int  # silent for so long while the reader stood at the end of the log; 0 while events come
+    )
+
+
+class Progress(msgspec.Struct, frozen=True, tag="progress", tag_field="kind"):
+    """How far a source topic has been read, as one profiler knows it; a copy goes to every partition."""
+
+    source: str
+    partitions: int  # of the source topic
+    reports: list[Report]
+    format: int = FORMAT
+
+
+class Intake(msgspec.Struct, frozen=True, tag="intake", tag_field="kind"):
+    """What came in on a source topic in five minutes of event time, and what of it was unusable."""
+
+    source: str
+    slot_start_ms: int
+    events: int
+    dead_letters: dict[str, int]
+    unregistered: dict[str, int]
+    format: int = FORMAT
+
+
+_profiles = msgspec.msgpack.Decoder(Summary | Progress | Intake)
+_pack = msgspec.msgpack.Encoder().encode
+
+
+def encode_profile(record: Summary | Progress | Intake) -> bytes:
+    return _pack(record)
+
+
+def decode_profile(value: bytes) -> Summary | Progress | Intake:
+    """Raises `msgspec.MsgspecError` on anything that this release does not write."""
+    return _profiles.decode(value)
+
+
+def pack_cells(cells: Ints) -> bytes:
+    """Counts as little-endian int32: a pane holds fewer than 2^31 events."""
+    return cells.astype("<i4").tobytes()
+
+
+def unpack_cells(packed: bytes) -> Ints:
+    """
+    >>> unpack_cells(pack_cells(np.array([1, 0, 7])))
+    array([1, 0, 7])
+    """
+    return np.frombuffer(packed, "<i4").astype(np.int64)
+
+
+def pack_sums(sums: Ints) -> bytes:
+    return sums.astype("<i8").tobytes()
+
+
+class WindowDocument(msgspec.Struct, frozen=True):
+    start: str
+    end: str
+    events: int
+    late: int
+    panes: int
+
+
+class AlarmDocument(msgspec.Struct, frozen=True):
+    log_statistic: float | None
+    log_threshold: float
+    budget: str
+    looks: int
+
+
+class MissingDocument(msgspec.Struct, frozen=True):
+    reference: float
+    current: float
+
+
+class EffectDocument(msgspec.Struct, frozen=True):
+    name: str
+    value: float
+    low: float
+    high: float
+    floor: float
+
+
+class EvidenceDocument(msgspec.Struct, frozen=True):
+    detector: str
+    statistic: float
+    p_value: float | None
+    e_value: float | None
+
+
+class TopBinDocument(msgspec.Struct, frozen=True):
+    bin: int
+    of: int
+    reference: float
+    current: float
+    contribution: float
+
+
+class SeriesDocument(msgspec.Struct, frozen=True):
+    series: str
+    verdict: str
+    reason: str
+    n_reference: int
+    n_current: int
+    missing: MissingDocument
+    effect: EffectDocument | None
+    evidence: list[EvidenceDocument]
+    top_bins: list[TopBinDocument]
+
+
+class ResultDocument(msgspec.Struct, frozen=True):
+    """One verdict: one per model × version × segment × scope × window (leeway.results)."""
+
+    result_id: str
+    model_id: str
+    model_version: str
+    segment: str
+    scope: str
+    lifecycle_revision: str
+    reference_id: str | None
+    window: WindowDocument
+    verdict: str
+    reason: str
+    alarm: AlarmDocument | None
+    metrics: dict[str, Any]
+    quality: dict[str, Any]
+    truncated: int
+    series: list[SeriesDocument]
+    notes: list[str]  # conditions of the guarantee that do not hold
+
+
+encode_json = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def add(total: dict[str, dict[str, int]], more: Mapping[str, Mapping[str, int]]) -> None:
+    """Add nested counts in place."""
+    for name, reasons in more.items():
+        into = total.setdefault(name, {})
+        for reason, n in reasons.items():
+            into[reason] = into.get(reason, 0) + n

@@ -1,0 +1,127 @@
+"""What a registered lifecycle means for the judge: windows, watermarks, thresholds and policies, compiled once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from alerting.settings import EpisodePolicy, Receiver, RetrainingPolicy
+from detectors import budget
+from detectors.decision import Gates, Plan, Policy
+from detectors.reference import Reference
+from streams import policies, segments
+from streams.lifecycle import Lifecycle, check_frequency
+from streams.registry import Registered
+from streams.topics import Names
+
+DAY_MS = 24 * 60 * 60 * 1000
+WEEK_MS = 7 * DAY_MS
+MONDAY_MS = 4 * DAY_MS  # the first Monday after the epoch, a Thursday
+UNVERSIONED = "unversioned"
+
+
+@dataclass(slots=True)
+class ModelPlan:
+    """Everything the judge needs to know of one model."""
+
+    lifecycle: Lifecycle
+    reference: Reference | None
+    topics: tuple[str, ...]
+    window_ms: int
+    pane_ms: int
+    lateness_ms: int
+    idle_ms: int
+    segments: segments.Definitions
+    budget: str
+    episodes: EpisodePolicy
+    retraining: RetrainingPolicy
+    policy: Policy
+    monitored: tuple[str, ...]
+    _plans: dict[str, Plan | None] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """Of the edges that summaries must have been binned with."""
+        return self.reference.digest if self.reference is not None else ""
+
+    def detector(self, version: str, segment: str) -> Plan | None:
+        """The compiled detector of a segment; None if nothing can be compared with."""
+        if self.reference is None or not self._comparable(version):
+            return None
+        if segment not in self._plans:
+            known = segment == segments.ALL or any(
+                s.segment == segment for s in self.reference.segments
+            )
+            self._plans[segment] = (
+                Plan.compile(self.reference, segment, self.policy, self.monitored)
+                if known
+                else None
+            )
+        return self._plans[segment]
+
+    def _comparable(self, version: str) -> bool:
+        """A patch release keeps the reference; any other version needs its own (contracts §5.5)."""
+        assert self.reference is not None
+        mine = self.reference.model_version
+        return version in (mine, UNVERSIONED) or _minor(version) == _minor(mine)
+
+    def start_of(self, time_ms: int) -> int:
+        """Start of the window that holds a time: multiples of its length, those of a week on Mondays."""
+        offset = MONDAY_MS if self.window_ms == WEEK_MS else 0
+        return (time_ms - offset) // self.window_ms * self.window_ms + offset
+
+
+def _minor(version: str) -> tuple[str, ...]:
+    parts = tuple(version.split("."))
+    return parts[:2] if len(parts) == 3 else parts
+
+
+def compile_plan(
+    registered: Registered, names: Names, receivers: Sequence[Receiver], console: str | None
+) -> ModelPlan:
+    """Compile what is registered for one model."""
+    lifecycle, reference = registered.lifecycle, registered.reference
+    window, monitoring = lifecycle.monitoring.window, lifecycle.monitoring
+    definitions = segments.compile_definitions(lifecycle, reference)
+    window_ms = _ms(check_frequency(lifecycle))
+    subjects = 1 + (len(reference.segments) if reference else 0)
+    allowed = monitoring.false_alarms
+    log_threshold = budget.log_threshold(allowed.count, _ms(allowed.per), window_ms, 2 * subjects)
+    sources = {"predictions": lifecycle.source.predictions, "features": lifecycle.source.features}
+    return ModelPlan(
+        lifecycle=lifecycle,
+        reference=reference,
+        topics=tuple(
+            source.topic or names(kind) for kind, source in sources.items() if source is not None
+        ),
+        window_ms=window_ms,
+        pane_ms=_ms(window.pane),
+        lateness_ms=_ms(window.lateness),
+        idle_ms=_ms(window.idle),
+        segments=definitions,
+        budget=policies.budget_text(lifecycle),
+        episodes=policies.episodes(lifecycle, receivers, console),
+        retraining=policies.retraining(lifecycle, console),
+        policy=Policy(log_threshold=log_threshold, gates=Gates()),
+        monitored=_monitored(lifecycle, reference),
+    )
+
+
+def _ms(duration: timedelta) -> int:
+    return duration // timedelta(milliseconds=1)
+
+
+def _monitored(lifecycle: Lifecycle, reference: Reference | None) -> tuple[str, ...]:
+    """The series that count for the alarm, in the reference's order."""
+    drift = lifecycle.monitoring.drift_detection
+    wanted: set[str] = set()
+    if drift.data_drift.enabled:
+        chosen = drift.data_drift.features_monitored
+        inputs = [n for n, f in lifecycle.features.items() if f.role == "input"]
+        wanted |= {f"feature:{name}" for name in (inputs if chosen == "all" else chosen)}
+    if drift.prediction_drift.enabled:
+        wanted |= {"prediction", "score"}
+    return (
+        tuple(s.series.name for s in reference.series if s.series.name in wanted)
+        if reference
+        else ()
+    )

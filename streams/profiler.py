@@ -1,0 +1,526 @@
+"""From events to counts: decode, bin, count, summarise. Stateless between commits.
+
+The way of an event: `step` decodes a batch (fast, or record by record where something is wrong),
+groups it by model, version, pane and segment, and packs its values; `flush` bins what waits and gives
+out one summary per group, how far each source partition was read, and what was unusable, together
+with the offsets all this used up.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from detectors.binning import Binner
+from streams import segments
+from streams.broker import Batch, Outgoing, Partition, Record, Work
+from streams.dead_letters import dead_letter
+from streams.events import (
+    FIRST_MS,
+    LAST_MS,
+    MAX_BYTES,
+    DeadLetter,
+    Defects,
+    Reading,
+    Topic,
+    readings,
+)
+from streams.lifecycle import Lifecycle
+from streams.messages import (
+    KIND,
+    Intake,
+    Progress,
+    Report,
+    Summary,
+    encode_profile,
+    pack_cells,
+    pack_sums,
+)
+from streams.registry import Registered, Registry
+from streams.rows import Rows
+from streams.topics import Names
+
+SETTLE_AT = 20_000  # rows that wait for numpy: fewer and its call overhead shows, more and they leave the cache
+SLOT_MS = 5 * 60_000  # dead letters are held against the events of the same five minutes
+MAX_UNREGISTERED = 1_000  # names; the rest is one name
+OTHER = "(other)"
+
+
+class _Group:
+    """What was counted for one version, pane and combination of segment values of a model."""
+
+    __slots__ = ("cells", "counters", "events", "invalid", "sums", "violations", "waiting")
+
+    def __init__(self, sheet: "_Sheet") -> None:
+        self.events = 0
+        self.cells = np.zeros(sheet.binner.total, np.int64)
+        self.sums = np.zeros((len(sheet.binner.series), 2), np.int64)
+        self.waiting: list[list[bytes]] = [[] for _ in sheet.rows]
+        self.counters = [rows.counters() for rows in sheet.rows]
+        self.invalid: dict[str, dict[str, int]] = {}
+        self.violations: dict[str, dict[str, int]] = {}
+
+
+class _Sheet:
+    """Everything counted for one model under one reference since the last flush."""
+
+    def __init__(self, registered: Registered, names: Names) -> None:
+        self.lifecycle, reference = registered.lifecycle, registered.reference
+        self.digest = reference.digest if reference else ""
+        series = [r.series for r in reference.series] if reference else []
+        self.binner = Binner(series)
+        self.readings = readings(self.lifecycle, names, {s.name: s.type for s in series})
+        ranges = _ranges(self.lifecycle)
+        self.rows = [Rows(reading, self.binner, ranges) for reading in self.readings]
+        self.segments = segments.compile_definitions(self.lifecycle, reference)
+        self.pane_ms = self.lifecycle.monitoring.window.pane // timedelta(milliseconds=1)
+        self.groups: dict[tuple[str, int, tuple[str, ...]], _Group] = {}
+
+    def group(self, version: str, pane: int, values: tuple[str, ...]) -> _Group:
+        key = version, pane, values
+        found = self.groups.get(key)
+        if found is None:
+            found = self.groups[key] = _Group(self)
+        return found
+
+    def settle(self) -> None:
+        """Bin and count all rows that wait, one call per reading."""
+        for number, rows in enumerate(self.rows):
+            waiting = [g for g in self.groups.values() if g.waiting[number]]
+            if not waiting:
+                continue
+            packed = [b"".join(group.waiting[number]) for group in waiting]
+            lengths = [len(part) // (8 * len(rows.numeric)) for part in packed]
+            cells, sums = rows.count(packed, lengths, [group.violations for group in waiting])
+            for group, more, moments in zip(waiting, cells, sums, strict=True):
+                group.cells += more
+                group.sums[rows.positions] += moments
+                group.waiting[number].clear()
+        for group in self.groups.values():
+            for rows, counters in zip(self.rows, group.counters, strict=True):
+                rows.fold(counters, group.cells, group.invalid)
+
+    def summaries(self) -> Iterator[Summary]:
+        """One per version, pane and segment, in that order; an event is in one segment of each definition."""
+        total: dict[tuple[str, int, int, str], _Group] = {}
+        for (version, pane, values), group in self.groups.items():
+            for number, definition in enumerate(self.segments):
+                key = version, pane, number, definition.name_of(values)
+                into = total.get(key)
+                if into is None and len(self.segments) == 1 and not self.segments[0].by:
+                    total[key] = group
+                    continue
+                into = total[key] = into or _Group(self)
+                _merge(into, group)
+        for version, pane, number, segment in sorted(total):
+            group = total[version, pane, number, segment]
+            yield Summary(
+                model_id=self.lifecycle.model_id,
+                model_version=version,
+                segment=segment,
+                definition=number,
+                pane_start_ms=pane * self.pane_ms,
+                reference_digest=self.digest,
+                events=group.events,
+                cells=pack_cells(group.cells),
+                sums=pack_sums(group.sums),
+                invalid=group.invalid,
+                violations=group.violations,
+            )
+
+
+def _merge(into: _Group, group: _Group) -> None:
+    into.events += group.events
+    into.cells += group.cells
+    into.sums += group.sums
+    for mine, more in ((into.invalid, group.invalid), (into.violations, group.violations)):
+        for series, reasons in more.items():
+            for reason, n in reasons.items():
+                _count(mine, series, reason, n)
+
+
+def _count(into: dict[str, dict[str, int]], series: str, reason: str, n: int) -> None:
+    of = into.setdefault(series, {})
+    of[reason] = of.get(reason, 0) + n
+
+
+def _ranges(lifecycle: Lifecycle) -> dict[str, tuple[float, float]]:
+    """Declared bounds per numeric series; what lies outside is counted as a violation and binned as it is."""
+    found = {f"feature:{n}": f.range for n, f in lifecycle.features.items() if f.range is not None}
+    if lifecycle.prediction is not None and lifecycle.prediction.score_range is not None:
+        found["score"] = lifecycle.prediction.score_range
+    return {name: (float(low), float(high)) for name, (low, high) in found.items()}
+
+
+@dataclass(slots=True)
+class _Source:
+    """How far one source partition was read, as far as this process knows."""
+
+    highest_ms: int | None = None
+    offset: int = 0
+    idle_ms: int = 0
+    told: bool = False  # the judge knows all of the above
+
+
+@dataclass(slots=True)
+class _Slot:
+    """What came in on a topic in five minutes of event time."""
+
+    events: int = 0
+    dead_letters: dict[str, int] = field(default_factory=dict)
+    unregistered: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the metrics want to know of the time since the last flush."""
+
+    events: Counter[str] = field(default_factory=Counter)  # by topic
+    dead_letters: Counter[tuple[str, str]] = field(default_factory=Counter)  # by topic and reason
+    fields: Counter[tuple[str, str]] = field(default_factory=Counter)  # by model and reason
+    skipped: Counter[str] = field(default_factory=Counter)  # by reason
+    watermarks_ms: dict[Partition, int] = field(default_factory=dict)
+
+
+class Profiler:
+    """The first stage. See `streams.broker.Stage` for what is called when.
+
+    Parameters
+    ----------
+    names : full topic names
+    partitions : partitions of `leeway.profiles`
+    partition_count : how many partitions a source topic has
+    """
+
+    def __init__(
+        self, names: Names, partitions: int, partition_count: Callable[[str], int]
+    ) -> None:
+        self._names, self._partitions, self._partition_count = names, partitions, partition_count
+        self._registry = Registry()
+        self._compiled = -1  # revision of the registry that the rest was made from
+        self._sheets: dict[str, _Sheet] = {}
+        self._rows: dict[type, tuple[_Sheet, Reading, Rows, int]] = {}
+        self._topics: dict[str, Topic] = {}
+        self._sources: dict[Partition, _Source] = {}
+        self.seen = Seen()
+        self._void()
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Every topic that a registered lifecycle reads, sorted."""
+        self._compile()
+        return tuple(sorted(self._topics))
+
+    # ---- what the loop calls
+
+    def gained(self, partition: Partition, kept: Iterator[Record]) -> None:
+        self._sources[partition] = _Source()
+
+    def dropped(self, partition: Partition) -> None:
+        self._sources.pop(partition, None)
+
+    def follow(self, records: Sequence[Record]) -> None:
+        self._registry.apply(records)
+
+    def forget(self) -> None:
+        """Nothing counted since the last commit is true any more, nor how far it reached."""
+        for sheet in self._sheets.values():
+            sheet.groups.clear()
+        for partition in self._sources:
+            self._sources[partition] = _Source()
+        self._void()
+
+    def _void(self) -> None:
+        self._waiting = 0
+        self._offsets: dict[Partition, int] = {}
+        self._slots: dict[tuple[str, int], _Slot] = {}
+        self._dead: list[Outgoing] = []
+        self._retired: list[_Sheet] = []
+
+    def step(self, batch: Batch) -> None:
+        """Decode a batch, group it and pack its values."""
+        self._compile()
+        topic = self._topics.get(batch.topic)
+        if (
+            topic is None
+        ):  # no lifecycle reads it any more; its partitions leave with the next subscription
+            self._advance(batch, np.empty(0, np.int64), [])
+            return
+        events, times, where = self._decode(topic, batch)
+        self._advance(batch, times, where)
+        self._count_slots(batch.topic, times)
+        if events:
+            self._add(topic, events, times)
+            self._waiting += len(events)
+            if self._waiting >= SETTLE_AT:
+                self._settle()
+
+    def idle(self, silent_ms: Mapping[Partition, int]) -> None:
+        """Note which partitions have crossed the silence after which some model leaves them out."""
+        self._compile()
+        for partition, silent in sorted(silent_ms.items()):
+            source = self._sources.get(partition)
+            if source is None:
+                continue
+            limits = self._idle_limits.get(partition.topic, ())
+            if sum(silent >= limit for limit in limits) != sum(
+                source.idle_ms >= limit for limit in limits
+            ):
+                source.idle_ms, source.told = silent, False
+
+    def flush(self) -> Work:
+        """One summary per group, progress and intake for every judge, and the offsets all this used up."""
+        self._settle()
+        records: list[Outgoing] = []
+        for sheet in [*self._retired, *(self._sheets[model] for model in sorted(self._sheets))]:
+            key = sheet.lifecycle.model_id.encode()
+            for summary in sheet.summaries():
+                records.append(self._profile(summary, key=key))
+            sheet.groups.clear()
+        # Intake first: progress closes the slots that it belongs to.
+        for broadcast in (*self._intake(), *self._progress()):
+            records += [self._profile(broadcast, partition=p) for p in range(self._partitions)]
+        records += self._dead
+        work = Work(records, self._offsets)
+        self._void()
+        return work
+
+    # ---- decoding
+
+    def _compile(self) -> None:
+        """Make everything that follows from the registered lifecycles; rows already packed keep their old sheet."""
+        if self._compiled == self._registry.revision:
+            return
+        self._settle()
+        self._retired += [sheet for sheet in self._sheets.values() if sheet.groups]
+        self._sheets.clear()
+        self._rows.clear()
+        by_topic: defaultdict[str, list[Reading]] = defaultdict(list)
+        limits: defaultdict[str, set[int]] = defaultdict(set)
+        for model_id in self._registry.models:
+            registered = self._registry.get(model_id)
+            assert registered is not None  # it is in the list
+            sheet = self._sheets[model_id] = _Sheet(registered, self._names)
+            idle_ms = sheet.lifecycle.monitoring.window.idle // timedelta(milliseconds=1)
+            for number, (reading, rows) in enumerate(zip(sheet.readings, sheet.rows, strict=True)):
+                self._rows[reading.struct] = sheet, reading, rows, number
+                by_topic[reading.topic].append(reading)
+                limits[reading.topic].add(idle_ms)
+        self._topics = {name: Topic(of) for name, of in by_topic.items()}
+        self._idle_limits = {name: tuple(sorted(of)) for name, of in limits.items()}
+        self._compiled = self._registry.revision
+
+    def _decode(self, topic: Topic, batch: Batch) -> tuple[list[Any], Any, Sequence[int] | None]:
+        """Events, their times, and which record of the batch each came from (None: one each, in order)."""
+        if topic.decode is not None:
+            try:
+                events = list(map(topic.decode, batch.values))
+                times = topic.times_ms(events)
+                if max(map(len, batch.values)) <= MAX_BYTES and not _ahead(topic, times, batch):  # type: ignore[arg-type]
+                    return events, times, None
+            except (msgspec.MsgspecError, RecursionError, TypeError, ValueError, OverflowError):
+                pass  # something in here needs a closer look
+        return self._decode_carefully(topic, batch)
+
+    def _decode_carefully(self, topic: Topic, batch: Batch) -> tuple[list[Any], Any, list[int]]:
+        events: list[Any] = []
+        times: list[int] = []
+        where: list[int] = []
+        for index, value in enumerate(batch.values):
+            found = _one(topic, value, batch.timestamps_ms[index])
+            if found is not None:
+                events.append(found[0])
+                times.append(found[1])
+                where.append(index)
+                continue
+            careful = topic.look(batch.rows[index])
+            for reading, event, defects in careful.events:
+                events.append(event)
+                times.append(reading.time_ms(event))
+                where.append(index)
+                if defects.of:
+                    self._count_defects(reading, event, times[-1], defects)
+            if careful.dead is not None:
+                self._bury(careful.dead)
+            elif careful.unregistered is not None:
+                self._skip(batch, index, careful.unregistered)
+            elif not careful.events:
+                self.seen.skipped["filtered"] += 1
+        return events, np.array(times, np.int64), where
+
+    def _count_defects(self, reading: Reading, event: Any, time_ms: int, defects: Defects) -> None:
+        sheet, _, _, _ = self._rows[reading.struct]
+        group = sheet.group(*self._group_of(sheet, reading, event, time_ms // sheet.pane_ms))
+        for name, reason in defects.of.items():
+            _count(group.invalid, name, reason, 1)
+            self.seen.fields[reading.model_id, reason] += 1
+
+    def _bury(self, dead: DeadLetter) -> None:
+        self._dead.append(dead_letter(self._names, dead))
+        slot = self._slot(dead.record)
+        slot.dead_letters[dead.reason] = slot.dead_letters.get(dead.reason, 0) + 1
+        self.seen.dead_letters[dead.record.topic, dead.reason] += 1
+
+    def _skip(self, batch: Batch, index: int, model_id: str) -> None:
+        names = self._slot(batch.rows[index]).unregistered
+        name = model_id if model_id in names or len(names) < MAX_UNREGISTERED else OTHER
+        names[name] = names.get(name, 0) + 1
+        self.seen.skipped["unregistered"] += 1
+
+    def _slot(self, record: Record) -> _Slot:
+        """What cannot be read has no event time: it counts where its partition stands, or else at the log's time."""
+        source = self._sources.get(Partition(record.topic, record.partition))
+        at = source.highest_ms if source is not None else None
+        at = at if at is not None else record.timestamp_ms or 0
+        return self._slots.setdefault((record.topic, at // SLOT_MS * SLOT_MS), _Slot())
+
+    # ---- grouping and counting
+
+    def _add(self, topic: Topic, events: list[Any], times: Any) -> None:
+        for (kind, pane), of_pane in self._by_model_and_pane(topic, events, times):
+            sheet, reading, rows, number = self._rows[kind]
+            for version, of_version in _split(of_pane, reading.attribute.get("model_version")):
+                usable = reading.version(version)
+                for values, group_events in sheet.segments.split(of_version, reading):
+                    group = sheet.group(usable, pane, values)
+                    group.events += len(group_events)
+                    if version is not None and version != usable:
+                        _count(group.invalid, "model_version", "model_version", len(group_events))
+                    if packed := rows.pack(group_events, group.counters[number]):
+                        group.waiting[number].append(packed)
+
+    def _by_model_and_pane(self, topic: Topic, events: list[Any], times: Any) -> Iterator[Any]:
+        sizes = {self._rows[r.struct][0].pane_ms for r in topic.readings}
+        if len(sizes) == 1:
+            panes = times // min(sizes)
+            first = int(panes[0])
+            if (panes == first).all():
+                by_type: defaultdict[type, list[Any]] = defaultdict(list)
+                for event in events:
+                    by_type[type(event)].append(event)
+                yield from (((kind, first), of) for kind, of in by_type.items())
+                return
+            at: Iterator[int] = iter(panes.tolist())
+        else:
+            at = (
+                t // self._rows[type(e)][0].pane_ms
+                for e, t in zip(events, times.tolist(), strict=True)
+            )
+        groups: defaultdict[tuple[type, int], list[Any]] = defaultdict(list)
+        for event, pane in zip(events, at, strict=True):
+            groups[type(event), pane].append(event)
+        yield from groups.items()
+
+    def _group_of(
+        self, sheet: _Sheet, reading: Reading, event: Any, pane: int
+    ) -> tuple[str, int, tuple[str, ...]]:
+        read = reading.attribute.get("model_version")
+        ((values, _),) = sheet.segments.split([event], reading)
+        return reading.version(read(event) if read else None), pane, values
+
+    def _settle(self) -> None:
+        for sheet in self._sheets.values():
+            if sheet.groups:
+                sheet.settle()
+        self._waiting = 0
+
+    # ---- what the judge must know besides counts
+
+    def _advance(self, batch: Batch, times: Any, where: Sequence[int] | None) -> None:
+        """Note the offsets and the highest event time per source partition."""
+        partitions = batch.partitions
+        last = dict(zip(partitions, batch.offsets, strict=True))
+        self.seen.events[batch.topic] += len(partitions)
+        of_event = np.array(
+            partitions if where is None else [partitions[i] for i in where], np.int64
+        )
+        for number, offset in sorted(last.items()):
+            partition = Partition(batch.topic, number)
+            self._offsets[partition] = offset + 1
+            source = self._sources.setdefault(partition, _Source())
+            source.offset, source.idle_ms, source.told = offset + 1, 0, False
+            mine = times[of_event == number] if len(last) > 1 else times
+            if len(mine):
+                highest = int(mine.max())
+                source.highest_ms = max(source.highest_ms or highest, highest)
+                self.seen.watermarks_ms[partition] = source.highest_ms
+
+    def _count_slots(self, topic: str, times: Any) -> None:
+        if len(times):
+            slots, counts = times // SLOT_MS, None
+            if slots[0] == slots[-1] and (slots == slots[0]).all():
+                slots, counts = slots[:1], [len(times)]
+            else:
+                slots, counts = np.unique(slots, return_counts=True)
+            for slot, n in zip(slots, counts, strict=True):
+                self._slots.setdefault((topic, int(slot) * SLOT_MS), _Slot()).events += int(n)
+
+    def _progress(self) -> Iterator[Progress]:
+        by_topic: defaultdict[str, list[Report]] = defaultdict(list)
+        for partition, source in sorted(self._sources.items()):
+            if not source.told and partition.topic in self._topics:
+                report = Report(partition.number, source.highest_ms, source.offset, source.idle_ms)
+                by_topic[partition.topic].append(report)
+                source.told = True
+        for topic, reports in by_topic.items():
+            yield Progress(topic, self._partition_count(topic), reports)
+
+    def _intake(self) -> Iterator[Intake]:
+        for (topic, start), slot in sorted(self._slots.items(), key=lambda item: item[0]):
+            dead, unregistered = (
+                dict(sorted(d.items())) for d in (slot.dead_letters, slot.unregistered)
+            )
+            yield Intake(topic, start, slot.events, dead, unregistered)
+
+    def _profile(
+        self,
+        record: Summary | Progress | Intake,
+        *,
+        key: bytes | None = None,
+        partition: int | None = None,
+    ) -> Outgoing:
+        kind = type(record).__name__.lower().encode()
+        return Outgoing(
+            self._names("profiles"), key, encode_profile(record), ((KIND, kind),), partition
+        )
+
+
+def _ahead(topic: Topic, times: Any, batch: Batch) -> bool:
+    """Whether some event may be too far ahead of the log's own time."""
+    if batch.timestamps_ms[0] is None:
+        return False
+    stamps = np.array(batch.timestamps_ms, np.int64)
+    return bool((times - stamps).max() > topic.max_ahead_ms)
+
+
+def _one(topic: Topic, value: bytes | None, stamp: int | None) -> tuple[Any, int] | None:
+    """The fast path for one record; None if it needs a closer look."""
+    if topic.decode is None or not value or len(value) > MAX_BYTES:
+        return None
+    try:
+        event = topic.decode(value)
+        reading = topic.reading_of[type(event)]
+        time_ms = reading.time_ms(event)
+    except (msgspec.MsgspecError, RecursionError, TypeError):
+        return None
+    too_far = stamp is not None and time_ms > stamp + reading.max_ahead_ms
+    return None if too_far or not FIRST_MS <= time_ms <= LAST_MS else (event, time_ms)
+
+
+def _split(events: list[Any], key: Callable[[Any], Any] | None) -> Iterator[tuple[Any, list[Any]]]:
+    """Group by a key that nearly always is the same for all: looking first is cheaper than grouping."""
+    if key is None:
+        yield None, events
+        return
+    keys = list(map(key, events))
+    if keys.count(keys[0]) == len(keys):
+        yield keys[0], events
+        return
+    groups: defaultdict[Any, list[Any]] = defaultdict(list)
+    for value, event in zip(keys, events, strict=True):
+        groups[value].append(event)
+    yield from groups.items()

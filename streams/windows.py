@@ -1,0 +1,60 @@
+"""Open windows of one subject: counts that arrived, until the watermark closes them."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.messages import Summary, add, unpack_cells
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class OpenWindow:
+    """What has been counted so far in one window under one reference. Summaries add up in any order."""
+
+    cells: Ints
+    events: int = 0
+    panes: set[int] = field(default_factory=set)
+    invalid: dict[str, dict[str, int]] = field(default_factory=dict)
+    violations: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def merge(self, summary: Summary) -> None:
+        """Add a summary of the same reference."""
+        self.cells += unpack_cells(summary.cells)
+        self.events += summary.events
+        self.panes.add(summary.pane_start_ms)
+        add(self.invalid, summary.invalid)
+        add(self.violations, summary.violations)
+
+    @classmethod
+    def empty(cls, cells: int) -> "OpenWindow":
+        """Nothing counted yet."""
+        return cls(np.zeros(cells, np.int64))
+
+    def to_data(self) -> dict[str, object]:
+        """Plain data; `from_data` reads it back."""
+        return {
+            "events": self.events,
+            "panes": sorted(self.panes),
+            "cells": self.cells.tolist(),
+            "invalid": self.invalid,
+            "violations": self.violations,
+        }
+
+    @classmethod
+    def from_data(cls, data: object) -> "OpenWindow":
+        """The inverse of `to_data`."""
+        kept = msgspec.convert(data, _Kept)
+        cells = np.array(kept.cells, np.int64)
+        return cls(cells, kept.events, set(kept.panes), kept.invalid, kept.violations)
+
+
+class _Kept(msgspec.Struct):
+    events: int
+    panes: list[int]
+    cells: list[int]
+    invalid: dict[str, dict[str, int]]
+    violations: dict[str, dict[str, int]]
