@@ -1,0 +1,253 @@
+"""What does each path of `/api/v1` answer? Handlers over the read model: no sockets, no clock."""
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from streams.broker import Partition
+from streams.control import answers
+from streams.control.answers import Document
+from streams.control.documents import epoch_ms
+from streams.control.problems import Mistake, Problem
+from streams.control.views import ReadModel, Story
+
+LIMIT, LARGEST_LIMIT = 100, 500
+_EPISODE_STATUSES = ("open", "acknowledged", "resolved")
+_SEVERITIES = ("info", "warning", "error", "critical")
+_SCOPES = ("inputs", "outcomes", "health", "matured")
+_TRIGGER_STATUSES = (
+    "requested",
+    "approved",
+    "rejected",
+    "cancelled",
+    "started",
+    "completed",
+    "failed",
+)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request: what it is about, and what it is answered from."""
+
+    read: ReadModel
+    now_ms: int
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    ready: bool = True
+    reading: Sequence[
+        tuple[Partition, int, int]
+    ] = ()  # position, and where the log ended at the start
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> str | None:
+        """A parameter that is one of a few words, or absent."""
+        value = self.query.get(name)
+        if value is not None and value not in choices:
+            raise _refused(name, f"one of {', '.join(choices)}", value)
+        return value
+
+    def time_ms(self, name: str) -> int | None:
+        """A parameter that is an RFC 3339 time, or absent."""
+        value = self.query.get(name)
+        if value is None:
+            return None
+        try:
+            moment = datetime.fromisoformat(value)
+            if moment.tzinfo is not None:
+                return epoch_ms(moment)
+        except ValueError:
+            pass
+        raise _refused(name, "an RFC 3339 time with Z or an offset", value)
+
+    def page(
+        self,
+        found: Iterable[T],
+        key: Callable[[T], tuple[Any, ...]],
+        document: Callable[[T], Document],
+        *,
+        newest_first: bool = True,
+    ) -> Document:
+        """`limit` items behind `cursor`, in order of their unique keys, and the cursor of what follows."""
+        limit = self.query.get("limit", str(LIMIT))
+        if not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit) <= LARGEST_LIMIT:
+            raise _refused("limit", f"a number from 1 to {LARGEST_LIMIT}", limit)
+        ordered = sorted(found, key=key, reverse=newest_first)
+        if "cursor" in self.query:
+            cursor = self.query["cursor"]
+            try:
+                after = tuple(msgspec.json.decode(base64.urlsafe_b64decode(cursor)))
+                ordered = [
+                    one
+                    for one in ordered
+                    if (key(one) < after if newest_first else key(one) > after)
+                ]
+            except (ValueError, TypeError, binascii.Error, msgspec.MsgspecError):
+                raise _refused("cursor", "the `next` of an earlier answer", cursor) from None
+        shown = ordered[: int(limit)]
+        more = len(ordered) > len(shown)
+        following = base64.urlsafe_b64encode(msgspec.json.encode(key(shown[-1]))) if more else b""
+        return {"items": [document(one) for one in shown], "next": following.decode() or None}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A path, the parameters it takes, and what answers it."""
+
+    path: str
+    parameters: tuple[str, ...]
+    answer: Callable[[Asked], Document]
+
+
+def checked(route: Route, query: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The parameters of a request; an unknown or repeated one is refused, for a filter must not be ignored."""
+    found: dict[str, str] = {}
+    for name, value in query:
+        if name not in route.parameters:
+            expected = f"one of {', '.join(route.parameters)}" if route.parameters else "nothing"
+            raise _refused(name, expected, value)
+        if name in found:
+            raise _refused(name, "the parameter once", value)
+        found[name] = value
+    return found
+
+
+def _refused(name: str, expected: str, got: str) -> Problem:
+    mistake = Mistake(f"query.{name}"[:200], expected, got[:200])
+    return Problem("bad_request", f"{name[:200]}: expected {expected}", (mistake,))
+
+
+def _model_id(asked: Asked) -> str:
+    wanted = asked.path["id"]
+    if wanted not in answers.model_ids(asked.read):
+        raise Problem("not_found", f"no model is called {wanted[:200]!r}")
+    return wanted
+
+
+def list_models(asked: Asked) -> Document:
+    state = asked.choice("state", answers.STATES)
+    views = [answers.model(asked.read, one, asked.now_ms) for one in answers.model_ids(asked.read)]
+    return asked.page(
+        (view for view in views if state in (None, view.state)),
+        lambda view: (view.model_id,),
+        answers.model_document,
+        newest_first=False,
+    )
+
+
+def get_model(asked: Asked) -> Document:
+    view = answers.model(asked.read, _model_id(asked), asked.now_ms)
+    return answers.model_detail(asked.read, view)
+
+
+def list_series(asked: Asked) -> Document:
+    model_id = _model_id(asked)
+    version = asked.query.get("version") or answers.current_version(asked.read, model_id)
+    found = answers.latest(asked.read, model_id, version, asked.query.get("segment", "all"))
+    numbered = list(enumerate(answers.series_documents(found)))
+    return asked.page(numbered, lambda one: (one[0],), lambda one: one[1], newest_first=False)
+
+
+def list_results(asked: Asked) -> Document:
+    found = answers.results(
+        asked.read,
+        _model_id(asked),
+        version=asked.query.get("version"),
+        segment=asked.query.get("segment"),
+        scope=asked.choice("scope", _SCOPES),
+        start_ms=asked.time_ms("from"),
+        end_ms=asked.time_ms("to"),
+    )
+    return asked.page(
+        found,
+        lambda judged: (judged.end_ms, judged.start_ms, judged.result_id),
+        lambda judged: judged.document,
+    )
+
+
+def _story_key(story: Story) -> tuple[int, str]:
+    return (story.first.at_ms, story.id)
+
+
+def list_episodes(asked: Asked) -> Document:
+    status = asked.choice("status", _EPISODE_STATUSES)
+    severity = asked.choice("severity", _SEVERITIES)
+    kind = asked.query.get("kind")
+    found = (
+        story
+        for story in answers.stories(asked.read.episodes, asked.query.get("model"))
+        if status in (None, story.latest.status)
+        and severity in (None, story.latest.severity)
+        and kind in (None, story.kind)
+    )
+    return asked.page(found, _story_key, lambda story: story.latest.document)
+
+
+def get_episode(asked: Asked) -> Document:
+    found = answers.story(asked.read.episodes, asked.path["id"])
+    if found is None:
+        raise Problem("not_found", f"no episode has the id {asked.path['id'][:200]!r}")
+    return answers.story_document(found)
+
+
+def list_triggers(asked: Asked) -> Document:
+    status = asked.choice("status", _TRIGGER_STATUSES)
+    found = (
+        story
+        for story in answers.stories(asked.read.triggers, asked.query.get("model"))
+        if status in (None, story.latest.status)
+    )
+    return asked.page(found, _story_key, lambda story: story.latest.document)
+
+
+def get_trigger(asked: Asked) -> Document:
+    found = answers.story(asked.read.triggers, asked.path["id"])
+    if found is None:
+        raise Problem("not_found", f"no trigger has the id {asked.path['id'][:200]!r}")
+    return answers.story_document(found)
+
+
+def health(asked: Asked) -> Document:
+    """How far the read model is, what it could not read, and what came in."""
+    return {
+        "ready": asked.ready,
+        "reading": [
+            {"topic": topic, "partition": number, "position": position, "end_at_start": end}
+            for (topic, number), position, end in asked.reading
+        ],
+        "unreadable": asked.read.unreadable,
+        "sources": answers.intake_documents(asked.read),
+    }
+
+
+def list_unregistered(asked: Asked) -> Document:
+    return asked.page(
+        answers.unregistered(asked.read),
+        lambda item: (-item["events"], item["topic"], item["model_id"]),
+        lambda item: item,
+        newest_first=False,
+    )
+
+
+_LIST = ("limit", "cursor")
+ROUTES = (
+    Route("/models", ("state", *_LIST), list_models),
+    Route("/models/{id}", (), get_model),
+    Route("/models/{id}/series", ("version", "segment", *_LIST), list_series),
+    Route(
+        "/models/{id}/results",
+        ("scope", "from", "to", "segment", "version", *_LIST),
+        list_results,
+    ),
+    Route("/episodes", ("status", "kind", "severity", "model", *_LIST), list_episodes),
+    Route("/episodes/{id}", (), get_episode),
+    Route("/triggers", ("status", "model", *_LIST), list_triggers),
+    Route("/triggers/{id}", (), get_trigger),
+    Route("/health", (), health),
+    Route("/unregistered", _LIST, list_unregistered),
+)

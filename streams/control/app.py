@@ -1,0 +1,225 @@
+"""How does control run? A Faust app folds what the judge wrote into the read model; a web server answers from it."""
+
+import asyncio
+import logging
+import signal
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import faust
+from aiokafka.errors import KafkaError
+from mode.supervisors import CrashingSupervisor
+
+from streams import logs
+from streams.broker import Partition, Record
+from streams.control.committed import CommittedTransport, Progress
+from streams.control.credentials import broker_credentials
+from streams.control.door import Door
+from streams.control.server import Site, serving
+from streams.control.views import ReadModel
+from streams.errors import BrokerError, UsageError
+from streams.kafka_admin import topic_partitions
+from streams.topics import Names
+
+STOP_S = 4.0  # an orderly end may take so long; then the process ends anyway
+# What libraries say of their own; the coordinator calls every retry an error, those that end it reach us as exceptions.
+_QUIET = {
+    "faust": logging.ERROR,
+    "mode": logging.ERROR,
+    "aiokafka": logging.ERROR,
+    "aiokafka.consumer.group_coordinator": logging.CRITICAL,
+}
+
+
+class Control:
+    """The Faust app with its read model.
+
+    Every start joins a consumer group of its own and reads from the beginning of what the log keeps. That is the
+    simplest way to a complete read model: nothing is stored here, so nothing can be half there; a killed predecessor
+    holds no partitions to wait for; and a second control is a second whole copy, not half of one. No offsets are
+    committed, so a group that ended leaves nothing behind on the broker. Access rules need its prefix: `group_prefix`.
+    """
+
+    def __init__(self, kafka: Mapping[str, str], names: Names) -> None:
+        self.read = ReadModel(names)
+        self.progress = Progress()
+        brokers = [one.strip() for one in kafka["bootstrap.servers"].split(",")]
+        self.app = faust.App(
+            f"{group_prefix(names)}{uuid.uuid4().hex[:12]}",
+            broker=";".join(f"kafka://{broker}" for broker in brokers),
+            broker_credentials=broker_credentials(kafka),
+            # what kafka.md 4.2 says of each: folds are idempotent, so at least once is enough
+            processing_guarantee="at_least_once",
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            table_standby_replicas=0,
+            stream_wait_empty=False,
+            agent_supervisor=CrashingSupervisor,
+            autodiscover=False,
+            web_enabled=False,  # our own application answers: Faust's has no ETags, problems or guards
+            store="memory://",
+            cache="memory://",
+            datadir="/nonexistent",  # nothing is stored
+            broker_client_id="leeway-control",
+            broker_max_poll_records=500,
+            broker_session_timeout=10.0,
+            broker_heartbeat_interval=2.0,
+            broker_request_timeout=15.0,
+            broker_rebalance_timeout=15.0,
+            producer_request_timeout=15.0,
+            consumer_max_fetch_size=4 * 1024 * 1024,  # a record may have 2 MiB
+        )
+        transport = CommittedTransport(self.app.conf.broker_consumer, self.app)
+        transport.wanted, transport.folded = self.read.wanted, self.read.position
+        transport.progress = self.progress
+        self.app.transport = transport
+        topic = self.app.topic(
+            *self.read.topics,
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
+            acks=False,  # nothing is committed
+            allow_empty=True,
+        )
+
+        async def fold(stream: Any) -> None:
+            async for event in stream.events():
+                self._fold(event.message)
+
+        self.app.agent(topic, name="fold", concurrency=1)(fold)
+
+    async def read_until(self, stop: asyncio.Event) -> None:
+        """Fold until `stop` is set. Raises `BrokerError` when Kafka cannot be had, or not any more."""
+        reading, asked = asyncio.create_task(self._read()), asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({reading, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                reading.result()
+        except KafkaError as error:
+            raise BrokerError(f"control: Kafka cannot be read: {type(error).__name__}") from error
+        finally:
+            reading.cancel()
+            asked.cancel()
+            try:
+                await asyncio.wait_for(self.app.stop(), STOP_S)
+            except TimeoutError:
+                logs.warning("control.abandoned", after_s=STOP_S)
+
+    async def _read(self) -> None:
+        await self.app.start()
+        await self.app.wait()
+        if self.app.crash_reason is not None:
+            raise self.app.crash_reason
+
+    def caught_up(self) -> bool:
+        """Whether everything written before the start has been folded."""
+        return self.progress.caught_up(self.read.topics, self.read.position)
+
+    def reading(self) -> list[tuple[Partition, int, int]]:
+        """Per partition the reader's position, and where the log ended at the start."""
+        reached = self.progress.reached
+        return [(p, reached.get(p, 0), end) for p, end in sorted(self.progress.ends.items())]
+
+    def _fold(self, message: Any) -> None:
+        record = Record(
+            topic=message.topic,
+            partition=message.partition,
+            offset=message.offset,
+            timestamp_ms=None if message.timestamp is None else round(message.timestamp * 1000),
+            key=message.key,
+            value=message.value,
+            headers=tuple(message.headers or ()),
+        )
+        error = self.read.fold(record)
+        if error is not None:
+            logs.warning(
+                "record.unreadable",
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                error=error,
+            )
+
+
+def group_prefix(names: Names) -> str:
+    """What the names of control's consumer groups begin with.
+
+    >>> group_prefix(Names("leeway."))
+    'leeway.control-'
+    """
+    return f"{names.prefix}control-"
+
+
+def run(
+    kafka: Mapping[str, str],
+    *,
+    prefix: str = "leeway.",
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    tokens_file: Path | None = None,
+    version: str = "0",
+) -> None:
+    """Keep the read model and serve it until SIGTERM or SIGINT.
+
+    Parameters
+    ----------
+    kafka : mapping
+        librdkafka's properties, with at least ``bootstrap.servers``; see `streams.control.credentials`.
+    prefix : str
+        Of Leeway's topics, which must be there.
+    host, port, tokens_file
+        Where to listen, and who may ask; see `streams.control.door`.
+
+    Raises
+    ------
+    UsageError
+        A setting is wrong, or the topics are not there.
+    BrokerError
+        Kafka or the address to listen on cannot be had.
+    """
+    for library, level in _QUIET.items():
+        logging.getLogger(library).setLevel(level)
+    door = Door.at(host, port, tokens_file)
+    names = Names(prefix)
+    control_topics(kafka, names)
+    asyncio.run(_run(kafka, names, door, version))
+
+
+def control_topics(kafka: Mapping[str, str], names: Names) -> None:
+    """Say in one line that Kafka, or a topic, is not there: Faust would wait for either for ever."""
+    there = topic_partitions(kafka)
+    missing = [topic for topic in ReadModel(names).topics if topic not in there]
+    if missing:
+        raise UsageError(
+            f"topic {missing[0]} does not exist: `leeway run` and `leeway apply` create it, or set topics.create"
+        )
+
+
+async def serve(
+    control: Control,
+    door: Door,
+    version: str,
+    stop: asyncio.Event,
+    opened: Callable[[int], None] = lambda port: None,
+) -> None:
+    """Read and answer until `stop` is set; `opened` is told the port.
+
+    Raises
+    ------
+    BrokerError
+        Kafka or the address to listen on cannot be had.
+    """
+    site = Site(control.read, control.caught_up, control.reading, version)
+    async with serving(site, door) as port:
+        opened(port)
+        await control.read_until(stop)
+
+
+async def _run(kafka: Mapping[str, str], names: Names, door: Door, version: str) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await serve(Control(kafka, names), door, version, stop)

@@ -1,0 +1,147 @@
+"""What do the read models need of the documents the judge writes? The rest of each is kept as it came."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
+
+import msgspec
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_Time = Annotated[datetime, msgspec.Meta(tz=True)]
+_Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+
+
+def epoch_ms(moment: datetime) -> int:
+    """
+    >>> epoch_ms(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
+    1000
+    """
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+class Window(msgspec.Struct):
+    start: _Time
+    end: _Time
+    events: int
+    late: int = 0
+
+
+class Alarm(msgspec.Struct):
+    log_threshold: float
+    log_statistic: float | None = None
+
+
+class Effect(msgspec.Struct):
+    value: float
+    floor: float
+
+
+class Series(msgspec.Struct):
+    series: str
+    effect: Effect | None = None
+
+
+class Result(msgspec.Struct):
+    result_id: _Text
+    model_id: _Text
+    model_version: _Text
+    segment: _Text
+    scope: _Text
+    window: Window
+    verdict: Literal["stable", "drifting", "severe", "insufficient"]
+    reason: _Text
+    alarm: Alarm | None = None
+    series: list[Series] = []
+
+
+class ModelVersion(msgspec.Struct):
+    id: _Text
+    version: _Text
+
+
+class Alert(msgspec.Struct):
+    alert_id: _Text
+    episode_id: _Text
+    sequence: int
+    at: _Time
+    change: _Text
+    status: Literal["open", "acknowledged", "resolved"]
+    kind: _Text
+    severity: Literal["info", "warning", "error", "critical"]
+    opened_at: _Time
+    model: ModelVersion
+    segment: _Text
+
+
+class Status(msgspec.Struct):
+    name: _Text
+    sequence: int
+    at: _Time
+
+
+class Reason(msgspec.Struct):
+    code: _Text
+
+
+class Trigger(msgspec.Struct):
+    trigger_id: _Text
+    status: Status
+    model: ModelVersion
+    reason: Reason
+
+
+class Metadata(msgspec.Struct):
+    owner: str | None = None
+
+
+class Deployment(msgspec.Struct):
+    environment: str | None = None
+
+
+class Retirement(msgspec.Struct):
+    status: str | None = None
+
+
+class Lifecycle(msgspec.Struct):
+    model_id: _Text
+    version: _Text
+    model_name: str | None = None
+    metadata: Metadata | None = None
+    deployment: Deployment | None = None
+    retirement: Retirement | None = None
+
+
+class LifecycleRecord(msgspec.Struct):
+    revision: _Text
+    lifecycle: msgspec.Raw
+
+
+class BuiltFrom(msgspec.Struct):
+    events: int = 0
+    end: _Time | None = None
+
+
+class Reference(msgspec.Struct):
+    reference_id: _Text
+    model_version: _Text
+    built_from: BuiltFrom
+
+
+class Source(msgspec.Struct):
+    """What came in on one source topic: events, dead letters by reason, events of unregistered models by name."""
+
+    events: int = 0
+    dead_letters: dict[str, int] = {}
+    unregistered: dict[str, int] = {}
+
+
+class Sources(msgspec.Struct):
+    sources: dict[str, Source]
+
+
+class Intake(msgspec.Struct):
+    as_of: _Time
+    data: Sources
+
+
+class CloudEvent(msgspec.Struct):
+    data: msgspec.Raw

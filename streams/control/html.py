@@ -1,0 +1,63 @@
+"""How is a page written so that no text of an event can become markup? Elements whose text is always escaped."""
+
+from collections.abc import Iterable
+from html import escape
+from typing import Union
+
+_VOID = frozenset(("meta", "link", "br"))
+Content = Union[str, "Html", None, Iterable["Content"]]
+
+
+class Html(str):
+    """Markup. Only `element` and `page` make it: plain text put into either is escaped."""
+
+    __slots__ = ()
+
+
+def element(name: str, /, *content: Content, **attributes: str | None) -> Html:
+    """One element. Attributes that are None are left out; ``class_`` is ``class``, ``aria_label`` is ``aria-label``.
+
+    >>> element("p", "1 < 2 ", element("b", "&"), class_='"x"')
+    '<p class="&quot;x&quot;">1 &lt; 2 <b>&amp;</b></p>'
+    """
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    if name in _VOID:
+        return Html(f"<{name}{written}>")
+    return Html(f"<{name}{written}>{_text(content)}</{name}>")
+
+
+def link(text: Content, href: str) -> Html:
+    """A link to a page of ours, or to an http address; any other address (javascript:) is shown as text."""
+    if href.startswith(("/", "https://", "http://")):
+        return element("a", text, href=href, rel=None if href.startswith("/") else "noreferrer")
+    return element("span", text)
+
+
+def page(title: str, *content: Content) -> Html:
+    """A whole document; it renews itself by a script, or without scripts by the browser."""
+    head = (
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("title", title),
+        element("link", rel="stylesheet", href="/static/style.css"),
+        element("script", src="/static/refresh.js", defer=""),
+        element("noscript", element("meta", http_equiv="refresh", content="10")),
+    )
+    skip = element("a", "Skip to content", href="#content", class_="skip")
+    body = element("body", skip, *content)
+    return Html(f'<!doctype html>\n<html lang="en">{element("head", *head)}{body}</html>\n')
+
+
+def _text(content: Content) -> str:
+    if content is None:
+        return ""
+    if isinstance(content, Html):
+        return content
+    if isinstance(content, str):
+        return escape(content)
+    return "".join(_text(part) for part in content)

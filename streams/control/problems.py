@@ -1,0 +1,54 @@
+"""What is wrong with a request? One exception, told as RFC 9457 says."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+TITLES = {
+    "bad_request": (400, "The request cannot be understood"),
+    "unauthenticated": (401, "A token is needed"),
+    "forbidden": (403, "This is not allowed"),
+    "not_found": (404, "There is no such thing"),
+    "method_not_allowed": (405, "This cannot be done here"),
+    "too_large": (413, "The request is too large"),
+    "internal": (500, "A defect in Leeway"),
+    "not_ready": (503, "The read model is not complete yet"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing that is wrong, in RFC 9457's `errors`."""
+
+    path: str
+    expected: str
+    got: str | None = None
+
+
+@dataclass(slots=True)
+class Problem(Exception):
+    """A request that cannot be answered; `name` is one of `TITLES`."""
+
+    name: str
+    detail: str
+    errors: tuple[Mistake, ...] = field(default=())
+
+    @property
+    def status(self) -> int:
+        return TITLES[self.name][0]
+
+    def document(self, instance: str) -> dict[str, Any]:
+        """The body of the answer.
+
+        >>> Problem("not_found", "no model is called x").document("/api/v1/models/x")["type"]
+        'urn:leeway:problem:not_found'
+        """
+        return {
+            "type": f"urn:leeway:problem:{self.name}",
+            "title": TITLES[self.name][1],
+            "status": self.status,
+            "detail": self.detail,
+            "instance": instance,
+            "errors": [
+                {"path": one.path, "expected": one.expected, "got": one.got} for one in self.errors
+            ],
+        }

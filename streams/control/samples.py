@@ -1,0 +1,101 @@
+"""What does the read model mean in numbers? Samples for `/metrics`, derived anew for every scrape."""
+
+from collections import Counter
+
+from streams.control import answers
+from streams.control.views import ReadModel, Story
+from streams.metrics import (
+    ALARM,
+    ALERTS,
+    BUILD,
+    EFFECT,
+    EPISODES_OPEN,
+    HEARTBEAT,
+    MODEL_LAST_EVENT,
+    MODEL_REFERENCE,
+    MODEL_STATE,
+    OTHER,
+    TRIGGERS,
+    WINDOWS_JUDGED,
+    Models,
+    Sample,
+    summed,
+)
+
+VERDICTS = ("stable", "drifting", "severe", "insufficient")
+TRANSITIONS = (
+    "requested",
+    "approved",
+    "rejected",
+    "cancelled",
+    "started",
+    "completed",
+    "failed",
+)
+
+
+def of_control(version: str, now_ms: int) -> list[Sample]:
+    """What control says of itself."""
+    return [
+        Sample(BUILD, (version,), 1),
+        Sample(HEARTBEAT, ("control",), now_ms / 1000),
+    ]
+
+
+def of_models(read: ReadModel, now_ms: int) -> list[Sample]:
+    """What control knows of models. Moments and ratios of models that share `other` are left out: no sum is one."""
+    models, added, single = Models(), list[Sample](), list[Sample]()
+    for model_id in answers.model_ids(read):
+        label = models.label(model_id)
+        view = answers.model(read, model_id, now_ms)
+        added += [
+            Sample(MODEL_STATE, (label, state), float(state == view.state))
+            for state in answers.STATES
+        ]
+        added += [
+            Sample(WINDOWS_JUDGED, (label, verdict), read.judged[model_id, verdict])
+            for verdict in VERDICTS
+        ]
+        added += _of_episodes(label, view.open_episodes)
+        added += _transitions(read, label, model_id)
+        if label != OTHER:
+            single += _moments(label, view)
+    return summed(added) + single + _alerts(read)
+
+
+def _moments(label: str, view: answers.ModelView) -> list[Sample]:
+    found: list[Sample] = []
+    if view.last_event_ms is not None:
+        found.append(Sample(MODEL_LAST_EVENT, (label,), view.last_event_ms / 1000))
+    if view.reference is not None and view.reference.end_ms is not None:
+        found.append(Sample(MODEL_REFERENCE, (label,), view.reference.end_ms / 1000))
+    newest = view.newest
+    if newest is not None:
+        found += [Sample(EFFECT, (label, kind), ratio) for kind, ratio in newest.effects.items()]
+        if newest.log_threshold:
+            ratio = (newest.log_statistic or 0.0) / newest.log_threshold
+            found.append(Sample(ALARM, (label, "data_drift"), ratio))
+    return found
+
+
+def _of_episodes(label: str, episodes: tuple[Story, ...]) -> list[Sample]:
+    return [
+        Sample(EPISODES_OPEN, (label, story.kind, story.latest.severity), 1) for story in episodes
+    ]
+
+
+def _transitions(read: ReadModel, label: str, model_id: str) -> list[Sample]:
+    told = Counter(
+        event.word for story in answers.stories(read.triggers, model_id) for event in story.history
+    )
+    return [
+        Sample(TRIGGERS, (label, word), told[word] + read.forgotten_transitions[model_id, word])
+        for word in TRANSITIONS
+    ]
+
+
+def _alerts(read: ReadModel) -> list[Sample]:
+    told = Counter(read.forgotten_alerts)
+    for story in answers.stories(read.episodes):
+        told.update((story.kind, event.severity, event.word) for event in story.history)
+    return [Sample(ALERTS, labels, count) for labels, count in sorted(told.items())]

@@ -1,0 +1,190 @@
+"""How are requests answered? An aiohttp application: routes, headers and errors, and nothing about drift."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from importlib.resources import files
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from streams import logs
+from streams.broker import Partition
+from streams.control import console, samples
+from streams.control.api import ROUTES, Asked, Route, checked
+from streams.control.door import Door
+from streams.control.problems import Problem
+from streams.control.views import ReadModel
+from streams.errors import BrokerError
+from streams.metrics import exposition
+
+Ready = Callable[[], bool]
+Reading = Callable[[], Sequence[tuple[Partition, int, int]]]
+_Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+MAX_BODY_BYTES = 64 * 1024
+STATIC = {"style.css": "text/css", "refresh.js": "text/javascript"}
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",  # keep, but ask: the ETag answers
+}
+
+
+class Site:
+    """The read model as web pages, JSON and metrics.
+
+    Parameters
+    ----------
+    ready : whether everything written before the start has been read
+    reading : per partition the reader's position, and where the log ended at the start
+    """
+
+    def __init__(self, read: ReadModel, ready: Ready, reading: Reading, version: str) -> None:
+        self._read, self._ready, self._reading, self._version = read, ready, reading, version
+
+    def application(self, door: Door) -> web.Application:
+        app = web.Application(
+            client_max_size=MAX_BODY_BYTES, middlewares=[_errors, _guard(door), _etag]
+        )
+        for route in ROUTES:
+            app.router.add_get(f"/api/v1{route.path}", self._json(route))
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._metrics)
+        app.router.add_get("/", self._page(console.INDEX))
+        app.router.add_get("/models/{id}", self._page(console.MODEL))
+        for name, kind in STATIC.items():
+            body = files("streams.control").joinpath("static", name).read_bytes()
+            app.router.add_get(f"/static/{name}", _constant(body, kind))
+        return app
+
+    def _asked(self, request: web.Request, route: Route) -> Asked:
+        return Asked(
+            read=self._read,
+            now_ms=time.time_ns() // 1_000_000,
+            path=dict(request.match_info),
+            query=checked(route, request.query.items()),
+            ready=self._ready(),
+            reading=self._reading(),
+        )
+
+    def _json(self, route: Route) -> _Answer:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            body = msgspec.json.encode(route.answer(self._asked(request, route)))
+            return web.Response(body=body, content_type="application/json")
+
+        return answer
+
+    def _page(self, page: console.Page) -> _Answer:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            text = page.render(self._asked(request, page.route))
+            return web.Response(text=text, content_type="text/html")
+
+        return answer
+
+    async def _healthz(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response({"alive": True})
+
+    async def _readyz(self, request: web.Request) -> web.StreamResponse:
+        if not self._ready():
+            raise Problem("not_ready", "what was written before the start is still being read")
+        return web.json_response({"ready": True})
+
+    async def _metrics(self, request: web.Request) -> web.StreamResponse:
+        # Before the read model is complete its counters would seem to race upwards: then only we ourselves are shown.
+        now_ms = time.time_ns() // 1_000_000
+        about = samples.of_control(self._version, now_ms)
+        if self._ready():
+            about += samples.of_models(self._read, now_ms)
+        body, kind = exposition(about)
+        return web.Response(body=body, headers={"Content-Type": kind})
+
+
+def _constant(body: bytes, kind: str) -> _Answer:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=body, content_type=kind, charset="utf-8")
+
+    return answer
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: _Answer) -> web.StreamResponse:
+    """Every error in one form, every answer with the same protective headers."""
+    try:
+        response = await handler(request)
+    except Problem as problem:
+        response = _problem(problem, request)
+    except web.HTTPNotFound:
+        response = _problem(Problem("not_found", "no such path"), request)
+    except web.HTTPMethodNotAllowed as error:
+        allowed = ", ".join(sorted(error.allowed_methods))
+        response = _problem(Problem("method_not_allowed", f"expected {allowed}"), request)
+        response.headers["Allow"] = allowed
+    except web.HTTPRequestEntityTooLarge:
+        response = _problem(Problem("too_large", f"at most {MAX_BODY_BYTES} bytes"), request)
+    response.headers.update(_HEADERS)
+    return response
+
+
+def _problem(problem: Problem, request: web.Request) -> web.Response:
+    headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else {}
+    return web.Response(
+        status=problem.status,
+        body=msgspec.json.encode(problem.document(request.path)),
+        content_type="application/problem+json",
+        headers=headers,
+    )
+
+
+def _guard(door: Door) -> Middleware:
+    @web.middleware
+    async def guard(request: web.Request, handler: _Answer) -> web.StreamResponse:
+        door.admit(request.path, request.headers)
+        return await handler(request)
+
+    return guard
+
+
+@web.middleware
+async def _etag(request: web.Request, handler: _Answer) -> web.StreamResponse:
+    response = await handler(request)
+    if isinstance(response, web.Response) and isinstance(response.body, bytes):
+        digest = hashlib.sha256(response.body).hexdigest()[:32]
+        response.etag = digest
+        known = request.if_none_match or ()
+        if any(etag.value in (digest, "*") for etag in known):
+            return web.Response(status=304, headers={"ETag": response.headers["ETag"]})
+    return response
+
+
+@asynccontextmanager
+async def serving(site: Site, door: Door) -> AsyncIterator[int]:
+    """Answer requests; gives the port (of use when the door's is 0).
+
+    Raises
+    ------
+    BrokerError
+        The address cannot be had.
+    """
+    runner = web.AppRunner(site.application(door), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        listener = web.TCPSite(runner, door.host, door.port)
+        try:
+            await listener.start()
+        except OSError as error:
+            raise BrokerError(
+                f"http: cannot listen on {door.host}:{door.port}: {error.strerror or error}"
+            ) from None
+        port: int = runner.addresses[0][1]
+        logs.info("console.opened", url=f"http://{door.host}:{port}/")
+        yield port
+    finally:
+        await asyncio.shield(runner.cleanup())

@@ -1,0 +1,83 @@
+"""How are numbers and times put so that a person reads them at a glance?"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EFFECTS = {
+    "psi": "PSI",
+    "tv": "TV",
+    "auc_shift": "AUC shift",
+    "spread": "spread",
+    "difference": "difference",
+}
+_SMALLEST_P = 1e-16  # below this a p-value says nothing more
+
+
+def words(name: str) -> str:
+    """
+    >>> words("data_drift")
+    'data drift'
+    """
+    return name.replace("_", " ")
+
+
+def clock(ms: int, *, short: bool = False) -> str:
+    """
+    >>> clock(1772434800000), clock(1772434800000, short=True)
+    ('2026-03-02 07:00 UTC', '03-02 07:00')
+    """
+    moment = _EPOCH + timedelta(milliseconds=ms)
+    return moment.strftime("%m-%d %H:%M" if short else "%Y-%m-%d %H:%M UTC")
+
+
+def ago(elapsed_ms: int) -> str:
+    """
+    >>> [ago(ms) for ms in (900, 90_000, 7_200_000, 260_000_000)]
+    ['just now', '1 min ago', '2 h ago', '3 d ago']
+    """
+    for unit, ms in (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000)):
+        if elapsed_ms >= ms:
+            return f"{elapsed_ms // ms} {unit} ago"
+    return "just now"
+
+
+def number(value: float) -> str:
+    """
+    >>> [number(value) for value in (50000, 0.4042, 12.3456, 0.02, -0.0311)]
+    ['50,000', '0.404', '12.3', '0.02', '-0.0311']
+    """
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
+
+
+def percent(share: float) -> str:
+    """
+    >>> [percent(share) for share in (0.0, 0.0004, 0.016, 0.355, 1.0)]
+    ['0 %', '0.04 %', '1.6 %', '35.5 %', '100 %']
+    """
+    return f"{100 * share:.3g} %" if abs(share) >= 0.1 else f"{100 * share:.2g} %"
+
+
+def p_value(p: float | None) -> str:
+    """
+    >>> [p_value(p) for p in (None, 1e-300, 0.00004, 0.042)]
+    ['–', '< 1e-16', '4.0e-05', '0.042']
+    """
+    if p is None:
+        return "–"
+    if p < _SMALLEST_P:
+        return "< 1e-16"
+    return f"{p:.1e}" if p < 0.001 else f"{p:.2g}"
+
+
+def effect(shown: Mapping[str, Any]) -> str:
+    """An effect with its interval.
+
+    >>> effect({"name": "psi", "value": 0.404, "low": 0.364, "high": 0.451, "floor": 0.1})
+    'PSI 0.404 (0.364 to 0.451)'
+    """
+    if not shown:
+        return "–"
+    name = _EFFECTS.get(shown["name"], words(shown["name"]))
+    return f"{name} {number(shown['value'])} ({number(shown['low'])} to {number(shown['high'])})"
