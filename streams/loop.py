@@ -30,6 +30,7 @@ class Outcome(StrEnum):
     COMMITTED = "committed"
     ABORTED = "aborted"
     FENCED = "fenced"
+    FAILED = "failed"
 
 
 class Observer:
@@ -106,9 +107,23 @@ class Loop:
         return self._held.urgent
 
     def commit(self) -> Outcome:
-        """Flush, and commit everything flushed so far; or go back to what was last committed."""
-        outcome = self._commit()
-        self._tell()
+        """Flush, and commit everything flushed so far; or have the stage forget it all, to go on with the next turn."""
+        self.flush()
+        work, self._held = self._held, Work()
+        if not work.records and not work.offsets:
+            return Outcome.NOTHING
+        began, outcome = self.clock(), Outcome.FAILED
+        try:
+            self.broker.commit(work)
+            outcome = Outcome.COMMITTED
+        except Aborted:
+            outcome = Outcome.ABORTED
+            self._forget()
+        except Fenced:
+            outcome = Outcome.FENCED
+            raise
+        finally:
+            self.observe.committed(outcome, len(work.records), self.clock() - began)
         return outcome
 
     @property
@@ -124,7 +139,7 @@ class Loop:
         self._untold |= dict.fromkeys(partitions)
 
     def partitions_leaving(self, partitions: Sequence[Partition]) -> None:
-        self._commit()
+        self.commit()
         self._drop(partitions)
 
     def partitions_lost(self, partitions: Sequence[Partition]) -> None:
@@ -132,24 +147,6 @@ class Loop:
         self._drop(partitions)
 
     # ---------------------------------------------------------------------------------------------------- inside
-
-    def _commit(self) -> Outcome:
-        self.flush()
-        work, self._held = self._held, Work()
-        if not work.records and not work.offsets:
-            return Outcome.NOTHING
-        began, outcome = self.clock(), Outcome.COMMITTED
-        try:
-            self.broker.commit(work)
-        except Aborted:
-            outcome = Outcome.ABORTED
-            self._forget()
-        except Fenced:
-            outcome = Outcome.FENCED
-            raise
-        finally:
-            self.observe.committed(outcome, len(work.records), self.clock() - began)
-        return outcome
 
     def _forget(self) -> None:
         self.stage.forget()

@@ -1,0 +1,171 @@
+"""Which topics are there, and which must Leeway create? Asking and creating are safe to repeat."""
+
+import logging
+from collections.abc import Mapping
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from streams.errors import UsageError
+from streams.kafka_errors import QUIET, bootstrap, translated
+from streams.topics import DAY_MS, MAX_MESSAGE_BYTES, TOPICS, Names, Topic
+
+__all__ = ["Created", "create_topics", "topic_partitions"]
+
+_CALL_S = 10.0
+_DELETIONS_MS = DAY_MS  # a compacted topic keeps a deletion at least this long for readers that lag
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A topic that was not there before."""
+
+    topic: str
+    partitions: int
+    replication: int
+
+
+def topic_partitions(properties: Mapping[str, str]) -> dict[str, int]:
+    """Every topic that can be seen, with the number of its partitions.
+
+    Parameters
+    ----------
+    properties
+        librdkafka's, with at least ``bootstrap.servers``.
+
+    Raises
+    ------
+    BrokerError
+        No broker answers, or none that accepts us.
+    UsageError
+        A property is wrong.
+    """
+    admin = _Admin(properties)
+    with admin.asking("list topics"):
+        return admin.partitions()
+
+
+def create_topics(
+    properties: Mapping[str, str],
+    names: Names,
+    *,
+    partitions: int = 12,
+    replication: int | None = None,
+    more: Mapping[str, int] | None = None,
+) -> tuple[Created, ...]:
+    """Create those of Leeway's own topics that are missing; what is there stays as it is.
+
+    Parameters
+    ----------
+    properties
+        librdkafka's, with at least ``bootstrap.servers``.
+    names
+        The prefix of the topics.
+    partitions
+        Of the topics that are shared by model.
+    replication
+        Copies of each record; None: 3, or 1 where there is a single broker.
+    more
+        Other topics to create, with their numbers of partitions and the cluster's own settings (for demos and tests).
+
+    Returns
+    -------
+    tuple of Created
+        What was created, in the order of `TOPICS`.
+
+    Raises
+    ------
+    BrokerError
+        No broker answers, or it refuses; the message names the topic.
+    UsageError
+        A property is wrong, or a topic that is there has another number of partitions than its siblings.
+    """
+    admin = _Admin(properties)
+    with admin.asking("list topics"):
+        there, brokers = admin.partitions(), admin.brokers()
+    copies = replication or (3 if brokers >= 3 else 1)
+    wanted = {names(topic.name): topic.partitions or partitions for topic in TOPICS}
+    settings = {names(topic.name): _settings(topic, copies) for topic in TOPICS}
+    _check_siblings(there, names, partitions)
+    wanted |= more or {}
+    missing = [
+        NewTopic(name, count, copies, config=settings.get(name, {}))
+        for name, count in wanted.items()
+        if name not in there
+    ]
+    if not missing:
+        return ()
+    created = []
+    for name, future in admin.client.create_topics(missing, operation_timeout=_CALL_S).items():
+        with admin.asking(f"create topic {name}"):
+            if _is_new(future):
+                created.append(Created(name, wanted[name], copies))
+    return tuple(created)
+
+
+def _settings(topic: Topic, replication: int) -> dict[str, str]:
+    settings = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
+    if replication >= 3:
+        settings["min.insync.replicas"] = "2"
+    if topic.retention_days is None:
+        return settings | {
+            "cleanup.policy": "compact",
+            "delete.retention.ms": str(_DELETIONS_MS),
+        }
+    retention_ms = str(topic.retention_days * DAY_MS)
+    return settings | {"cleanup.policy": "delete", "retention.ms": retention_ms}
+
+
+def _check_siblings(there: Mapping[str, int], names: Names, partitions: int) -> None:
+    """Profiles, state, commands and results of a model share a partition number, so they share a count."""
+    for topic in TOPICS:
+        name = names(topic.name)
+        count = there.get(name, topic.partitions or partitions)
+        if topic.partitions is None and count != partitions:
+            raise UsageError(
+                f"topic {name} has {count} partitions, but topics.partitions is {partitions}: "
+                f"set it to {count}, or choose another topics.prefix"
+            )
+
+
+def _is_new(future: "Future[None]") -> bool:
+    try:
+        future.result()
+    except KafkaException as failure:
+        if failure.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # another process was quicker
+            raise
+        return False
+    return True
+
+
+class _Admin:
+    """An admin client, and what it said on the side."""
+
+    def __init__(self, properties: Mapping[str, str]) -> None:
+        self._brokers = bootstrap(properties)
+        self._heard: KafkaError | None = None
+        settings: dict[str, Any] = {**QUIET, **properties, "error_cb": self._hear}
+        with translated("use Kafka", self._brokers):
+            self.client = AdminClient(settings, logger=logging.getLogger("streams.kafka"))
+
+    def asking(self, doing: str) -> AbstractContextManager[None]:
+        return translated(doing, self._brokers, self._overheard)
+
+    def partitions(self) -> dict[str, int]:
+        topics = self.client.list_topics(timeout=_CALL_S).topics
+        return {name: len(topic.partitions) for name, topic in sorted(topics.items())}
+
+    def brokers(self) -> int:
+        return len(self.client.list_topics(timeout=_CALL_S).brokers)
+
+    def _hear(self, error: KafkaError) -> None:
+        self._heard = error
+
+    def _overheard(self) -> KafkaError | None:
+        self.client.poll(0)  # this is when it speaks
+        return self._heard
