@@ -1,0 +1,237 @@
+"""Which keys act in this release, which are only parsed, and what else deserves a person's attention?
+
+`NOT_YET` is the one table to edit when a release makes more keys act: delete the row.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from streams.lifecycle.conditions import (
+    Condition,
+    KindTest,
+    Manual,
+    MetricTest,
+    NewLabels,
+    Trigger,
+)
+from streams.lifecycle.grammar import Schedule
+from streams.lifecycle.metrics import METRICS
+from streams.lifecycle.mistakes import Steps, dotted, quoted, shown
+from streams.lifecycle.settings import Lifecycle
+
+_LABELS = "labels come with a later release"
+_METHODS = "other methods than auto come with a later release"
+_QUALITY = "data-quality rules come with a later release"
+_VERSIONS = "comparing and rolling back versions comes with a later release"
+_RELEASE = "releasing a retrained model comes with a later release"
+_CONSOLE = "the full console comes with a later release"
+_SEASONS = "seasonal references come with a later release"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A key that does not act yet; with `values`, only these values of it (in the normalised file) do not."""
+
+    path: str  # "*" for any item or name
+    why: str
+    values: tuple[Any, ...] = ()
+
+
+NOT_YET: tuple[Row, ...] = (
+    Row("prediction.costs", "cost estimates come with a later release"),
+    Row("prediction.entity", _CONSOLE),
+    Row("prediction.decision_owner", _CONSOLE),
+    Row("prediction.serving", _CONSOLE),
+    Row("prediction.fallback", _CONSOLE),
+    Row("prediction.review", _CONSOLE),
+    Row("prediction.target", _CONSOLE),
+    Row("deployment.endpoint", _CONSOLE),
+    Row("deployment.infrastructure", _CONSOLE),
+    Row("deployment.scaling_config", _CONSOLE),
+    Row("source.labels", _LABELS),
+    Row("source.join", _LABELS),
+    Row("source.*.format", "other formats than json come with a later release"),
+    Row(
+        "features.*.type",
+        "text and vectors are watched with a later release",
+        ("text", "vector"),
+    ),
+    Row("features.*.nullable", _QUALITY),
+    Row("features.*.freshness", _QUALITY),
+    Row("features.*.role", "roles other than input come with a later release"),
+    Row("features.*.min_effect", "effects of single features come with a later release"),
+    Row("features.*.importance", _CONSOLE),
+    Row("features.*.unit", _CONSOLE),
+    Row("features.*.description", _CONSOLE),
+    Row("features.*.source", _CONSOLE),
+    Row("features.*.transformation", _CONSOLE),
+    Row("features.*.leakage", _CONSOLE),
+    Row("segments.*.by", "combined segments come with a later release"),
+    Row("reference.from", "references built from production come with a later release"),
+    Row("reference.season", _SEASONS),
+    Row("reference.timezone", _SEASONS),
+    Row("reference.max_age", "the age of a reference is judged with a later release"),
+    Row("monitoring.window.grace", "grace after a deployment comes with a later release"),
+    Row("monitoring.performance_metrics", _LABELS),
+    Row("monitoring.drift_detection.data_drift.method", _METHODS),
+    Row("monitoring.drift_detection.data_drift.threshold", _METHODS),
+    Row("monitoring.drift_detection.data_drift.severe", _METHODS),
+    Row("monitoring.drift_detection.data_drift.alarm", _METHODS),
+    Row("monitoring.drift_detection.prediction_drift.method", _METHODS),
+    Row("monitoring.drift_detection.prediction_drift.threshold", _METHODS),
+    Row("monitoring.drift_detection.prediction_drift.severe", _METHODS),
+    Row("monitoring.drift_detection.prediction_drift.alarm", _METHODS),
+    Row("monitoring.drift_detection.concept_drift", _LABELS),
+    Row("monitoring.data_quality", _QUALITY),
+    Row("monitoring.labels", _LABELS),
+    Row("monitoring.slices", _LABELS),
+    Row("monitoring.versions", _VERSIONS),
+    Row("monitoring.alerts.*.for", "waiting before an alert comes with a later release"),
+    Row("retraining.training_window.min_labels", _LABELS),
+    Row("retraining.training_window.min_records", _RELEASE),
+    Row("retraining.pipeline.validation_requirements", _RELEASE),
+    Row("retraining.promotion_gates", _RELEASE),
+    Row("retraining.approval_process", _RELEASE),
+    Row("versioning", _VERSIONS),
+    Row("retirement", "retirement comes with a later release"),
+)
+KINDS_THAT_OPEN = ("data_drift", "prediction_drift", "pipeline")  # episodes of other kinds: later
+CHANNELS_RENDERED = ("slack", "pagerduty")
+
+
+def notices(lifecycle: Lifecycle) -> tuple[str, ...]:
+    """What a person should know about a valid lifecycle, one line each, ``PATH: …``.
+
+    First what is missing, then what has consequences, then every key that is parsed but does not act yet.
+    """
+    return (*_missing(lifecycle), *_remarks(lifecycle), *_not_yet(lifecycle))
+
+
+def _missing(lifecycle: Lifecycle) -> Iterator[str]:
+    wanted = {
+        "purpose": "readers of an alert cannot tell what the model is for",
+        "owner": "alerts name nobody who is responsible",
+        "framework": "a retraining pipeline is not told what it builds",
+    }
+    for key, consequence in wanted.items():
+        if getattr(lifecycle.metadata, key) is None:
+            yield f"metadata.{key}: is missing: {consequence}"
+
+
+def _remarks(lifecycle: Lifecycle) -> Iterator[str]:
+    environment = lifecycle.deployment.environment
+    if environment != "Production" and "prod" in environment.lower():
+        yield (
+            f"deployment.environment: {quoted(environment)} is not Production: nothing of this model may page"
+        )
+    capped = sum(segment.max_values for segment in lifecycle.segments)
+    if capped > 200:
+        yield f"segments: up to {capped} segments are asked for: 200 are kept, the rest is counted as (other)"
+    detection = lifecycle.monitoring.drift_detection
+    for key, drift in (
+        ("data_drift", detection.data_drift),
+        ("prediction_drift", detection.prediction_drift),
+    ):
+        path = f"monitoring.drift_detection.{key}.threshold"
+        if drift.threshold and drift.threshold.measure == "p" and drift.alarm == "budget":
+            yield (
+                f"{path}: a p-value says how surprising, not how large: under alarm: budget it is only the level of "
+                "the list in results; alarm: every_window applies it literally"
+            )
+    for place, metric in enumerate(lifecycle.monitoring.performance_metrics):
+        line, now = metric.threshold, metric.current
+        if line is None or now is None:
+            continue
+        if (line.min is not None and now < line.min) or (line.max is not None and now > line.max):
+            path = f"monitoring.performance_metrics[{place}].current"
+            yield f"{path}: is beyond the threshold already: an alert follows at once"
+    for place, rule in enumerate(lifecycle.monitoring.alerts):
+        for test in rule.condition.tests:
+            better = (
+                METRICS[test.metric].better
+                if isinstance(test, MetricTest) and test.metric in METRICS
+                else None
+            )
+            if isinstance(test, MetricTest) and (better, test.op[0]) in (
+                ("higher", ">"),
+                ("lower", "<"),
+            ):
+                yield f"monitoring.alerts[{place}].condition: alerts when {test.metric} is good"
+
+
+def _not_yet(lifecycle: Lifecycle) -> Iterator[str]:
+    document = lifecycle.normalised()
+    for row in NOT_YET:
+        for path, value in _matches(document, tuple(row.path.split(".")), ()):
+            if not row.values or value in row.values:
+                said = f" ({shown(value)})" if isinstance(value, str) and row.values else ""
+                yield f"{dotted(path)}: parsed, does not act yet{said} ({row.why})"
+    for place, alert in enumerate(lifecycle.monitoring.alerts):
+        path = f"monitoring.alerts[{place}]"
+        if not _condition_acts(alert.condition):
+            yield f"{path}.condition: parsed, does not act yet (this release alerts on data and prediction drift)"
+        for channel in alert.channel:
+            if channel == "email":
+                yield f"{path}.channel: parsed, does not act yet (e-mail is rendered with a later release)"
+    for place, rule in enumerate(lifecycle.retraining.trigger_conditions):
+        if not trigger_acts(rule.trigger):
+            path = f"retraining.trigger_conditions[{place}].trigger"
+            yield f"{path}: parsed, does not act yet (this release retrains on data and prediction drift)"
+
+
+def _matches(value: Any, pattern: Steps, path: Steps) -> Iterator[tuple[Steps, Any]]:
+    """The parts of a document that a pattern names, with their paths."""
+    if not pattern:
+        yield path, value
+        return
+    step, rest = pattern[0], pattern[1:]
+    if isinstance(value, list) and step == "*":
+        for place, item in enumerate(value):
+            yield from _matches(item, rest, (*path, place))
+    elif isinstance(value, dict):
+        for key in value if step == "*" else (step,):
+            if key in value:
+                yield from _matches(value[key], rest, (*path, key))
+
+
+def _condition_acts(condition: Condition) -> bool:
+    return condition.persistence is None and all(
+        isinstance(test, KindTest) and any(kind in KINDS_THAT_OPEN for kind in test.kinds)
+        for test in condition.tests
+    )
+
+
+def trigger_acts(trigger: Trigger) -> bool:
+    """Whether this release requests retraining for it."""
+    if isinstance(trigger, Schedule | NewLabels | Manual):
+        return False
+    return _condition_acts(trigger)
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """The length of each scope's window."""
+
+    inputs: timedelta
+    prediction: timedelta
+    outcomes: timedelta | None  # None: nothing needs labels
+    health: timedelta
+
+
+def windows(lifecycle: Lifecycle) -> Windows:
+    """The windows that are really used: what is written, else what follows from the rest.
+
+    `check_frequency` defaults to the window's size; the health window is written, or 5 minutes rounded up to whole panes.
+    """
+    monitoring = lifecycle.monitoring
+    detection, base = monitoring.drift_detection, monitoring.window
+    concept = detection.concept_drift
+    panes = -(-monitoring.data_quality.window // base.pane)
+    return Windows(
+        inputs=detection.data_drift.check_frequency or base.size,
+        prediction=detection.prediction_drift.check_frequency or base.size,
+        outcomes=concept.window if concept else None,
+        health=panes * base.pane,
+    )

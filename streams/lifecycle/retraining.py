@@ -1,0 +1,254 @@
+"""What a lifecycle says about retraining, release, versions and retirement."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    model_validator,
+)
+
+from streams.lifecycle import conditions, grammar
+from streams.lifecycle.metrics import METRICS, UNKNOWN, metric_name
+from streams.lifecycle.mistakes import Wrong, shown
+from streams.lifecycle.monitoring import named
+from streams.lifecycle.written import (
+    ApprovalCondition,
+    Boolean,
+    Condition,
+    Date,
+    DateRange,
+    Duration,
+    Length,
+    Positive,
+    Rate,
+    Requirement,
+    Retention,
+    Section,
+    Text,
+    Texts,
+    Trigger,
+    Version,
+    each,
+    listed,
+    text_or_number,
+    word,
+)
+
+_DAY = timedelta(days=1)
+Approval = Literal["auto", "required", "advisory"]
+
+
+class TriggerCondition(Section):
+    """When to ask for what, and who must agree first."""
+
+    name: Text
+    trigger: Trigger
+    action: Annotated[Literal["retrain", "evaluate", "notify"], PlainValidator(conditions.action)]
+    approval: Annotated[Approval, word(["auto", "required", "advisory"], "a kind of approval")] = (
+        "advisory"
+    )
+    priority: Annotated[
+        Literal["low", "normal", "high"], word(["low", "normal", "high"], "a priority")
+    ] = "normal"
+
+
+class TrainingWindow(Section):
+    """The suggested range of training data."""
+
+    lookback: Length = 90 * _DAY
+    from_: Annotated[
+        Literal["lookback", "change_point"],
+        word(
+            {"lookback": "lookback", "change_point": "change_point"}, "a start of the training data"
+        ),
+    ] = Field(default="lookback", alias="from")
+    min_records: Positive | None = None
+    min_labels: Positive | None = None
+
+
+class Guards(Section):
+    """What keeps retraining from running in circles."""
+
+    cooldown: Duration = _DAY
+    at_most: Rate = grammar.Rate(2, 7 * _DAY)
+    expires: Length = 3 * _DAY
+    start_within: Length = _DAY
+    finish_within: Length = 7 * _DAY
+    dry_run: Boolean = False
+
+
+def _params(value: object) -> dict[str, str]:
+    expected = "at most 32 names with a text each"
+    if not isinstance(value, dict):
+        raise Wrong(shown(value), "is not a mapping", expected)
+    if len(value) > 32:
+        raise Wrong(f"{len(value)} parameters", "are too many", expected)
+    return dict(zip(value, each(value.items(), text_or_number), strict=True))
+
+
+class Pipeline(Section):
+    """The retraining pipeline; carried in every trigger."""
+
+    location: Text | None = None
+    data_sources: Texts = ()
+    validation_requirements: Annotated[
+        tuple[Requirement, ...],
+        BeforeValidator(listed),
+    ] = ()
+    params: Annotated[dict[str, str], PlainValidator(_params)] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What a released model must reach: exactly one of `min` and `max`."""
+
+    min: conditions.Value | None = None
+    max: conditions.Value | None = None
+    segment: str | None = None
+
+
+def _gates(value: object) -> dict[str, Gate]:
+    if not isinstance(value, dict):
+        raise Wrong(
+            shown(value), "is not a mapping", "metrics with {min: VALUE} or {max: VALUE} each"
+        )
+    names = [metric_name(name) or name for name in value]
+    pairs = zip(names, value.values(), strict=True)
+    gates = each(zip(value, pairs, strict=True), lambda pair: _gate(*pair))
+    return dict(zip(names, gates, strict=True))
+
+
+def _gate(name: str, written: object) -> Gate:
+    """One gate, of the metric `name`."""
+    if isinstance(written, Gate):
+        return written
+    if isinstance(written, list) or written is None:
+        raise Wrong(shown(written), "is not a gate", "{min: VALUE} or {max: VALUE}")
+    if not isinstance(written, dict):
+        said = written if isinstance(written, str) else shown(written)
+        sides = f"{{min: {said}}} or {{max: {said}}}"
+        raise Wrong(shown(written), "has no direction", sides)
+    unknown = next((key for key in written if key not in ("min", "max", "segment")), None)
+    if unknown is not None:
+        raise Wrong("", "is not a key of a gate", "min, max or segment", at=(unknown,))
+    if ("min" in written) == ("max" in written):
+        raise Wrong("", "has not one direction", "either min or max")
+    about = METRICS.get(name, UNKNOWN)
+    side, other = ("min", "max") if "min" in written else ("max", "min")
+    if about.better == ("lower" if side == "min" else "higher"):
+        raise Wrong(side, f"lets only a bad {name} pass", f"{{{other}: VALUE}}", at=(side,))
+    try:
+        line = conditions.value(written[side], about.unit)
+    except Wrong as error:
+        raise Wrong(error.subject, error.what, error.expected, error.hint, (side,)) from None
+    segment = grammar.text(written["segment"]) if "segment" in written else None
+    return Gate(min=line, segment=segment) if side == "min" else Gate(max=line, segment=segment)
+
+
+def _gates_document(gates: dict[str, Gate]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, gate in gates.items():
+        side, line = ("min", gate.min) if gate.min is not None else ("max", gate.max)
+        assert line is not None
+        plain = line.base == "number" and not line.unit
+        found[name] = {side: line.amount if plain else str(line)}
+        if gate.segment is not None:
+            found[name]["segment"] = gate.segment
+    return found
+
+
+Gates = Annotated[
+    Mapping[str, Gate],
+    PlainValidator(_gates),
+    PlainSerializer(_gates_document, return_type=dict[str, Any]),
+]
+
+
+class ApprovalProcess(Section):
+    """Who decides about a release, and when nobody needs to."""
+
+    auto_deploy_if: ApprovalCondition | None = None
+    manual_review_if: ApprovalCondition | None = None
+    approvers: Texts = ()
+
+
+class Previous(Section):
+    """A version that was deployed before."""
+
+    version: Version
+    deployed: DateRange | None = None
+    retired_reason: Text | None = None
+
+
+class Rollback(Section):
+    """The way back."""
+
+    available_versions: Annotated[
+        tuple[Version, ...],
+        BeforeValidator(listed),
+    ] = ()
+    rollback_procedure: Texts = ()
+    rollback_time: Length | None = None
+    trigger: Condition | None = None
+
+
+class Versioning(Section):
+    """The versions of the model."""
+
+    current_version: Version | None = None
+    previous_versions: tuple[Previous, ...] = ()
+    rollback: Rollback = Rollback()
+
+
+class Retirement(Section):
+    """The end of the model's life."""
+
+    status: Annotated[
+        Literal["Active", "Deprecated", "Retired"],
+        word(["Active", "Deprecated", "Retired"], "a status"),
+    ] = "Active"
+    deprecation_date: Date | None = None
+    replacement: Text | None = None
+    data_retention: Retention | None = None
+
+
+def _with_approval(value: Any, *, approvers: bool) -> Any:
+    """A condition in which it is said who must agree."""
+    if not isinstance(value, dict) or value.get("approval") is not None:
+        return value
+    try:
+        retrain = conditions.action(value.get("action")) == "retrain"
+    except Wrong:  # told when the action itself is read
+        retrain = False
+    approval: Approval = ("required" if approvers else "auto") if retrain else "advisory"
+    return {**value, "approval": approval}
+
+
+class Retraining(Section):
+    """When and how the model is trained again, and what a new version must show."""
+
+    trigger_conditions: tuple[TriggerCondition, ...] = ()
+    training_window: TrainingWindow = TrainingWindow()
+    guards: Guards = Guards()
+    pipeline: Pipeline = Pipeline()
+    promotion_gates: Gates = {}
+    approval_process: ApprovalProcess = ApprovalProcess()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, value: Any) -> Any:
+        """Names for conditions without one; who must agree where it is not written."""
+        if not isinstance(value, dict) or "trigger_conditions" not in value:
+            return value
+        process = value.get("approval_process")
+        approvers = isinstance(process, dict) and bool(process.get("approvers"))
+        rules = named(value["trigger_conditions"], "trigger", conditions.trigger)
+        if isinstance(rules, list):
+            rules = [_with_approval(rule, approvers=approvers) for rule in rules]
+        return {**value, "trigger_conditions": rules}

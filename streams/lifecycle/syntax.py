@@ -1,0 +1,144 @@
+"""The text is not YAML: which slip was it, and would quotes mend it?"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from streams.lifecycle.mistakes import Place, quoted
+
+_PAIR = re.compile(
+    r"""(?:^|[\s{,\-])(?P<key>[^\s#{}\[\],:"'&*!|>%@`][^#{}\[\],:"']*|"[^"]*"|'[^']*'):\s+(?=\S)"""
+)
+_LEADING = re.compile(r"[>|%@`]")
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """Quotes that were put around a value."""
+
+    place: Place
+    length: int  # of the value as it was written
+    replacement: str
+
+    def apply(self, text: str) -> str:
+        lines = text.split("\n")
+        line = lines[self.place.line - 1]
+        start = self.place.column - 1
+        lines[self.place.line - 1] = line[:start] + self.replacement + line[start + self.length :]
+        return "\n".join(lines)
+
+    def before(self, place: Place) -> Place:
+        """Where `place` was before the repair."""
+        behind = place.line == self.place.line and place.column > self.place.column
+        return (
+            Place(place.line, place.column - len(self.replacement) + self.length)
+            if behind
+            else place
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong, where, and the repair that lets reading go on."""
+
+    place: Place
+    text: str
+    repair: Repair | None = None
+
+
+def diagnose(text: str, error: yaml.YAMLError, *, quote: bool) -> Problem:
+    """Say what a person did to make the parser stop. `quote=False`: without quoting what is written."""
+    if isinstance(error, yaml.reader.ReaderError):
+        return _character(text, error)
+    problem_mark: Any = getattr(error, "problem_mark", None)
+    context_mark: Any = getattr(error, "context_mark", None)
+    marks = [mark for mark in (problem_mark, context_mark) if mark is not None]
+    lines = text.split("\n")
+    for number in dict.fromkeys(n for mark in marks for n in (mark.line, mark.line - 1)):
+        if 0 <= number < len(lines):
+            found = _needs_quotes(lines[number], number + 1, quote=quote)
+            if found is not None:
+                return found
+    mark = marks[0] if marks else None
+    place = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
+    line = lines[place.line - 1] if place.line <= len(lines) else ""
+    lead = line[: len(line) - len(line.lstrip())]
+    if "\t" in lead:
+        column = lead.index("\t") + 1
+        return Problem(
+            Place(place.line, column), "not YAML: a tab: expected blanks for indentation"
+        )
+    said = str(getattr(error, "problem", "") or "cannot be read")
+    about = str(getattr(error, "context", "") or "")
+    return Problem(place, f"not YAML: {_in_words(said, about)}")
+
+
+def _character(text: str, error: Any) -> Problem:
+    ahead = text[: error.position]
+    place = Place(ahead.count("\n") + 1, len(ahead) - ahead.rfind("\n"))
+    return Problem(place, "not YAML: a control character: expected printable text")
+
+
+def _needs_quotes(line: str, number: int, *, quote: bool) -> Problem | None:
+    """A value on this line that quotes would make readable."""
+    for match in _PAIR.finditer(line):
+        start = match.end()
+        if line[start] in "\"'&*!#":
+            continue
+        flow = line[:start].count("{") + line[:start].count("[") > line[:start].count("}") + line[
+            :start
+        ].count("]")
+        value = _plain(line[start:], flow=flow)
+        if value in (">", "|", ">-", "|-", ">+", "|+"):
+            continue
+        place = Place(number, start + 1)
+        if _LEADING.match(value):
+            what = f'a plain value cannot begin with "{value[0]}"'
+        elif value[0] not in "{[" and re.search(r":(\s|$)", value):
+            what = '": " inside a plain value'
+        else:
+            continue
+        mended = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        expected = f"quotes, {quoted(value)}" if quote else "quotes around it"
+        repair = Repair(place, len(value), mended)
+        return Problem(place, f"not YAML: {what}: expected {expected}", repair)
+    return None
+
+
+def _plain(rest: str, *, flow: bool) -> str:
+    """The plain value that begins `rest`: to the end of the line, a comment, or the flow collection."""
+    end = re.search(r"[,}\]]|\s#" if flow else r"\s#", rest)
+    return rest[: end.start() if end else len(rest)].strip()
+
+
+_WORDS = (
+    ("mapping values are not allowed", 'a ":" that starts no key: expected one key on each line'),
+    ("did not find expected ',' or '}'", 'a "{" that is not closed: expected "," or "}"'),
+    ("did not find expected ',' or ']'", 'a "[" that is not closed: expected "," or "]"'),
+    (
+        "did not find expected key",
+        "this is no key of the mapping it stands in: expected the same indentation as its neighbours",
+    ),
+    (
+        "did not find expected '-' indicator",
+        'this is no item of the list it stands in: expected "- "',
+    ),
+    ("could not find expected ':'", 'a key without ":": expected "key: value"'),
+    ("found unexpected end of stream", "a quote that is not closed: expected a closing quote"),
+    ("cannot start any token", "a character that cannot begin a value: expected quotes around it"),
+    (
+        "found unknown escape character",
+        "an unknown escape in double quotes: expected single quotes, or \\\\ for a backslash",
+    ),
+    ("found undefined tag handle", "a tag: expected no tags"),
+    ("expected the node content", "a value is missing: expected one after the colon or the dash"),
+)
+
+
+def _in_words(problem: str, context: str) -> str:
+    for said, words in _WORDS:
+        if said in problem or said in context:
+            return words
+    return f"{problem}: expected YAML"
