@@ -7,7 +7,7 @@ two implementations, `streams.kafka` and `streams.memory`, that pass one suite
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 
 class Partition(NamedTuple):
@@ -101,6 +101,15 @@ class Stage(Protocol):
 
         The broker rewinds; `gained` follows for every partition still owned, before the next `step`.
         """
+
+
+@runtime_checkable
+class Hurried(Protocol):
+    """What a stage is besides when its conclusions cannot always wait for the next commit."""
+
+    @property
+    def urgent(self) -> bool:
+        """Somebody waits for what was concluded since the last flush."""
 
 
 class Listener(Protocol):

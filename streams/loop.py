@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import FrameType
 
-from streams.broker import Aborted, Broker, Partition, Polled, Record, Stage, Work
+from streams.broker import Aborted, Broker, Hurried, Partition, Polled, Record, Stage
 from streams.errors import Fenced
 
 __all__ = ["FOREVER_MS", "Loop", "Observer", "Outcome", "drain", "run", "stopping"]
@@ -77,7 +77,6 @@ class Loop:
     _owned: dict[Partition, None] = field(default_factory=dict)
     _told: dict[Partition, None] = field(default_factory=dict)  # the stage counts on these
     _untold: dict[Partition, None] = field(default_factory=dict)  # owned; the stage must be told
-    _held: Work = field(default_factory=Work)  # flushed, not yet committed
 
     def start(self) -> None:
         """Read what is followed, then join the group."""
@@ -98,18 +97,9 @@ class Loop:
         self.observe.polled(polled, self.clock() - began)
         return polled
 
-    def flush(self) -> bool:
-        """Take what the stage has concluded; True when somebody waits for it. It is committed with the next commit."""
-        work = self.stage.flush()
-        self._held.records += work.records
-        self._held.offsets |= work.offsets
-        self._held.urgent |= work.urgent
-        return self._held.urgent
-
     def commit(self) -> Outcome:
-        """Flush, and commit everything flushed so far; or have the stage forget it all, to go on with the next turn."""
-        self.flush()
-        work, self._held = self._held, Work()
+        """Flush and commit; or have the stage forget everything, to go on with the next turn."""
+        work = self.stage.flush()
         if not work.records and not work.offsets:
             return Outcome.NOTHING
         began, outcome = self.clock(), Outcome.FAILED
@@ -150,7 +140,6 @@ class Loop:
 
     def _forget(self) -> None:
         self.stage.forget()
-        self._held = Work()
         self._untold |= self._owned
 
     def _drop(self, partitions: Sequence[Partition]) -> None:
@@ -213,7 +202,6 @@ def run(
     state_topic: str | None = None,
     followed_to_end: bool = False,
     commit_every_s: float = 1.0,
-    flush_every_s: float | None = None,
     idle_after_s: float = 1.0,
     idle_every_s: float = 1.0,
     limit: int = 1000,
@@ -226,10 +214,8 @@ def run(
     Parameters
     ----------
     commit_every_s : float
-        The rhythm of transactions. It stretches while they take long: at most a fifth of the time is spent in them.
-    flush_every_s : float, optional
-        How often to ask the stage for its work, to find out whether it is urgent. None: only to commit, which suits
-        a stage that nobody waits for and whose every flush costs records. 0: after every poll.
+        The rhythm of transactions. It stretches while they take long: at most a fifth of the time is spent in them, or
+        half of it while a `Hurried` stage has something that somebody waits for.
     idle_after_s, idle_every_s : float
         A partition that brought nothing for so long at its end is reported to the stage, then this often.
     topics, followed, state_topic, followed_to_end, limit
@@ -256,19 +242,18 @@ def run(
     silence = _Silence(idle_after_s, idle_every_s)
     try:
         loop.start()
-        commit_due = flush_due = clock() + commit_every_s
+        hurried = stage if isinstance(stage, Hurried) else None
+        commit_due, not_before = clock() + commit_every_s, clock()
         while not stop():
             polled = loop.turn(_POLL_S)
             now = clock()
             if silent_ms := silence.heard(polled, now):
                 stage.idle(silent_ms)
-            urgent = False
-            if flush_every_s is not None and now >= flush_due:
-                urgent = loop.flush()
-                flush_due = now + flush_every_s
+            urgent = hurried is not None and now >= not_before and hurried.urgent
             if urgent or now >= commit_due:
                 loop.commit()
                 done = clock()
+                not_before = done + (done - now)
                 commit_due = done + max(commit_every_s, min(_SHARE * (done - now), _LONGEST_S))
         loop.commit()
     finally:
