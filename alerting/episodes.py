@@ -109,8 +109,8 @@ def inhibitor(
 ) -> str | None:
     """The open episode of the same model that explains a problem of this kind, so that nobody need hear of both.
 
-    `pipeline` explains every verdict; segment `all` explains single segments; the current version explains the same drift
-    in other versions (contracts §6).
+    `pipeline` explains every verdict; segment `all` explains single segments; the current version explains the same
+    drift in other versions (contracts §6).
     """
     for other in episodes:
         if not other.open or other.subject.model_id != subject.model_id:
@@ -202,10 +202,10 @@ def _go_on(
         return _publish(policy, now, _News("eased", told, heard, finding), context)
     if context.inhibited_by is not None:
         return replace(now, inhibited_ms=context.at_ms), ()
-    if now.inhibited_ms is not None and not now.told and heard.receivers:
-        # delivered one window after what explained it was over
-        if context.at_ms >= now.inhibited_ms + 2 * context.window_ms:
-            return _publish(policy, now, _News("repeated", said, heard, finding), context)
+    free_ms = 0 if now.inhibited_ms is None else context.at_ms - now.inhibited_ms
+    if free_ms >= 2 * context.window_ms and heard.receivers and not now.told:
+        # one window after what explained it was over, it is news of its own
+        return _publish(policy, now, _News("opened", said, heard, finding), context)
     return now, ()
 
 
@@ -221,9 +221,10 @@ def _publish(
     quiet_day = context.at_ms - episode.changed_ms >= DAY_MS
     flapping = episode.flapping and not quiet_day
     held: Held | None = context.held or ("flapping" if flapping else None)
-    if over and episode.told:
-        # whoever heard of the problem hears its end, whatever keeps other news back
-        delivery = Delivery(episode.told, None, None, None)
+    if over:
+        # who heard of the problem hears its end, whatever keeps other news back; nobody else does
+        reasons = (None, None) if episode.told else (context.inhibited_by, held)
+        delivery = Delivery(episode.told, reasons[0], None, reasons[1])
     else:
         names = tuple(dict.fromkeys((*episode.told, *news.heard.receivers)))
         delivery = Delivery(names, context.inhibited_by, None, held)

@@ -18,6 +18,7 @@ from alerting.wording import clip, clock, effect_in_full, percent, short_name, w
 from detectors.types import Culprit, SeriesVerdict, Status, Verdict
 
 MOST_AFFECTED = 50
+MOST_BINS = 3
 SUMMARY_LIMIT = 1024
 BAD_SHARE = 0.01  # of the events of five minutes; contracts 1.3
 BAD_LEAST_EVENTS = 100
@@ -88,6 +89,7 @@ def from_intake(
     ranked = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))[:5]
     defects = ", ".join(f"{reason} {count:,}" for reason, count in ranked if count)
     since = clock(window_start_ms, window_end_ms)
+    tail = f": {defects}." if defects else "."
     start, end = rfc3339(window_start_ms), rfc3339(window_end_ms)
     return Finding(
         kind="pipeline",
@@ -97,14 +99,14 @@ def from_intake(
         recovery="events can be used again",
         summary=clip(
             f"{bad:,} of {total:,} events went to the dead letters ({percent(share)}, "
-            f"limit {percent(BAD_SHARE)}), since about {since}: {defects}.",
+            f"limit {percent(BAD_SHARE)}), since about {since}{tail}",
             SUMMARY_LIMIT,
         ),
         since=Since(start, start, end),
         since_ms=window_start_ms,
         affected=(),
         affected_total=0,
-        cause=Cause({"class": "pipeline_break", "hints": (f"most are {defects}",)}),
+        cause=Cause({"class": "pipeline_break", "hints": (defects,) if defects else ()}),
         log_statistic=None,
         log_threshold=None,
         n_reference=None,
@@ -153,7 +155,9 @@ def _affected(culprit: Culprit, seen: SeriesVerdict | None) -> Affected:
         missing=None if seen is None else Missing(seen.missing_reference, seen.missing_current),
         top_bins=()
         if seen is None
-        else tuple(Bin(top.bin, top.of, top.reference, top.current) for top in seen.top_bins),
+        else tuple(
+            Bin(top.bin, top.of, top.reference, top.current) for top in seen.top_bins[:MOST_BINS]
+        ),
     )
 
 
@@ -187,7 +191,7 @@ def _cause(
         return Cause({"class": "unknown", "hints": ()})
     if culprits[0].score in _BROKEN:
         name: CauseClass = "pipeline_break"
-        hints.append("values went missing or became unusable; the rest did not lead")
+        hints.append("values are missing or unusable: repair the data before retraining on them")
     elif not inputs:
         name = "prediction_shift"
         hints.append("no input moved")

@@ -62,9 +62,5 @@ def trigger_event_id(trigger: str, sequence: int) -> str:
     return derived("re", trigger, sequence)
 
 
-def shared_cause_id(series: str, window_end_ms: int) -> str:
-    return derived("sh", series, window_end_ms)
-
-
 def _parts(subject: Subject) -> tuple[str, str, str]:
     return subject.model_id, subject.version, subject.segment

@@ -34,9 +34,11 @@ def notify(receivers: Sequence[Receiver], alerts: Sequence[Alert]) -> tuple[Noti
 
 
 def _render(receiver: Receiver, alert: Alert) -> tuple[Notification, ...]:
-    """One notification, or none where this receiver does not hear this."""
+    """One notification, or none where this receiver does not hear this kind of news."""
     resolved = alert.change == "resolved"
     if resolved and not receiver.send_resolved:
+        return ()
+    if alert.change == "repeated" and receiver.channel == "pagerduty":
         return ()
     operation: Operation = "send"
     reply = None

@@ -52,9 +52,10 @@ def request(
     context: Context,
     events_since: Callable[[int], int],
 ) -> Moved:
-    """Fold one window of a model's current version, segment `all`, into its triggers.
+    """Fold one window of one subject into the triggers of its model.
 
-    Called after `advance` and for every window, insufficient ones too: deadlines pass with time.
+    Called after `advance` and for every window, insufficient ones too: deadlines pass with time. Only the current
+    version, all segments together, can ask for a retraining.
 
     Parameters
     ----------
@@ -118,7 +119,8 @@ def _weigh(
     events_since: Callable[[int], int],
 ) -> Moved:
     """Request, hold back, or take back a request whose reason is gone."""
-    if episode is None or finding.status == Status.INSUFFICIENT:
+    subject = context.subject
+    if episode is None or (subject.version, subject.segment) != (policy.model.version, "all"):
         return memory, ()
     about = None if memory.trigger is None else memory.trigger.reason.episode_id
     if about == episode.episode_id:  # one trigger per episode

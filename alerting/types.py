@@ -1,7 +1,7 @@
 """The documents that alerting publishes, member for member and in their order, and the memory it keeps.
 
-`Alert`, `Notification` and `Trigger` are what readers of the topics see: encoding one as JSON gives the document. Times in
-them are RFC 3339 text. `Episode` and `TriggerMemory` are what outlives a window: plain data, times in epoch milliseconds.
+`Alert`, `Notification` and `Trigger` are what readers of the topics see: encoding one as JSON gives the document.
+Times in them are RFC 3339 text. `Episode` and `TriggerMemory` outlive a window: plain data, times as epoch ms.
 """
 
 from dataclasses import dataclass

@@ -2,12 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
+from alerting.types import Affected
 from detectors.types import Culprit, Effect, SeriesVerdict
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MONTHS = (
-    "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
-)  # strftime depends on the locale
+# not strftime's: those depend on the locale
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _EFFECTS = {"psi": "PSI", "auc_shift": "AUC shift", "tv": "total variation"}
 _MOVED = {
     "location": "its values moved",
@@ -19,13 +19,22 @@ _MOVED = {
 }
 
 
+def one_line(text: str) -> str:
+    """`text` without line breaks and what else cannot be printed: control and formatting characters, half surrogates.
+
+    >>> one_line("one\\n two\\x00three")
+    'one two three'
+    """
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 def clip(text: str, limit: int) -> str:
     """`text` on one line, cut to `limit` characters.
 
     >>> clip("one two\\nthree", 9)
     'one two …'
     """
-    line = " ".join(text.split())
+    line = one_line(text)
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
@@ -105,6 +114,21 @@ def short_name(series: str) -> str:
     ('annual_income', 'home', 'score')
     """
     return clip(series.partition(":")[2] or series, 48)
+
+
+def listed_name(series: str) -> str:
+    """A series as one of a list, where a feature and its missing rate may stand side by side.
+
+    >>> listed_name("missing:home")
+    'home (missing)'
+    """
+    return short_name(series) + (" (missing)" if series.startswith("missing:") else "")
+
+
+def in_numbers(series: Affected) -> str:
+    """What one series contributes, and how large its effect is."""
+    size = "" if series.effect is None else f", {effect_in_full(series.effect)}"
+    return f"{percent(series.share_of_change)} of the change{size}"
 
 
 def what_moved(culprit: Culprit, seen: SeriesVerdict | None) -> str:

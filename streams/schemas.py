@@ -1,4 +1,4 @@
-"""What do the documents look like to others? Writes one JSON Schema (2020-12) per document: `python -m streams.schemas`."""
+"""What do our documents look like to others? One JSON Schema (2020-12) each: `python -m streams.schemas`."""
 
 from pathlib import Path
 from typing import Any

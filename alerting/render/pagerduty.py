@@ -3,7 +3,7 @@
 from typing import Any
 
 from alerting.types import Alert, Change
-from alerting.wording import clip, effect_in_full, percent, short_name
+from alerting.wording import clip, in_numbers, listed_name
 
 SUMMARY_LIMIT = 1024
 MOST_SERIES = 10
@@ -23,7 +23,7 @@ def render(alert: Alert) -> dict[str, Any]:
         "severity": alert.severity,
         "timestamp": alert.at,
         "component": model.id,
-        "group": model.owner,
+        "group": None if model.owner is None else clip(model.owner, 255),
         "class": alert.kind,
         "custom_details": _details(alert),
     }
@@ -40,11 +40,9 @@ def render(alert: Alert) -> dict[str, Any]:
 
 def _details(alert: Alert) -> dict[str, Any]:
     """What a person needs before opening anything."""
-    series = {
-        short_name(one.series): f"{percent(one.share_of_change)} of the change"
-        + ("" if one.effect is None else f", {effect_in_full(one.effect)}")
-        for one in alert.affected[:MOST_SERIES]
-    }
+    series = [
+        f"{listed_name(one.series)}: {in_numbers(one)}" for one in alert.affected[:MOST_SERIES]
+    ]
     more = alert.affected_total - len(series)
     details: dict[str, Any] = {
         "what": alert.summary,
@@ -53,7 +51,7 @@ def _details(alert: Alert) -> dict[str, Any]:
         "reference": alert.evidence.n_reference,
         "cause": alert.cause["class"].replace("_", " "),
         "hints": list(alert.cause["hints"]),
-        "series": series | ({"more": f"+{more}"} if more > 0 else {}),
+        "series": series + ([f"+{more} more"] if more > 0 else []),
         "also_in": list(alert.also_in[:MOST_SERIES]),
     }
-    return {name: value for name, value in details.items() if value not in (None, [], {})}
+    return {name: value for name, value in details.items() if value not in (None, [])}

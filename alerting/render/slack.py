@@ -3,7 +3,7 @@
 from typing import Any
 
 from alerting.types import Affected, Alert, Operation, Severity
-from alerting.wording import clip, effect_in_full, measured, percent, short_name
+from alerting.wording import clip, in_numbers, listed_name, measured, one_line
 
 COLOURS: dict[Severity, str] = {
     "info": "#8C8C8C",
@@ -15,7 +15,7 @@ RESOLVED_COLOUR = "#2EB67D"
 HEADER_LIMIT = 150
 MOST_SERIES = 10
 # Shares of the 8,000 that a whole message may have; Slack's own limits (section 3,000, field 2,000) are wider.
-_TEXT, _SUMMARY, _SERIES, _FIELD, _LINK = 300, 2500, 1500, 300, 600
+_TEXT, _SUMMARY, _NAME, _FIELD, _LINK = 300, 2500, 70, 300, 600
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -102,9 +102,8 @@ def _series(alert: Alert) -> str:
 
 
 def _line(series: Affected) -> str:
-    size = "" if series.effect is None else f", {effect_in_full(series.effect)}"
-    name = fit(short_name(series.series), _SERIES // MOST_SERIES - 80)
-    return f"• *{name}* {percent(series.share_of_change)} of the change{size}"
+    name = fit(listed_name(series.series), _NAME)
+    return f"• *{name}* {in_numbers(series)}"
 
 
 def _fields(alert: Alert) -> list[str]:
@@ -137,6 +136,7 @@ def _link(address: str, text: str) -> str:
 
 
 def _escaped_address(address: str) -> str:
-    for plain, escaped in (("&", "&amp;"), ("<", "%3C"), (">", "%3E"), ("|", "%7C"), ('"', "%22")):
-        address = address.replace(plain, escaped)
-    return "%20".join(address.split())
+    address = one_line(address).replace("&", "&amp;")
+    for reserved in ' <>|"\\':
+        address = address.replace(reserved, f"%{ord(reserved):02X}")
+    return address
