@@ -72,6 +72,7 @@ OUTSIDE = (
     "streams/loop.py",
     "streams/metrics.py",
     "streams/replay.py",
+    "streams/roles.py",
     "streams/schemas.py",
     "streams/service*.py",
     "streams/sources.py",
