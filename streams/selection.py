@@ -42,6 +42,13 @@ def parse_where(texts: Sequence[str]) -> tuple[Where, ...]:
     return tuple(found)
 
 
+def parse_kind(text: str | None) -> Kind | None:
+    """`--kind` as it is typed; labels are not read yet."""
+    if text is None or text == "predictions" or text == "features":
+        return text  # type: ignore[return-value] # one of its words
+    raise UsageError(f"--kind {text}: expected predictions or features")
+
+
 class Seen:
     """What the columns of the conditions turned out to hold, for the error that says that nothing was left."""
 

@@ -14,7 +14,7 @@ from typing import IO, cast
 from streams import tables
 from streams.errors import UsageError
 from streams.lifecycle import Lifecycle
-from streams.lifecycle import Source as LifecycleSource
+from streams.lifecycle.settings import Source as LifecycleSource
 from streams.selection import (
     ONLY_PREDICTIONS,
     Kind,
@@ -117,8 +117,8 @@ def in_plain_shape(lifecycle: Lifecycle, kind: Kind, columns: Sequence[str]) -> 
     """A lifecycle that reads rows of a table: default topics and paths; features where the table has them."""
     source = lifecycle.source.model_copy(
         update={
-            "predictions": _plain(lifecycle.source.predictions),
-            "features": _plain(lifecycle.source.features),
+            "predictions": _plain(lifecycle.source.predictions, needed=kind == "predictions"),
+            "features": _plain(lifecycle.source.features, needed=kind == "features"),
         }
     )
     features = {
@@ -141,6 +141,16 @@ def topic_of(lifecycle: Lifecycle, kind: Kind, names: Names) -> str:
     source = getattr(lifecycle.source, kind)
     topic = getattr(source, "topic", None)
     return topic if topic is not None else f"{names.prefix}{kind}"
+
+
+def source_topics(lifecycle: Lifecycle, names: Names) -> tuple[str, ...]:
+    """The topics of predictions and feature events that a lifecycle reads."""
+    kinds: tuple[Kind, ...] = ("predictions", "features")
+    return tuple(
+        topic_of(lifecycle, kind, names)
+        for kind in kinds
+        if getattr(lifecycle.source, kind) is not None
+    )
 
 
 # ---------------------------------------------------------------------------------------------------- tables
@@ -232,9 +242,7 @@ def _declared(lifecycles: Sequence[Lifecycle]) -> dict[str, str]:
 
 def _segment_names(lifecycle: Lifecycle) -> Iterator[str]:
     for segment in lifecycle.segments:
-        if segment.name is not None:
-            yield segment.name
-        yield from segment.by or ()
+        yield from segment.by or (segment.name,)
 
 
 # ------------------------------------------------------------------------------------------ JSON lines, topics
@@ -319,10 +327,10 @@ def _not_empty(
     return guarded
 
 
-def _plain(source: LifecycleSource | None) -> LifecycleSource | None:
+def _plain(source: LifecycleSource | None, *, needed: bool) -> LifecycleSource | None:
     """The mapping of contracts 1.1: default topic, our names, nothing filtered."""
     if source is None:
-        return None
+        return LifecycleSource() if needed else None
     plain = {"topic": None, "fields": {}, "filter": (), "timestamp_unit": "ms"}
     return source.model_copy(update=plain)
 

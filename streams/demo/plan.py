@@ -1,10 +1,10 @@
 """What happens in the demonstration, and when? A seeded stream of loan applications with two known changes.
 
-Everything follows from the seed: each hour has its own generator, so any hour can be made without those before it. Times
-are event times; how fast the hours are played is somebody else's business.
+Everything follows from the seed: each hour has its own generator, so any hour can be made without those before it.
+Times are event times; how fast the hours are played is somebody else's business.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -19,7 +19,14 @@ DEFAULT_SEED = 7
 
 _COUNTRIES = (("DE", 0.5), ("FR", 0.3), ("ES", 0.2))
 _HOMES = (("rent", 0.42), ("mortgage", 0.36), ("own", 0.19), ("other", 0.03))
-_PURPOSES = (("car", 0.3), ("renovation", 0.22), ("consolidation", 0.2), ("education", 0.12), ("wedding", 0.09), ("medical", 0.07))  # fmt: skip
+_PURPOSES = (
+    ("car", 0.3),
+    ("renovation", 0.22),
+    ("consolidation", 0.2),
+    ("education", 0.12),
+    ("wedding", 0.09),
+    ("medical", 0.07),
+)
 _TERMS = ((12, 0.1), (24, 0.22), (36, 0.33), (48, 0.2), (60, 0.15))
 _NEW_HOME, _NEW_SHARE = "shared", 0.09
 
@@ -148,17 +155,3 @@ def _score(income: Floats, debt: Floats, amount: Floats, lines: NDArray[np.int64
     logit = -1.6 - 1.1 * richer + 2.4 * (debt - 0.42) + 0.5 * larger + 0.05 * (lines - 5)
     rounded: Floats = np.round(1 / (1 + np.exp(-logit)), 4)
     return rounded
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What the service said about one phase, beside what was planned. Times are event time."""
-
-    phase: str
-    planned: str
-    found: str
-    delay_ms: int | None  # from the beginning of the change to the alert; None: nothing to find, or not found
-    fits: bool
-
-
-Document = Mapping[str, object]

@@ -1,0 +1,60 @@
+"""`leeway apply`: register lifecycles and their references on Kafka, where every role reads them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streams.cli import output
+from streams.cli.connection import BrokersOption, ConfigOption, service_of
+from streams.cli.files import Named, named, references
+
+if TYPE_CHECKING:
+    from detectors.reference import Reference
+
+__all__ = ["EXAMPLE", "command"]
+
+EXAMPLE = "leeway apply examples/elec2.yaml --brokers localhost:9092"
+
+
+def command(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="lifecycle files (YAML)")],
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="default: MODEL_ID.reference.json beside each lifecycle"),
+    ] = None,
+    brokers: BrokersOption = None,
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """Register lifecycles and the references beside them. Running roles take them up at once.
+
+    Doing it twice changes nothing.
+    """
+    from streams.registration import register, see_to_topics
+
+    found = named(files)
+    known = references(found, reference or ())
+    service = service_of(brokers, config)
+    lifecycles = [one.lifecycle for one in found]
+    see_to_topics(service)
+    register(service, lifecycles, known)
+    if as_json:
+        output.print_json({"applied": [_told(one, known) for one in found]})
+        return
+    for one in found:
+        told = _told(one, known)
+        against = told["reference_id"] or f"no reference: leeway baseline {one.path} --data SOURCE"
+        output.write(f"{told['model_id']} {told['version']} revision {told['revision']}: {against}")
+
+
+def _told(one: Named, known: Mapping[str, "Reference"]) -> dict[str, str | None]:
+    lifecycle = one.lifecycle
+    reference = known.get(lifecycle.model_id)
+    return {
+        "model_id": lifecycle.model_id,
+        "version": lifecycle.version,
+        "revision": lifecycle.revision,
+        "reference_id": reference.reference_id if reference else None,
+    }

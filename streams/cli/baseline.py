@@ -1,0 +1,201 @@
+"""`leeway baseline`: freeze what normal looks like, from data or from a topic's past."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from streams.cli import output
+from streams.cli.connection import BrokersOption, ConfigOption, past
+from streams.cli.files import Named, default_reference, named
+from streams.errors import UsageError
+from streams.selection import Kind, parse_kind, parse_where
+from streams.sources import Source, open_source
+
+if TYPE_CHECKING:
+    from detectors.reference import Reference
+
+__all__ = ["EXAMPLE", "command"]
+
+EXAMPLE = "leeway baseline examples/elec2.yaml --data elec2.parquet --where split=reference"
+
+
+def command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="lifecycle file (YAML)")],
+    data: Annotated[
+        str,
+        typer.Option(
+            metavar="SOURCE", help="Parquet, CSV or JSON lines (perhaps .gz), or topic:NAME"
+        ),
+    ],
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", metavar="FILE", help="default: MODEL_ID.reference.json beside FILE"
+        ),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=VALUE", help="keep only such rows; may be repeated"),
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(metavar="KIND", help="predictions or features; else told by the fields"),
+    ] = None,
+    identifier: Annotated[
+        str | None, typer.Option("--id", metavar="NAME", help="the reference's own name")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="MODEL_ID", help="which model, if FILE holds several")
+    ] = None,
+    brokers: BrokersOption = None,
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """Build the frozen reference of a model; print what was seen, and what it cannot support.
+
+    The reference is one readable JSON file, enough on its own: the data need not travel with it.
+    """
+    from detectors.reference import build, to_document
+    from streams.columns import columns
+
+    one = _only(named([file]), model)
+    source = open_source(
+        data,
+        [one.lifecycle],
+        kind=parse_kind(kind),
+        where=parse_where(where or ()),
+        past=lambda topic: past(topic, brokers, config),
+    )
+    lifecycle = source.lifecycles[0]
+    events = _Events(source, parse_kind(kind))
+    with output.progress(f"reading {data}", source.size) as advance:
+        events.advance = advance
+        found, times_ms, segments, rejected = columns(lifecycle, events, events.kind)
+    rows = len(times_ms)
+    if not rows:
+        raise UsageError(
+            f"{data}: none of its {events.read} events can be used: {_counted(rejected)}"
+        )
+    reference, warnings = build(
+        found,
+        times_ms,
+        reference_id=identifier or lifecycle.reference.id or _name(lifecycle.model_id, times_ms),
+        model_id=lifecycle.model_id,
+        model_version=lifecycle.version,
+        source=Path(data).name if not data.startswith("topic:") else data,
+        window_ms=lifecycle.monitoring.window.size // timedelta(milliseconds=1),
+        bins=lifecycle.reference.bins,
+        segments=segments,
+    )
+    warnings = (*_about_source(source, events, rejected), *warnings)
+    path = to or default_reference(one)
+    document = to_document(reference)
+    try:
+        output.write_atomically(path, output.readable(document).encode())
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
+    if as_json:
+        output.print_json({"file": str(path), "warnings": list(warnings), "reference": document})
+        return
+    _show(reference)
+    for warning in warnings:
+        output.remark(f"warning: {warning}")
+    output.write(
+        f"wrote {path}: {reference.reference_id}, {rows:,} events, digest {reference.digest[:12]}"
+    )
+
+
+class _Events:
+    """The events of one kind out of a source, in order, and a count of the others.
+
+    A reference is made of one kind: all series of it are counted over the same events.
+    """
+
+    def __init__(self, source: Source, kind: Kind | None) -> None:
+        self._source = source
+        self.kind: Kind = kind or _first_kind(source)
+        self.read = 0
+        self.others: Counter[Kind] = Counter()
+        self.advance: output.Advance = lambda done, /: None
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._source.chunks():
+            if chunk.kind == self.kind:
+                self.read += len(chunk.events)
+                yield from chunk.events
+            else:
+                self.others[chunk.kind] += len(chunk.events)
+            self.advance(chunk.read)
+
+
+def _first_kind(source: Source) -> Kind:
+    for chunk in source.chunks():
+        if chunk.kind != "labels" and chunk.events:
+            return chunk.kind
+    return "predictions"
+
+
+def _only(found: Sequence[Named], model: str | None) -> Named:
+    ids = [one.lifecycle.model_id for one in found]
+    if model is None and len(found) > 1:
+        raise UsageError(f"{found[0].path}: holds several models: say --model {' or '.join(ids)}")
+    for one in found:
+        if model is None or one.lifecycle.model_id == model:
+            return one
+    raise UsageError(f"--model {model}: is not in the file; it holds {', '.join(ids)}")
+
+
+def _about_source(source: Source, events: _Events, rejected: Mapping[str, int]) -> Iterator[str]:
+    if source.absent:
+        yield f"{source.name} has no column {', '.join(source.absent)}: missing in every event"
+    if rejected:
+        share = sum(rejected.values()) / events.read
+        yield f"{share:.1%} of the events cannot be used: {_counted(rejected)}"
+    for kind, count in sorted(events.others.items()):
+        what = "label" if kind == "labels" else kind.removesuffix("s")
+        yield f"{count:,} {what} events were left out: this reference is of {events.kind}"
+
+
+def _counted(rejected: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} {count:,}" for reason, count in sorted(rejected.items()))
+
+
+def _name(model_id: str, times_ms: NDArray[np.int64]) -> str:
+    """A name that the same data always gets: the model and the day on which the data end."""
+    return f"{model_id}-{datetime.fromtimestamp(int(times_ms.max()) / 1000, UTC):%Y-%m-%d}"
+
+
+def _show(reference: "Reference") -> None:
+    built, blocks = reference.built_from, reference.blocks
+    if built.start_ms is not None:
+        output.write(
+            f"{reference.model_id} {reference.model_version}: {built.events:,} events from "
+            f"{output.moment(built.start_ms)} to {output.moment(built.end_ms)}"
+            + (f", {blocks.windows} windows of {blocks.rows} events" if blocks else "")
+        )
+    rows = []
+    for one in reference.series:
+        total, odd, missing = sum(one.counts), one.counts[-2], one.counts[-1]
+        phi = max((value for _, value in one.dispersion), default=None)
+        rows.append(
+            (
+                one.series.name,
+                one.series.type,
+                one.series.values,
+                f"{total:,}",
+                f"{missing / max(total, 1):.1%}",
+                f"{odd / max(total, 1):.1%}",
+                "" if phi is None else f"{phi:.2f}",
+            )
+        )
+    output.table(("series", "type", ">cells", ">events", ">missing", ">odd", ">phi"), rows)
+    if reference.segments:
+        names = ", ".join(f"{one.segment} {one.events:,}" for one in reference.segments[:12])
+        more = len(reference.segments) - 12
+        output.write(f"segments: {names}" + (f" and {more} more" if more > 0 else ""))

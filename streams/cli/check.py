@@ -1,0 +1,83 @@
+"""`leeway check`: is this lifecycle right, and if not, where and why?"""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams import lifecycle
+from streams.cli import output
+from streams.errors import LifecycleError, UsageError
+
+__all__ = ["EXAMPLE", "command"]
+
+EXAMPLE = "leeway check examples/smallest.yaml"
+
+_LINE = re.compile(r"(?P<file>.*?):(?P<line>\d+):(?P<column>\d+): (?P<message>.*)", re.DOTALL)
+
+
+def command(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="lifecycle files (YAML)")],
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> int:
+    """Validate lifecycles: every mistake on its own line, with its place and what was expected.
+
+    Exit code 0 (perhaps with notices: keys that do not act yet, what is missing) or 2.
+    """
+    reports = [_check(path) for path in files]
+    if as_json:
+        output.print_json({"files": reports})
+    else:
+        for report in reports:
+            _print(report)
+    return UsageError.exit_code if any(report["mistakes"] for report in reports) else 0
+
+
+def _check(path: Path) -> dict[str, list[dict[str, object]] | str]:
+    try:
+        found = lifecycle.read(path)
+    except (LifecycleError, UsageError) as error:
+        lines = error.mistakes if isinstance(error, LifecycleError) else [str(error)]
+        return {"file": str(path), "models": [], "mistakes": [_mistake(line) for line in lines]}
+    models: list[dict[str, object]] = [
+        {
+            "model_id": one.model_id,
+            "version": one.version,
+            "revision": one.revision,
+            "notices": list(lifecycle.notices(one)),
+        }
+        for one in found
+    ]
+    return {"file": str(path), "models": models, "mistakes": []}
+
+
+def _mistake(line: str) -> dict[str, object]:
+    found = _LINE.fullmatch(line)
+    if found is None:
+        return {"line": None, "column": None, "message": line, "text": line}
+    return {
+        "line": int(found["line"]),
+        "column": int(found["column"]),
+        "message": found["message"],
+        "text": line,
+    }
+
+
+def _print(report: dict[str, list[dict[str, object]] | str]) -> None:
+    models, mistakes = report["models"], report["mistakes"]
+    assert not isinstance(models, str)
+    assert not isinstance(mistakes, str)
+    for mistake in mistakes:
+        output.write(str(mistake["text"]))
+    for model in models:
+        notices = model["notices"]
+        assert isinstance(notices, list)
+        noticed = (
+            f", {len(notices)} notices" if len(notices) > 1 else ", 1 notice" if notices else ""
+        )
+        output.write(
+            f"{report['file']}: {model['model_id']} {model['version']}: no mistakes{noticed}"
+        )
+        for notice in notices:
+            output.write(f"  notice: {notice}")

@@ -1,0 +1,96 @@
+"""How does a command find Kafka? --brokers, LEEWAY_BROKERS, or leeway.yaml; read here and nowhere else."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streams.errors import UsageError
+
+if TYPE_CHECKING:
+    from streams.broker import Record
+    from streams.service import Service
+    from streams.topics import Names
+
+__all__ = [
+    "BrokersOption",
+    "ConfigOption",
+    "names_of",
+    "past",
+    "properties_of",
+    "read_topics",
+    "service_of",
+]
+
+BrokersOption = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT,...", help="Kafka's addresses; default: LEEWAY_BROKERS"),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="service file; default: leeway.yaml, if there is one here"),
+]
+
+
+def service_of(brokers: str | None, config: Path | None) -> "Service":
+    """The service's settings, with the address that was typed before all others."""
+    from streams.service import load_service
+
+    environment = dict(os.environ)
+    if brokers is not None:
+        environment["LEEWAY_BROKERS"] = brokers
+    return load_service(config, environment)
+
+
+def properties_of(service: "Service") -> dict[str, str]:
+    """librdkafka's properties, with the address.
+
+    Raises
+    ------
+    UsageError
+        No address was given.
+    """
+    if not service.brokers:
+        raise UsageError(
+            "no Kafka was given: set LEEWAY_BROKERS or --brokers, or start one with leeway broker"
+        )
+    return {**service.kafka, "bootstrap.servers": service.brokers}
+
+
+def names_of(service: "Service") -> "Names":
+    """The full names of Leeway's topics."""
+    from streams.topics import Names
+
+    return Names(service.topics.prefix)
+
+
+def past(topic: str, brokers: str | None, config: Path | None) -> Iterator[Sequence[bytes]]:
+    """The values of a topic from its beginning to its present end."""
+    from streams import kafka_commands
+
+    for records in kafka_commands.past(properties_of(service_of(brokers, config)), [topic]):
+        yield [record.value or b"" for record in records]
+
+
+def read_topics(service: "Service", *topics: str) -> Mapping[str, list["Record"]]:
+    """Everything on these topics of Leeway's, by their short names, in the order of the log's time.
+
+    Raises
+    ------
+    UsageError
+        They do not exist: Leeway never ran there.
+    """
+    from streams import kafka_commands
+
+    names = names_of(service)
+    found: dict[str, list[Record]] = {names(topic): [] for topic in topics}
+    for records in kafka_commands.past(properties_of(service), list(found)):
+        for record in records:
+            found[record.topic].append(record)
+    for of_topic in found.values():
+        of_topic.sort(
+            key=lambda record: (record.timestamp_ms or 0, record.partition, record.offset)
+        )
+    return {topic: found[names(topic)] for topic in topics}

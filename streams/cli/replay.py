@@ -1,0 +1,215 @@
+"""`leeway replay`: run everything over a file, through the code of production, without Kafka."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streams.cli import output
+from streams.cli.connection import BrokersOption, ConfigOption, past, service_of
+from streams.cli.files import named, references
+from streams.errors import UsageError
+from streams.selection import parse_kind, parse_where
+from streams.sources import open_source
+
+if TYPE_CHECKING:
+    from streams.replay import Replayed
+
+__all__ = ["EXAMPLE", "command"]
+
+EXAMPLE = "leeway replay examples/elec2.yaml --events elec2.parquet --where split=production --output found"
+
+FOUND = 4  # exit code under --exit-code
+
+
+def command(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="lifecycle files (YAML)")],
+    events: Annotated[
+        str,
+        typer.Option(
+            metavar="SOURCE", help="Parquet, CSV or JSON lines (perhaps .gz), or topic:NAME"
+        ),
+    ],
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", metavar="DIR", help="one JSON-lines file per output topic goes here"
+        ),
+    ] = None,
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="default: MODEL_ID.reference.json beside each lifecycle"),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=VALUE", help="keep only such rows; may be repeated"),
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(metavar="KIND", help="predictions or features; else told by the fields"),
+    ] = None,
+    partitions: Annotated[
+        int, typer.Option(metavar="N", min=1, max=1000, help="of every topic; changes no result")
+    ] = 1,
+    batch: Annotated[
+        int, typer.Option(metavar="N", min=1, help="events of one poll; changes no result")
+    ] = 10_000,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="end with 4 if an episode opened")
+    ] = False,
+    brokers: BrokersOption = None,
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> int:
+    """Run events through profiler and judge, and show or write what was found.
+
+    Times are those of the events, so the same file gives the same bytes, today and in a year.
+    """
+    from streams.replay import replay
+
+    found = named(files)
+    known = references(found, reference or ())
+    for one in found:
+        if one.lifecycle.model_id not in known:
+            output.remark(
+                f"warning: {one.lifecycle.model_id} has no reference, so nothing can be judged: "
+                f"leeway baseline {one.path} --data SOURCE"
+            )
+    service = service_of(brokers, config)
+    source = open_source(
+        events,
+        [one.lifecycle for one in found],
+        kind=parse_kind(kind),
+        where=parse_where(where or ()),
+        past=lambda topic: past(topic, brokers, config),
+    )
+    if source.absent:
+        output.remark(f"warning: {events} has no column {', '.join(source.absent)}")
+    with output.progress(f"replaying {events}", source.size) as advance:
+        replayed = replay(
+            source,
+            known,
+            receivers=service.public_receivers,
+            partitions=partitions,
+            batch=batch,
+            advance=advance,
+        )
+    if to is not None:
+        _write(replayed, to)
+    if as_json:
+        output.print_json(_summary(replayed))
+    elif to is None:
+        _show(replayed)
+    else:
+        counts = ", ".join(
+            f"{name} {len(found)}" for name, found in replayed.topics.items() if found
+        )
+        output.write(f"{replayed.events:,} events; wrote {to}: {counts}")
+    return FOUND if exit_code and replayed.topics["alerts"] else 0
+
+
+def _write(replayed: "Replayed", directory: Path) -> None:
+    from streams.replay import as_lines
+
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, records in replayed.topics.items():
+            output.write_atomically(directory / f"leeway.{name}.jsonl", as_lines(records))
+    except OSError as error:
+        raise UsageError(
+            f"{error.filename or directory}: cannot be written: {error.strerror}"
+        ) from None
+
+
+def _summary(replayed: "Replayed") -> dict[str, object]:
+    from streams import story
+
+    topics = {name: [record.value for record in found] for name, found in replayed.topics.items()}
+    judged = Counter(
+        (one.model_id, one.model_version, one.segment, one.scope, one.verdict)
+        for one in story.results(topics["results"])
+    )
+    return {
+        "events": replayed.events,
+        "labels_not_read": replayed.labels,
+        "dead_letters": len(topics["dead-letters"]),
+        "windows": [
+            dict(
+                zip(
+                    ("model_id", "model_version", "segment", "scope", "verdict", "windows"),
+                    (*key, n),
+                    strict=True,
+                )
+            )
+            for key, n in sorted(judged.items())
+        ],
+        "episodes": list(story.episodes(topics["alerts"])),
+        "triggers": list(story.triggers(topics["retraining"])),
+    }
+
+
+def _show(replayed: "Replayed") -> None:
+    from streams import story
+
+    topics = {name: [record.value for record in found] for name, found in replayed.topics.items()}
+    judged: dict[tuple[str, ...], Counter[str]] = {}
+    for one in story.results(topics["results"]):
+        key = one.model_id, one.model_version, one.segment, one.scope
+        judged.setdefault(key, Counter())[one.verdict] += 1
+    verdicts = ("stable", "drifting", "severe", "insufficient")
+    output.write(f"{replayed.events:,} events")
+    if replayed.labels:
+        output.remark(f"{replayed.labels:,} label events: labels are not read yet")
+    if topics["dead-letters"]:
+        output.remark(
+            f"warning: {len(topics['dead-letters']):,} events could not be read (dead-letters)"
+        )
+    output.table(
+        ("model", "version", "segment", "scope", *(f">{verdict}" for verdict in verdicts)),
+        (
+            (*key, *(counts[verdict] for verdict in verdicts))
+            for key, counts in sorted(judged.items())
+        ),
+        title="windows",
+    )
+    told = story.episodes(topics["alerts"])
+    if not told:
+        output.write("no episode opened")
+    else:
+        output.write()
+        output.table(
+            ("opened", "since", "resolved", "severity", "segment", "what"),
+            (
+                (
+                    _short(e.opened_at),
+                    _short(e.since),
+                    _short(e.resolved_at) or "open",
+                    e.severity,
+                    e.segment,
+                    e.title,
+                )
+                for e in told
+            ),
+            title="episodes",
+        )
+    asked = story.triggers(topics["retraining"])
+    if asked:
+        output.write()
+        output.table(
+            ("requested", "trigger", "states", "because"),
+            (
+                (_short(t.requested_at), t.trigger_id, " → ".join(t.states), t.summary)
+                for t in asked
+            ),
+            title="retraining",
+        )
+
+
+def _short(moment: str | None) -> str:
+    """To the minute.
+
+    >>> _short("2026-03-02T07:00:00.000Z")
+    '2026-03-02 07:00'
+    """
+    return "" if moment is None else moment[:16].replace("T", " ")

@@ -1,0 +1,157 @@
+"""`leeway run`: the service. All roles supervised on one machine, or one of them."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streams.cli import output
+from streams.cli.connection import (
+    BrokersOption,
+    ConfigOption,
+    names_of,
+    properties_of,
+    service_of,
+)
+from streams.errors import UsageError
+
+if TYPE_CHECKING:
+    from streams.service import Service
+    from streams.supervisor import Child
+
+__all__ = ["EXAMPLE", "ROLES", "children", "command"]
+
+EXAMPLE = "leeway run examples/elec2.yaml --brokers localhost:9092"
+
+ROLES = ("profiler", "judge", "control")
+SUPERVISED = "LEEWAY_SUPERVISED"  # in the environment of a role that must not outlive its parent
+
+
+def command(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE...]", help="lifecycles to apply first")
+    ] = None,
+    role: Annotated[
+        str | None, typer.Option(metavar="ROLE", help=f"run one role alone: {', '.join(ROLES)}")
+    ] = None,
+    instance: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="of this process in its role, the same after a restart"),
+    ] = None,
+    profilers: Annotated[
+        int, typer.Option(metavar="N", min=1, max=256, help="how many profilers to start")
+    ] = 1,
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="default: MODEL_ID.reference.json beside each lifecycle"),
+    ] = None,
+    brokers: BrokersOption = None,
+    config: ConfigOption = None,
+) -> int:
+    """Run the service until SIGTERM or Ctrl-C: the first drains, the second forces.
+
+    Without --role all roles run as child processes that are restarted when they fail. In production give each role
+    its own deployment; another profiler is another process with --role profiler and its own --instance.
+    """
+    service = service_of(brokers, config)
+    if role is not None and role not in ROLES:
+        raise UsageError(f"--role {role}: expected {', '.join(ROLES[:-1])} or {ROLES[-1]}")
+    _prepare(service, files or (), reference or ())
+    if role is not None:
+        _run_role(service, role, instance or f"{role}-1")
+        return 0
+    from streams.supervisor import Supervisor, supervise
+
+    output.remark(f"console: http://{service.http.host}:{service.http.port}/")
+    kept = Supervisor(children(service, profilers, brokers, config), _say)
+    return supervise(kept)
+
+
+def children(
+    service: "Service", profilers: int, brokers: str | None, config: Path | None
+) -> tuple["Child", ...]:
+    """All roles as children of a supervisor, each with a name that it keeps when it is restarted."""
+    from streams.supervisor import Child, leeway
+
+    options = [
+        *(("--brokers", brokers) if brokers else ()),
+        *(("--config", str(config)) if config else ()),
+    ]
+    names = [("profiler", f"profiler-{number}") for number in range(1, profilers + 1)]
+    names += [("judge", "judge-1"), ("control", "control-1")]
+    found = []
+    for place, (role, name) in enumerate(names):
+        port = service.metrics.port + place if service.metrics.port else 0
+        environment = {SUPERVISED: "1", "LEEWAY_METRICS_PORT": str(port)}
+        found.append(
+            Child(name, leeway("run", "--role", role, "--instance", name, *options), environment)
+        )
+    return tuple(found)
+
+
+def _prepare(service: "Service", files: Sequence[Path], given: Sequence[Path]) -> None:
+    """Apply the lifecycles, and see to it that all topics are there."""
+    from streams.cli.files import named, references
+    from streams.registration import register, see_to_topics
+    from streams.sources import source_topics
+
+    found = named(files)
+    names = names_of(service)
+    sources = sorted({topic for one in found for topic in source_topics(one.lifecycle, names)})
+    known = references(found, given)
+    see_to_topics(service, sources)
+    if found:
+        register(service, [one.lifecycle for one in found], known)
+
+
+def _run_role(service: "Service", role: str, instance: str) -> None:
+    from streams import logs
+    from streams.loop import stopping
+
+    logs.configure(role=instance)
+    if os.environ.get(SUPERVISED):
+        from streams.supervisor import end_with_parent
+
+        end_with_parent()
+    properties, names = properties_of(service), names_of(service)
+    if role == "control":
+        from streams.control.app import run
+
+        run(
+            properties,
+            prefix=names.prefix,
+            host=service.http.host,
+            port=service.http.port,
+            tokens_file=service.http.tokens_file,
+            version=_version(),
+        )
+        return
+    from streams import metrics, roles
+
+    meter = metrics.Meter(role, _version())
+    if service.metrics.port:
+        metrics.serve(meter, service.http.host, service.metrics.port)
+    with stopping() as stopped:
+        process = roles.Process(properties, names, instance, meter, stopped)
+        logs.info("role.started", role=instance)
+        if role == "profiler":
+            roles.profiler(process)
+        else:
+            roles.judge(process, service.public_receivers, service.links.console)
+    logs.info("role.stopped", role=instance)
+
+
+def _say(name: str, line: str) -> None:
+    sys.stderr.write(f"{name:<11} {line}\n")
+    sys.stderr.flush()
+
+
+def _version() -> str:
+    try:
+        return metadata.version("leeway-drift")
+    except metadata.PackageNotFoundError:
+        return "0"

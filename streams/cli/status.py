@@ -1,0 +1,114 @@
+"""`leeway status`: what is firing, stale or silent?"""
+
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from streams.cli import output
+from streams.cli.connection import BrokersOption, ConfigOption, read_topics, service_of
+
+if TYPE_CHECKING:
+    from streams.broker import Record
+    from streams.story import ResultSeen
+
+__all__ = ["EXAMPLE", "command"]
+
+EXAMPLE = "leeway status --brokers localhost:9092"
+
+_OPEN = ("requested", "approved", "started")
+
+
+def command(
+    brokers: BrokersOption = None,
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """Show each model's last verdict, the open episodes and triggers, and events that nobody can use.
+
+    Read from Kafka itself, so it needs no running service.
+    """
+    from streams import story
+    from streams.registry import Registry
+
+    service = service_of(brokers, config)
+    read = read_topics(service, "models", "results", "alerts", "retraining", "state")
+    registry = Registry()
+    registry.apply(read["models"])
+    values = {topic: [record.value for record in found] for topic, found in read.items()}
+    last: dict[str, story.ResultSeen] = {}
+    for result in story.results(values["results"]):
+        known = last.get(result.model_id)
+        if result.segment == "all" and (known is None or known.window.end <= result.window.end):
+            last[result.model_id] = result
+    told = [one for one in story.episodes(values["alerts"]) if one.resolved_at is None]
+    asked = [one for one in story.triggers(values["retraining"]) if one.states[-1] in _OPEN]
+    rejected, unregistered = _unusable(read["state"])
+    models = [_model(model_id, last.get(model_id)) for model_id in registry.models]
+    if as_json:
+        output.print_json(
+            {
+                "models": models,
+                "episodes": told,
+                "triggers": asked,
+                "dead_letters": rejected,
+                "unregistered": unregistered,
+            }
+        )
+        return
+    if not models:
+        output.write("no model is registered: leeway apply FILE")
+    else:
+        output.table(
+            ("model", "verdict", "reason", "window", ">events", ">late"),
+            (tuple(m.values()) for m in models),
+        )
+    if told:
+        output.write()
+        output.table(
+            ("open since", "severity", "model", "segment", "what"),
+            ((e.opened_at, e.severity, e.model_id, e.segment, e.title) for e in told),
+        )
+    if asked:
+        output.write()
+        output.table(
+            ("trigger", "model", "state", "because"),
+            ((t.trigger_id, t.model_id, t.states[-1], t.summary) for t in asked),
+        )
+    for reason, count in rejected.items():
+        output.write(f"{count:,} events could not be read: {reason}")
+    for name, count in unregistered.items():
+        output.write(f"{count:,} events of {name}, which nobody registered")
+
+
+def _model(model_id: str, result: "ResultSeen | None") -> dict[str, object]:
+    return {
+        "model_id": model_id,
+        "verdict": result.verdict if result else "unknown",
+        "reason": result.reason if result else "nothing judged yet",
+        "window_end": result.window.end if result else None,
+        "events": result.window.events if result else None,
+        "late": result.window.late if result else None,
+    }
+
+
+def _unusable(state: list["Record"]) -> tuple[dict[str, int], dict[str, int]]:
+    """Dead letters by reason and events of unregistered models by name, as the judges have counted them."""
+    from streams import kept
+    from streams.messages import Intake
+
+    newest = {(record.partition, record.key): record for record in state}
+    rejected: dict[str, int] = {}
+    unregistered: dict[str, int] = {}
+    for part in kept.restore(newest.values()):
+        if part.name != "intake":
+            continue
+        for source in part.data["sources"].values():
+            intake = msgspec.convert(source, Intake)
+            for counts, into in (
+                (intake.dead_letters, rejected),
+                (intake.unregistered, unregistered),
+            ):
+                for name, count in counts.items():
+                    into[name] = into.get(name, 0) + count
+    return dict(sorted(rejected.items())), dict(sorted(unregistered.items()))

@@ -1,0 +1,193 @@
+"""How do commands read and write Kafka? Outside any group: a topic's past, what is new in it, and single records.
+
+Stages never come here; they read and write through `streams.kafka`.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    Message,
+    Producer,
+    TopicPartition,
+)
+
+from streams import logs
+from streams.broker import Outgoing, Partition, Record
+from streams.errors import BrokerError, UsageError
+from streams.kafka_admin import topic_partitions
+from streams.kafka_errors import explained, is_permanent, translated
+from streams.kafka_reader import record_of
+
+__all__ = ["Tail", "Writer", "past"]
+
+_AT_ONCE = 5000
+_WAIT_S = 0.2
+_STUCK_S = 60.0
+_FLUSH_S = 30.0
+
+
+class Tail:
+    """Reads topics from their beginning, committed records only, and then whatever is new.
+
+    Raises
+    ------
+    UsageError
+        A topic does not exist.
+    BrokerError
+        No broker answers, or none that accepts us.
+    """
+
+    def __init__(self, properties: Mapping[str, str], topics: Sequence[str]) -> None:
+        self._brokers = properties.get("bootstrap.servers", "")
+        there = topic_partitions(properties)
+        if lacking := [topic for topic in topics if topic not in there]:
+            raise UsageError(f"topic {lacking[0]} does not exist")
+        self._unread = {Partition(t, number) for t in topics for number in range(there[t])}
+        self._doing = f"read {', '.join(topics)}"
+        with translated(self._doing, self._brokers):
+            self._consumer = Consumer(
+                {
+                    "fetch.wait.max.ms": "100",
+                    **properties,
+                    "group.id": "leeway-command",  # never joined, nothing committed
+                    "client.id": "leeway-command",
+                    "enable.auto.commit": "false",
+                    "auto.offset.reset": "earliest",
+                    "enable.partition.eof": "true",
+                    "isolation.level": "read_committed",
+                    "error_cb": _quiet,
+                }
+            )
+            self._consumer.assign([TopicPartition(*p, OFFSET_BEGINNING) for p in self._unread])
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the end of every partition has been seen once."""
+        return not self._unread
+
+    def read(self, timeout_s: float = _WAIT_S) -> list[Record]:
+        """What comes within the time; perhaps nothing."""
+        with translated(self._doing, self._brokers):
+            messages = self._consumer.consume(_AT_ONCE, timeout_s)
+        return [record_of(message) for message in messages if self._usable(message)]
+
+    def _usable(self, message: Message) -> bool:
+        error = message.error()
+        if error is None:
+            return True
+        if error.code() == KafkaError._PARTITION_EOF:
+            self._unread.discard(Partition(message.topic() or "", message.partition() or 0))
+        elif error.fatal() or is_permanent(error):
+            raise explained(error, self._doing, self._brokers)
+        return False
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def past(
+    properties: Mapping[str, str],
+    topics: Sequence[str],
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[list[Record]]:
+    """Everything that is on these topics now, in chunks; order holds within a partition.
+
+    Raises
+    ------
+    UsageError
+        A topic does not exist.
+    BrokerError
+        No broker answers, or nothing has come for a minute.
+    """
+    with Tail(properties, topics) as tail:
+        moved = clock()
+        while not tail.at_end:
+            if records := tail.read():
+                yield records
+                moved = clock()
+            elif clock() - moved > _STUCK_S:
+                raise BrokerError(f"cannot read {', '.join(topics)}: nothing has come for a minute")
+
+
+class Writer:
+    """Writes records with an idempotent producer; `flush` returns when all of them are acknowledged.
+
+    Records of a given key go where Leeway's other writers put them (CRC-32 of the key).
+    """
+
+    def __init__(self, properties: Mapping[str, str]) -> None:
+        self._brokers = properties.get("bootstrap.servers", "")
+        self._failed: KafkaError | None = None
+        with translated("write", self._brokers):
+            self._producer = Producer(
+                {
+                    "linger.ms": "20",
+                    "compression.type": "lz4",
+                    "queue.buffering.max.messages": "500000",
+                    **properties,
+                    "client.id": "leeway-command",
+                    "enable.idempotence": "true",
+                    "partitioner": "consistent_random",
+                    "error_cb": _quiet,
+                }
+            )
+
+    def write(self, record: Outgoing) -> None:
+        """Hand a record over; it may wait in memory."""
+        where = {} if record.partition is None else {"partition": record.partition}
+        with translated(f"write {record.topic}", self._brokers):
+            while True:
+                try:
+                    self._producer.produce(
+                        record.topic,
+                        record.value,
+                        record.key,
+                        headers=list(record.headers),
+                        on_delivery=self._delivered,
+                        **where,
+                    )
+                    break
+                except BufferError:
+                    self._producer.poll(0.1)
+            self._producer.poll(0)
+
+    def flush(self) -> None:
+        """Wait until everything is written.
+
+        Raises
+        ------
+        BrokerError
+            Something was refused, or nobody answers.
+        """
+        waiting = self._producer.flush(_FLUSH_S)
+        if self._failed is not None:
+            raise explained(self._failed, "write", self._brokers)
+        if waiting:
+            raise BrokerError(
+                f"cannot write: no Kafka broker answers at {self._brokers}", retry=True
+            )
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        self._failed = self._failed or error
+
+
+def _quiet(error: KafkaError) -> None:
+    logs.debug("kafka.said", error=error.str())

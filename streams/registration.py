@@ -1,0 +1,58 @@
+"""How does a model come to be watched? Its topics are there, and its lifecycle and reference on `leeway.models`."""
+
+from collections.abc import Mapping, Sequence
+
+from detectors.reference import Reference, to_document
+from streams.errors import UsageError
+from streams.kafka_admin import create_topics, topic_partitions
+from streams.kafka_commands import Writer
+from streams.lifecycle import Lifecycle
+from streams.registry import lifecycle_record, reference_record
+from streams.service import Service
+from streams.topics import TOPICS, Names
+
+__all__ = ["register", "see_to_topics"]
+
+
+def see_to_topics(service: Service, sources: Sequence[str] = ()) -> None:
+    """Create Leeway's own topics and the source topics that are missing, where that is allowed.
+
+    Raises
+    ------
+    UsageError
+        One is missing and may not be created, or no Kafka was given.
+    BrokerError
+        Kafka does not answer, or refuses.
+    """
+    properties, names = service.properties, Names(service.topics.prefix)
+    there = topic_partitions(properties)
+    lacking = [t for t in (*(names(topic.name) for topic in TOPICS), *sources) if t not in there]
+    if not lacking:
+        return
+    if not service.topics.create:
+        raise UsageError(
+            f"topic {lacking[0]} does not exist, and topics.create is false: create it, or let Leeway do so"
+        )
+    create_topics(
+        properties,
+        names,
+        partitions=service.topics.partitions,
+        replication=service.topics.replication,
+        more={topic: service.topics.partitions for topic in sources if topic not in there},
+    )
+
+
+def register(
+    service: Service, lifecycles: Sequence[Lifecycle], references: Mapping[str, Reference]
+) -> None:
+    """Write what registers these models (references by model id); doing it twice changes nothing."""
+    names, writer = Names(service.topics.prefix), Writer(service.properties)
+    for lifecycle in lifecycles:
+        # the reference first: whoever sees the lifecycle can compare at once
+        if (reference := references.get(lifecycle.model_id)) is not None:
+            document = to_document(reference)
+            writer.write(
+                reference_record(names, lifecycle.model_id, reference.reference_id, document)
+            )
+        writer.write(lifecycle_record(names, lifecycle))
+    writer.flush()
