@@ -1,0 +1,288 @@
+"""What is concluded about a subject after a window, and what does it remember? Pure: (plan, memory, window) -> verdict.
+
+The alarm says that something changed; the effect, with its interval, whether it matters. Both are needed to open an
+episode, and a calm, precise, recent tail to resolve it.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.effects import Floats, Interval, Ints
+from detectors.gauge import Gates, Gauge, effect, magnitude, measure
+from detectors.listing import list_series, missing_name
+from detectors.memory import Memory, Past, Problem, Suspect, from_data, to_data
+from detectors.plan import Plan, Policy, Watch
+from detectors.sequential import Panel, Standing, State, standing, step
+from detectors.types import Alarm, Culprit, Onset, Reason, Status, Verdict, Window
+
+__all__ = ["Gates", "Memory", "Past", "Plan", "Policy", "decide", "from_data", "to_data"]
+
+LAPSE = 0.5  # significance nobody was told of ends below this share of log A
+SLACK = 1.25  # a tail need not be more precise than this many times the reference's own error
+MOST = 0.95  # share of the evidence that began between the onset's earliest and latest
+
+
+def decide(
+    plan: Plan | None, memory: Memory | None, window: Window, counts: Ints
+) -> tuple[Memory | None, Verdict]:
+    """Judge one closed window; windows must be disjoint and in order.
+
+    Parameters
+    ----------
+    plan : None if there is no reference
+    memory : None before the first window
+    counts : int64, shape (plan.cells,)
+        The cells of all series, one after another (`Plan.offsets`).
+
+    Returns
+    -------
+    memory, verdict
+        The arguments are not changed. After an insufficient verdict the memory differs in what it carries at most.
+
+    Raises
+    ------
+    ValueError
+        The counts are not those of the plan.
+
+    Notes
+    -----
+    Cost: .6 ms for 50 numeric features while nothing is wrong.
+    """
+    if plan is None:
+        return memory, Verdict(window, Status.INSUFFICIENT, Reason.NO_REFERENCE, None)
+    if counts.shape != (plan.cells,):
+        raise ValueError(f"expected {plan.cells} counts, not {counts.shape}")
+    memory, watch = memory or Memory.start(plan), plan.watch
+    if watch is None:
+        return memory, Verdict(
+            window,
+            Status.INSUFFICIENT,
+            Reason.REFERENCE_TOO_SMALL,
+            None,
+            list_series(plan, counts, {}),
+        )
+    if not counts.any():
+        return memory, _declined(plan, watch, memory, window, Reason.NO_EVENTS)
+    current = _joined(memory.carried, window, counts)
+    if _rows(plan, watch, current.counts) < plan.policy.min_rows:
+        memory = replace(memory, carried=current)
+        return memory, _declined(plan, watch, memory, window, Reason.TOO_FEW_EVENTS)
+    state = step(watch.panel, memory.state, current.counts, current.window.start_ms)
+    oldest = window.end_ms - plan.policy.history_ms
+    history = (*(p for p in memory.history if p.window.start_ms >= oldest), current)
+    now = standing(watch.panel, state)
+    problem = _suspected(plan, watch.panel, memory.problem, state, now, history)
+    if problem is None:
+        return Memory(state, None, None, history), _verdict(
+            plan, watch, state, now, window, current
+        )
+    graded = measure(watch.gauge, problem.graded)
+    problem = _opened(watch.gauge, problem, graded, current)
+    problem = _calmed(plan, watch.gauge, problem, history)
+    if problem.calm >= plan.policy.hold:
+        verdict = _verdict(plan, watch, state, now, window, current)
+        state = State.start(state.log.shape, state.pool - problem.span)
+        return Memory(state, None, None, history), verdict
+    verdict = _verdict(plan, watch, state, now, window, current, problem, graded)
+    return Memory(state, None, problem, history), verdict
+
+
+def _rows(plan: Plan, watch: Watch, counts: Ints) -> int:
+    """Events of a window: as many as the watched series with the most has."""
+    ends = [(plan.offsets[k], plan.offsets[k] + plan.series[k].cells) for k in watch.positions]
+    return max(int(counts[first:last].sum()) for first, last in ends)
+
+
+def _joined(carried: Past | None, window: Window, counts: Ints) -> Past:
+    if carried is None:
+        return Past(window, counts)
+    w = carried.window
+    joined = Window(
+        w.start_ms,
+        window.end_ms,
+        w.events + window.events,
+        w.late + window.late,
+        w.panes + window.panes,
+    )
+    return Past(joined, carried.counts + counts)
+
+
+def _suspected(
+    plan: Plan,
+    panel: Panel,
+    problem: Problem | None,
+    state: State,
+    now: Standing,
+    history: tuple[Past, ...],
+) -> Problem | None:
+    """The problem after this window: kept, lapsed, or found now; its sums include the window."""
+    current, limit, log = history[-1], plan.policy.log_threshold, round(now.log, 6)
+    if problem and (problem.opened_ms is not None or log >= limit * LAPSE):
+        span, graded = (counts + current.counts for counts in (problem.span, problem.graded))
+        return replace(problem, span=span, graded=graded)
+    if log < limit:
+        return None
+    over = [int(k) for k in np.argsort(-now.series, kind="stable") if now.series[k] >= limit]
+    suspects = tuple(_suspect(panel, now, k) for k in over or [int(now.series.argmax())])
+    onset = _onset(state, now, current.window)
+    since = [p.counts for p in history if p.window.start_ms >= onset.estimate_ms]
+    span = np.add.reduce(since, axis=0)
+    return Problem(onset, suspects, span, span)
+
+
+def _suspect(panel: Panel, now: Standing, k: int) -> Suspect:
+    rows = np.flatnonzero(panel.series == k)
+    lead = panel.kinds[int(rows[now.components[rows].max(1).argmax()])]
+    share = float(np.exp(now.series[k] - now.log)) / len(now.series)
+    return Suspect(k, lead, round(min(share, 1.0), 6))
+
+
+def _onset(state: State, now: Standing, window: Window) -> Onset:
+    """When the component with the largest share of M took off.
+
+    The range is that of all components' starts, weighted by their shares of M: how far the bets agree, not a confidence
+    interval. The change may lie anywhere in a window, hence a window's length at its end.
+    """
+    weight, since = np.exp(now.components - now.components.max()).ravel(), state.since.ravel()
+    order = np.argsort(since, kind="stable")
+    reached = np.cumsum(weight[order]) / weight.sum()
+    first, last = (
+        int(since[order[np.searchsorted(reached, at)]]) for at in ((1 - MOST) / 2, (1 + MOST) / 2)
+    )
+    estimate = int(since[now.components.argmax()])
+    end = max(last, estimate) + window.end_ms - window.start_ms
+    return Onset(estimate, min(first, estimate), min(end, window.end_ms))
+
+
+def _opened(gauge: Gauge, problem: Problem, graded: Interval, current: Past) -> Problem:
+    """Open the episode once a culprit's effect surely matters; from its severe gate on a culprit is severe."""
+    least, _ = magnitude(graded)
+    if problem.opened_ms is None:
+        if not (least >= gauge.drifting)[_of(gauge, problem)].any():
+            return problem
+        problem = replace(problem, opened_ms=current.window.start_ms)
+    severe = set(gauge.series[least >= gauge.severe].tolist())
+    suspects = tuple(replace(s, severe=s.severe or s.series in severe) for s in problem.suspects)
+    return replace(problem, suspects=suspects)
+
+
+def _of(gauge: Gauge, problem: Problem) -> NDArray[np.bool_]:
+    return np.isin(gauge.series, [s.series for s in problem.suspects])
+
+
+def _calmed(plan: Plan, gauge: Gauge, problem: Problem, history: tuple[Past, ...]) -> Problem:
+    """Count calm windows. A severe episode eases after `hold` windows that are calm against the severe gates."""
+    if problem.opened_ms is None:
+        return problem
+    since = [p for p in history if p.window.start_ms >= problem.opened_ms]
+    of = _of(gauge, problem)
+    calm = problem.calm + 1 if _calm_tail(gauge, since, of, gauge.drifting) is not None else 0
+    tail = _calm_tail(gauge, since, of, gauge.severe) if problem.severe else None
+    problem = replace(problem, calm=calm, mild=0 if tail is None else problem.mild + 1)
+    if tail is not None and problem.mild >= plan.policy.hold:
+        mild = tuple(replace(s, severe=False) for s in problem.suspects)
+        problem = replace(problem, suspects=mild, graded=tail, mild=0)
+    return replace(problem, severe_windows=problem.severe_windows + 1 if problem.severe else 0)
+
+
+def _calm_tail(
+    gauge: Gauge, since: list[Past], of: NDArray[np.bool_], gates: Floats
+) -> Ints | None:
+    """Counts of the newest windows that are just enough to be precise, if they are calm.
+
+    Precise: every half-width is at most half the gate, or what the reference's own error allows where that is more (a
+    half-width no number of rows can reach would keep the episode open for ever). Calm: every upper bound is below twice
+    that, which is the gate, and no lower bound would open the episode again.
+    """
+    reach = np.maximum(gates / 2, SLACK * gauge.own_error)[of]
+    sums: list[Ints] = []
+
+    def newest(windows: int) -> Interval:
+        while len(sums) < windows:
+            before = since[-1 - len(sums)].counts
+            sums.append(before + sums[-1] if sums else before)
+        return Interval(*(part[of] for part in measure(gauge, sums[windows - 1])))
+
+    def precise(found: Interval) -> bool:
+        return bool(((found.high - found.low) / 2 <= reach).all())
+
+    few, enough = 0, 1  # the tail is longer than the first, at most as long as the second
+    while not precise(newest(enough)):
+        if enough == len(since):
+            return None
+        few, enough = enough, min(2 * enough, len(since))
+    while enough - few > 1:
+        middle = (few + enough) // 2
+        few, enough = (few, middle) if precise(newest(middle)) else (middle, enough)
+    least, most = magnitude(newest(enough))
+    return sums[enough - 1] if (most < 2 * reach).all() and (least < gates[of]).all() else None
+
+
+def _alarm(plan: Plan, state: State, now: Standing) -> Alarm:
+    log = round(now.log, 6) if np.isfinite(now.log) else None
+    return Alarm(log, round(plan.policy.log_threshold, 6), state.looks)
+
+
+def _declined(plan: Plan, watch: Watch, memory: Memory, window: Window, reason: Reason) -> Verdict:
+    now = standing(watch.panel, memory.state)
+    alarm = _alarm(plan, memory.state, now)
+    return Verdict(window, Status.INSUFFICIENT, reason, alarm, notes=plan.notes)
+
+
+def _verdict(
+    plan: Plan,
+    watch: Watch,
+    state: State,
+    now: Standing,
+    window: Window,
+    current: Past,
+    problem: Problem | None = None,
+    graded: Interval | None = None,
+) -> Verdict:
+    """What is published of a judged window."""
+    status, reason, named = Status.STABLE, Reason.QUIET, {}
+    culprits: tuple[Culprit, ...] = ()
+    if problem and graded:
+        names = [plan.series[watch.positions[s.series]].name for s in problem.suspects]
+        names = [
+            missing_name(name) if s.score == "missing" else name
+            for name, s in zip(names, problem.suspects, strict=True)
+        ]
+        opened = problem.opened_ms is not None
+        status, reason = _conclusion(opened=opened, severe=problem.severe)
+        named = {
+            name: _conclusion(opened=opened, severe=s.severe)
+            for name, s in zip(names, problem.suspects, strict=True)
+        }
+        culprits = tuple(
+            _culprit(watch.gauge, name, s, graded)
+            for name, s in zip(names, problem.suspects, strict=True)
+        )
+    return Verdict(
+        window,
+        status,
+        reason,
+        _alarm(plan, state, now),
+        list_series(plan, current.counts, named),
+        culprits,
+        problem.onset if problem else None,
+        problem.severe_windows if problem else 0,
+        plan.notes,
+    )
+
+
+def _conclusion(*, opened: bool, severe: bool) -> tuple[Status, Reason]:
+    if not opened:
+        return Status.STABLE, Reason.BELOW_EFFECT_FLOOR
+    return (Status.SEVERE, Reason.ALARM_SEVERE) if severe else (Status.DRIFTING, Reason.ALARM)
+
+
+def _culprit(gauge: Gauge, name: str, suspect: Suspect, graded: Interval) -> Culprit:
+    """With the effect that is largest relative to its floor; of a missing share, its own."""
+    of = gauge.series == suspect.series
+    kinds = np.array([kind == "missing" for kind in gauge.kinds])
+    of &= kinds if suspect.score == "missing" else ~kinds
+    size = np.where(of & np.isfinite(graded.low), np.abs(graded.value) / gauge.drifting, -1.0)
+    return Culprit(name, suspect.score, suspect.share, effect(gauge, graded, int(size.argmax())))

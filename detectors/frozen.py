@@ -1,0 +1,90 @@
+"""What does a reference consist of? Its parts, and the digest that says whether two are the same."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from detectors.series import Series
+
+WINDOWS_WORTH = 10  # a reference should hold the rows of ten windows
+UNKNOWN_ROWS = 1_000  # rows per window where the reference has no event times to tell
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltFrom:
+    """Where the reference came from; times in epoch milliseconds, None without event times."""
+
+    source: str
+    start_ms: int | None
+    end_ms: int | None
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """The windows the reference's own event times fall into; `rows` is the median number of events in one."""
+
+    window_ms: int
+    windows: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceSeries:
+    """One series with its counts. `dispersion`: score name and φ; empty if it could not be calibrated."""
+
+    series: Series
+    counts: tuple[int, ...]
+    dispersion: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentReference:
+    """The counts of one segment, ``country=DE``, for every series in order."""
+
+    segment: str
+    events: int
+    counts: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A frozen reference. `digest` covers everything else: counts of different digests are never added."""
+
+    reference_id: str
+    model_id: str
+    model_version: str
+    built_from: BuiltFrom
+    blocks: Blocks | None
+    series: tuple[ReferenceSeries, ...]
+    segments: tuple[SegmentReference, ...] = ()
+    digest: str = ""
+
+    @property
+    def rows(self) -> float:
+        """Expected rows per window of all segments together."""
+        if self.blocks is not None:
+            return float(self.blocks.rows)
+        return min(UNKNOWN_ROWS, self.built_from.events / WINDOWS_WORTH)
+
+
+def digest(reference: Reference) -> str:
+    """First 40 hex digits of SHA-256 over the reference as canonical JSON, its order of series included."""
+    parts = [
+        [r.series.name, r.series.type, list(r.series.edges), list(r.series.support),
+         list(r.series.categories), list(r.series.known), r.series.centre, r.series.scale,
+         list(r.counts), [list(d) for d in r.dispersion]]
+        for r in reference.series
+    ]  # fmt: skip
+    built, blocks = reference.built_from, reference.blocks
+    whole = [
+        reference.reference_id,
+        reference.model_id,
+        reference.model_version,
+        [built.source, built.start_ms, built.end_ms, built.events],
+        blocks and [blocks.window_ms, blocks.windows, blocks.rows],
+        parts,
+        [[s.segment, s.events, [list(c) for c in s.counts]] for s in reference.segments],
+    ]
+    text = json.dumps(whole, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:40]
