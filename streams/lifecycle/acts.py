@@ -169,16 +169,16 @@ def _not_yet(lifecycle: Lifecycle) -> Iterator[str]:
                 said = f" ({shown(value)})" if isinstance(value, str) and row.values else ""
                 yield f"{dotted(path)}: parsed, does not act yet{said} ({row.why})"
     for place, alert in enumerate(lifecycle.monitoring.alerts):
-        path = f"monitoring.alerts[{place}]"
+        rule = f"monitoring.alerts[{place}]"
         if not _condition_acts(alert.condition):
-            yield f"{path}.condition: parsed, does not act yet (this release alerts on data and prediction drift)"
+            yield f"{rule}.condition: parsed, does not act yet (this release alerts on data and prediction drift)"
         for channel in alert.channel:
             if channel == "email":
-                yield f"{path}.channel: parsed, does not act yet (e-mail is rendered with a later release)"
-    for place, rule in enumerate(lifecycle.retraining.trigger_conditions):
-        if not trigger_acts(rule.trigger):
-            path = f"retraining.trigger_conditions[{place}].trigger"
-            yield f"{path}: parsed, does not act yet (this release retrains on data and prediction drift)"
+                yield f"{rule}.channel: parsed, does not act yet (e-mail is rendered with a later release)"
+    for place, wish in enumerate(lifecycle.retraining.trigger_conditions):
+        if not trigger_acts(wish.trigger):
+            what = "this release retrains on data and prediction drift"
+            yield f"retraining.trigger_conditions[{place}].trigger: parsed, does not act yet ({what})"
 
 
 def _matches(value: Any, pattern: Steps, path: Steps) -> Iterator[tuple[Steps, Any]]:
@@ -223,7 +223,8 @@ class Windows:
 def windows(lifecycle: Lifecycle) -> Windows:
     """The windows that are really used: what is written, else what follows from the rest.
 
-    `check_frequency` defaults to the window's size; the health window is written, or 5 minutes rounded up to whole panes.
+    `check_frequency` defaults to the window's size; the health window is as written (default 5 minutes),
+    rounded up to whole panes.
     """
     monitoring = lifecycle.monitoring
     detection, base = monitoring.drift_detection, monitoring.window

@@ -112,16 +112,16 @@ def _prediction(lifecycle: Lifecycle) -> Found:
     if prediction is None:
         return
     yield from _repeated(prediction.classes, ("prediction", "classes"), "a class")
-    if prediction.positive is not None and prediction.classes:
-        if prediction.positive not in prediction.classes:
-            hint = did_you_mean(prediction.positive, prediction.classes)
-            wrong = Wrong(
-                quoted(prediction.positive),
-                "is not a class",
-                f"one of {', '.join(prediction.classes)}",
-                hint,
-            )
-            yield Contradiction(("prediction", "positive"), wrong, (("prediction", "classes"),))
+    classes = prediction.classes
+    if prediction.positive is not None and classes and prediction.positive not in classes:
+        hint = did_you_mean(prediction.positive, classes)
+        wrong = Wrong(
+            quoted(prediction.positive),
+            "is not a class",
+            f"one of {', '.join(prediction.classes)}",
+            hint,
+        )
+        yield Contradiction(("prediction", "positive"), wrong, (("prediction", "classes"),))
     costs = prediction.costs
     if costs is None:
         return
@@ -224,8 +224,8 @@ def _segments(lifecycle: Lifecycle) -> Found:
     metrics = lifecycle.monitoring.performance_metrics
     for place, metric in enumerate(metrics):
         if metric.segment is not None:
-            path = ("monitoring", "performance_metrics", place, "segment")
-            yield from _segment_name(metric.segment, path, declared)
+            at: Steps = ("monitoring", "performance_metrics", place, "segment")
+            yield from _segment_name(metric.segment, at, declared)
     for place, guard in enumerate(lifecycle.monitoring.slices):
         yield from _segment_name(
             guard.segment, ("monitoring", "slices", place, "segment"), declared
@@ -277,8 +277,8 @@ def _windows(lifecycle: Lifecycle, names: Names) -> Found:
         (("monitoring", "data_quality", "window"), monitoring.data_quality.window),
     ]
     for place, metric in enumerate(monitoring.performance_metrics):
-        path = ("monitoring", "performance_metrics", place, "measurement_frequency")
-        found.append((path, metric.measurement_frequency))
+        at: Steps = ("monitoring", "performance_metrics", place, "measurement_frequency")
+        found.append((at, metric.measurement_frequency))
     for path, length in found:
         written = names.written(path)
         if length is None or not length % pane:
@@ -329,7 +329,7 @@ def _drift(lifecycle: Lifecycle, names: Names) -> Found:
     base: Steps = ("monitoring", "drift_detection")
     monitored = detection.data_drift.features_monitored
     if monitored != "all":
-        path = (*base, "data_drift", "features_monitored")
+        path: Steps = (*base, "data_drift", "features_monitored")
         yield from _repeated(monitored, path, "each feature")
         if isinstance(names.written(("features",)), dict):
             for place, name in enumerate(monitored):

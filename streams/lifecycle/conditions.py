@@ -1,6 +1,7 @@
 """What does a written condition, trigger or action mean? (contracts 2.2)
 
-A condition is tests joined by ``and``, then perhaps ``for 10m`` or ``for 2 of 3 windows``. It is data: nothing is evaluated here.
+A condition is tests joined by ``and``, then perhaps ``for 10m`` or ``for 2 of 3 windows``. It is data:
+nothing is evaluated here.
 """
 
 import re
@@ -24,7 +25,6 @@ from streams.lifecycle.metrics import (
     UNKNOWN,
     Unit,
     amount,
-    amount_text,
     metric,
     metric_name,
     operator,

@@ -47,8 +47,16 @@ _OTHER_NAMES = {
 }
 _FOLDED = {fold(name): name for name in METRICS} | _OTHER_NAMES
 NEEDS_LABELS = frozenset(METRICS) - {
-    *"availability error_rate timeout_rate fallback_rate latency_p50 latency_p95 latency_p99".split(),
-    *"throughput positive_rate mean_score".split(),
+    *[
+        "availability",
+        "error_rate",
+        "timeout_rate",
+        "fallback_rate",
+        "latency_p50",
+        "latency_p95",
+        "latency_p99",
+    ],
+    *["throughput", "positive_rate", "mean_score"],
 }
 
 

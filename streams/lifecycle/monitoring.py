@@ -141,7 +141,11 @@ class PredictionDrift(Section):
 class DataDrift(PredictionDrift):
     """Drift of the features."""
 
-    features_monitored: Annotated[Literal["all"] | tuple[str, ...], PlainValidator(_names)] = "all"
+    features_monitored: Annotated[
+        Literal["all"] | tuple[str, ...],
+        PlainValidator(_names),
+        PlainSerializer(lambda names: names if names == "all" else list(names)),
+    ] = "all"
 
 
 _CONCEPT_METHODS = {

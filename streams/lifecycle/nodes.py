@@ -1,7 +1,8 @@
 """What is written in a YAML file, and where? Text becomes nodes that know their line and column.
 
-Read strictly. Only ``true`` and ``false`` are booleans, only JSON's numbers are numbers, ``null``, ``~`` and nothing are
-null; everything else (``no``, ``12:30``, ``0x10``, ``2026-01-31``) is text. Tags, repeated keys and merge keys are mistakes.
+Read strictly. Only ``true`` and ``false`` are booleans, only JSON's numbers are numbers; ``null``,
+``~`` and nothing are null; everything else (``no``, ``12:30``, ``0x10``, ``2026-01-31``) is text.
+Tags, repeated keys and merge keys are mistakes.
 """
 
 import re
@@ -19,13 +20,10 @@ from streams.lifecycle.mistakes import (
     WrittenInt,
     quoted,
 )
-from streams.lifecycle.syntax import Repair, diagnose
+from streams.lifecycle.syntax import LOADER, Repair, diagnose
 
 Scalar = str | int | float | bool | None
 
-_LOADER: Any = getattr(
-    yaml, "CSafeLoader", yaml.SafeLoader
-)  # libyaml where PyYAML was built with it
 _INT = re.compile(r"-?(0|[1-9][0-9]{0,29})")
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?")
 _MOST_ALIASES = 100
@@ -150,7 +148,7 @@ class _Builder:
     """Builds nodes from the parser's events, which still know what was tagged, quoted or an alias."""
 
     def __init__(self, text: str, root: str) -> None:
-        self._events = iter(yaml.parse(text, Loader=_LOADER))
+        self._events = iter(yaml.parse(text, Loader=LOADER))
         self._root = root
         self._anchors: dict[str, Node | None] = {}  # None while it is being built
         self._aliases = 0
@@ -166,7 +164,7 @@ class _Builder:
         return nodes
 
     def _node(self, event: Any, path: Steps) -> Node:
-        place = Place(event.start_mark.line + 1, event.start_mark.column + 1)
+        place = _place(event)
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event.anchor, place, path)
         if len(path) > _DEEPEST:
@@ -187,7 +185,7 @@ class _Builder:
             self._anchors[event.anchor] = node
         return node
 
-    def _alias(self, anchor: str, place: Place, path: Steps) -> Node:
+    def _alias(self, anchor: Any, place: Place, path: Steps) -> Node:
         self._aliases += 1
         if self._aliases > _MOST_ALIASES and not self._told_aliases:
             self._told_aliases = True
@@ -218,7 +216,7 @@ class _Builder:
         items: dict[str, Node] = {}
         node = Node(place, items)
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
-            at = Place(event.start_mark.line + 1, event.start_mark.column + 1)
+            at = _place(event)
             if not isinstance(event, yaml.ScalarEvent):
                 raise _Unreadable(at, "a key is not text: expected a name, a colon and a value")
             key = event.value
@@ -241,6 +239,10 @@ class _Builder:
     def _tell(self, place: Place, path: Steps, text: str) -> None:
         inside = path[1:] if path and path[0] == self._root else path
         self.mistakes.append(Mistake(place, inside or path, text))
+
+
+def _place(event: Any) -> Place:
+    return Place(event.start_mark.line + 1, event.start_mark.column + 1)
 
 
 def _scalar(text: str) -> Scalar:

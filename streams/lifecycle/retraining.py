@@ -101,7 +101,7 @@ class Pipeline(Section):
         tuple[Requirement, ...],
         BeforeValidator(listed),
     ] = ()
-    params: Annotated[dict[str, str], PlainValidator(_params)] = {}
+    params: Annotated[dict[str, str], PlainValidator(_params)] = Field(default={})
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +237,7 @@ class Retraining(Section):
     training_window: TrainingWindow = TrainingWindow()
     guards: Guards = Guards()
     pipeline: Pipeline = Pipeline()
-    promotion_gates: Gates = {}
+    promotion_gates: Gates = Field(default={})
     approval_process: ApprovalProcess = ApprovalProcess()
 
     @model_validator(mode="before")

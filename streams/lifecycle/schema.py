@@ -1,7 +1,7 @@
 """Which keys does each part of a lifecycle have? Read off the settings' models."""
 
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -45,7 +45,7 @@ def _inner(annotation: Any) -> Any:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         return _inner(arguments[0])
-    if origin in (tuple, Mapping) or (isinstance(origin, type) and issubclass(origin, Mapping)):
+    if origin in (tuple, dict):
         inner = _inner(arguments[0] if origin is tuple else arguments[1])
         return (inner,)
     for argument in arguments:

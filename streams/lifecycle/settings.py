@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -10,12 +9,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, model_validator
 
 from streams.lifecycle import written
-from streams.lifecycle.mistakes import Steps, Wrong, shown
+from streams.lifecycle.mistakes import Wrong, shown
 from streams.lifecycle.monitoring import Monitoring
 from streams.lifecycle.retraining import Retirement, Retraining, Versioning
 from streams.lifecycle.written import (
-    Boolean,
     Bins,
+    Boolean,
     Count,
     Date,
     FeatureName,
@@ -36,7 +35,6 @@ from streams.lifecycle.written import (
     TimeZone,
     TopicName,
     Version,
-    Written,
     word,
 )
 
@@ -156,7 +154,7 @@ class Source(Section):
     """A topic and where its events keep our fields; `topic` None is the default topic."""
 
     topic: TopicName | None = None
-    fields: Mapping[str, written.Field] = {}
+    fields: dict[str, written.Field] = Field(default={})
     filter: Filter = ()
     timestamp_unit: Annotated[
         Literal["ms", "s", "us", "ns"],
@@ -309,7 +307,7 @@ class Lifecycle(Section):
     prediction: Prediction | None = None
     deployment: Deployment = Deployment()
     source: Sources = Sources()
-    features: Mapping[FeatureName, Feature] = {}
+    features: dict[FeatureName, Feature] = Field(default={})
     segments: tuple[Segment, ...] = ()
     reference: ReferenceSettings = ReferenceSettings()
     monitoring: Monitoring = Monitoring()
@@ -328,9 +326,10 @@ class Lifecycle(Section):
         if isinstance(filled.get("model_id"), str):
             filled.setdefault("model_name", filled["model_id"])
         features, source = filled.get("features"), filled.get("source", {})
-        if isinstance(features, dict) and isinstance(source, dict) and "features" not in source:
-            if any(isinstance(f, dict) and f.get("from") == "features" for f in features.values()):
-                filled["source"] = {**source, "features": {}}
+        declared = features.values() if isinstance(features, dict) else ()
+        wanted = any(isinstance(each, dict) and each.get("from") == "features" for each in declared)
+        if wanted and isinstance(source, dict) and "features" not in source:
+            filled["source"] = {**source, "features": {}}
         return filled
 
     def normalised(self) -> dict[str, Any]:

@@ -11,7 +11,13 @@ from streams.lifecycle.mistakes import Place, quoted
 _PAIR = re.compile(
     r"""(?:^|[\s{,\-])(?P<key>[^\s#{}\[\],:"'&*!|>%@`][^#{}\[\],:"']*|"[^"]*"|'[^']*'):\s+(?=\S)"""
 )
+_VALUE = re.compile(r"^\s*(?:-\s+)*|[\[,]\s*")
+_BLOCK = re.compile(r"[>|][-+0-9]{0,2}")
 _LEADING = re.compile(r"[>|%@`]")
+
+LOADER: Any = getattr(
+    yaml, "CSafeLoader", yaml.SafeLoader
+)  # libyaml where PyYAML was built with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +54,42 @@ class Problem:
     repair: Repair | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """Where a text stops being YAML, and whether that is inside braces or brackets."""
+
+    place: Place
+    flow: bool
+
+
+def _stop(text: str) -> _Stop | None:
+    """None where all of `text` is YAML."""
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=LOADER):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += bool(event.flow_style) or depth > 0
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= depth > 0
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        return _Stop(Place(mark.line, mark.column) if mark else Place(0, 0), depth > 0)
+    return None
+
+
 def diagnose(text: str, error: yaml.YAMLError, *, quote: bool) -> Problem:
     """Say what a person did to make the parser stop. `quote=False`: without quoting what is written."""
     if isinstance(error, yaml.reader.ReaderError):
         return _character(text, error)
+    stop = _stop(text) or _Stop(Place(0, 0), flow=False)
     problem_mark: Any = getattr(error, "problem_mark", None)
     context_mark: Any = getattr(error, "context_mark", None)
     marks = [mark for mark in (problem_mark, context_mark) if mark is not None]
     lines = text.split("\n")
     for number in dict.fromkeys(n for mark in marks for n in (mark.line, mark.line - 1)):
         if 0 <= number < len(lines):
-            found = _needs_quotes(lines[number], number + 1, quote=quote)
-            if found is not None:
+            found = _needs_quotes(lines[number], number + 1, flow=stop.flow, quote=quote)
+            if found is not None and _helps(text, found, stop):
                 return found
     mark = marks[0] if marks else None
     place = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
@@ -75,33 +105,36 @@ def diagnose(text: str, error: yaml.YAMLError, *, quote: bool) -> Problem:
     return Problem(place, f"not YAML: {_in_words(said, about)}")
 
 
+def _helps(text: str, found: Problem, before: _Stop) -> bool:
+    """Whether reading gets further with the repair than without."""
+    if found.repair is None:
+        return True
+    after = _stop(found.repair.apply(text))
+    return after is None or after.place > before.place
+
+
 def _character(text: str, error: Any) -> Problem:
     ahead = text[: error.position]
     place = Place(ahead.count("\n") + 1, len(ahead) - ahead.rfind("\n"))
     return Problem(place, "not YAML: a control character: expected printable text")
 
 
-def _needs_quotes(line: str, number: int, *, quote: bool) -> Problem | None:
+def _needs_quotes(line: str, number: int, *, flow: bool, quote: bool) -> Problem | None:
     """A value on this line that quotes would make readable."""
-    for match in _PAIR.finditer(line):
-        start = match.end()
-        if line[start] in "\"'&*!#":
-            continue
-        flow = line[:start].count("{") + line[:start].count("[") > line[:start].count("}") + line[
-            :start
-        ].count("]")
+    pairs = {found.end() for found in _PAIR.finditer(line)}
+    for start in sorted(pairs | {found.end() for found in _VALUE.finditer(line)}):
         value = _plain(line[start:], flow=flow)
-        if value in (">", "|", ">-", "|-", ">+", "|+"):
+        if not value or value[0] in "\"'&*!#" or _BLOCK.fullmatch(value):
             continue
-        place = Place(number, start + 1)
         if _LEADING.match(value):
             what = f'a plain value cannot begin with "{value[0]}"'
-        elif value[0] not in "{[" and re.search(r":(\s|$)", value):
+        elif value[0] not in "{[" and re.search(r":(\s|$)", value) and start in pairs:
             what = '": " inside a plain value'
         else:
             continue
         mended = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
         expected = f"quotes, {quoted(value)}" if quote else "quotes around it"
+        place = Place(number, start + 1)
         repair = Repair(place, len(value), mended)
         return Problem(place, f"not YAML: {what}: expected {expected}", repair)
     return None

@@ -55,13 +55,15 @@ def validate(
     else:
         return None, mistakes
     told = [each.path for each in mistakes]
-    for each in contradictions(lifecycle, names):
-        path = _original(tree, each.path)
-        because = [path, *(_original(tree, steps) for steps in each.because)]
+    for found_together in contradictions(lifecycle, names):
+        path = _original(tree, found_together.path)
+        because = [path, *(_original(tree, steps) for steps in found_together.because)]
         if any(_related(steps, known) for steps in because for known in (*told, *left_out)):
             continue
         place, path = find(body, path)
-        mistakes.append(Mistake(place, path, each.wrong.line(quote=not names.is_personal(path))))
+        mistakes.append(
+            Mistake(place, path, found_together.wrong.line(quote=not names.is_personal(path)))
+        )
     return (None if mistakes else lifecycle), _without_parents(mistakes)
 
 
@@ -215,9 +217,9 @@ def _unknown_key(root: type[BaseModel], section: Any, path: Steps) -> str:
 def _misshapen(kind: str, root: type[BaseModel], path: Steps, body: Node) -> Wrong:
     """A scalar where a mapping belongs, and the like."""
     _, reached = find(body, path)
-    node = body
+    node: Any = body
     for step in reached:
-        node = node.value[step]  # type: ignore[index]
+        node = node.value[step]
     what = "is empty" if node.value is None else ""
     subject = "" if node.value is None else shown(node.plain())
     if kind in ("model_type", "model_attributes_type", "dict_type", "mapping_type"):

@@ -6,8 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, PlainValidator
-from pydantic import ValidationInfo
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    PlainValidator,
+    ValidationInfo,
+)
 
 from streams.lifecycle import conditions, grammar, metrics, paths
 from streams.lifecycle.mistakes import Several, Wrong, shown
@@ -172,7 +178,7 @@ Boolean = Annotated[bool, PlainValidator(grammar.boolean)]
 Number = Annotated[float, PlainValidator(grammar.number)]
 Share = Annotated[float, PlainValidator(grammar.share)]
 Nullable = Annotated[bool | float, PlainValidator(_nullable)]
-Range = Annotated[tuple[float, float], PlainValidator(_range)]
+Range = Annotated[tuple[float, float], PlainValidator(_range), PlainSerializer(list)]
 Labels = tuple[Annotated[str, PlainValidator(grammar.label)], ...]
 Label = Annotated[str, PlainValidator(grammar.label)]
 Scalar = Annotated[Any, PlainValidator(_scalar)]
