@@ -22,11 +22,9 @@ from alerting.types import (
     ResolveReason,
     Subject,
 )
-from alerting.wording import clip, clock, duration
+from alerting.wording import SUMMARY_LIMIT, TITLE_LIMIT, clip, clock, duration
 from detectors.types import Status
 
-TITLE_LIMIT = 150
-SUMMARY_LIMIT = 1024
 REOPEN_WINDOWS = 3
 FLAPS = 3  # reopened more often than this in 24 hours is flapping
 

@@ -14,16 +14,23 @@ from alerting.types import (
     Signal,
     Since,
 )
-from alerting.wording import clip, clock, effect_in_full, percent, short_name, what_moved
+from alerting.wording import (
+    SUMMARY_LIMIT,
+    clip,
+    clock,
+    effect_in_full,
+    percent,
+    short_name,
+    what_moved,
+)
 from detectors.types import Culprit, SeriesVerdict, Status, Verdict
 
 MOST_AFFECTED = 50
 MOST_BINS = 3
-SUMMARY_LIMIT = 1024
 BAD_SHARE = 0.01  # of the events of five minutes; contracts 1.3
 BAD_LEAST_EVENTS = 100
 _BACK_INSIDE = 0.9  # a rule resolves inside its limit by a tenth; the reference of this one is 0
-_BROKEN = ("missing", "odd")  # scores that say the data are damaged, not new
+BROKEN = ("missing", "odd")  # scores that say the data are damaged, not new
 _SAME_MISSING = 0.02  # the smallest difference of a proportion that matters, statistics 3.6
 _MANY_AT_ONCE = 3
 
@@ -34,9 +41,9 @@ def from_verdict(verdict: Verdict) -> Finding:
     seen = {series.series: series for series in verdict.series}
     onset, alarm = verdict.onset, verdict.alarm
     lead = seen.get(culprits[0].series) if culprits else None
-    outputs_only = culprits != () and not _inputs(culprits)
-    kind: Kind = "prediction_drift" if outputs_only else "data_drift"
-    who = _who(culprits)
+    inputs = _inputs(culprits, seen)
+    kind: Kind = "prediction_drift" if culprits and not inputs else "data_drift"
+    who = _who(culprits, inputs)
     return Finding(
         kind=kind,
         status=verdict.status,
@@ -54,7 +61,7 @@ def from_verdict(verdict: Verdict) -> Finding:
             _affected(culprit, seen.get(culprit.series)) for culprit in culprits[:MOST_AFFECTED]
         ),
         affected_total=len(culprits),
-        cause=_cause(culprits, seen, lead),
+        cause=_cause(culprits, inputs, seen),
         log_statistic=None
         if alarm is None or alarm.log_statistic is None
         else round(alarm.log_statistic, 6),  # the last digits differ between processors
@@ -114,14 +121,20 @@ def from_intake(
     )
 
 
-def _inputs(culprits: Sequence[Culprit]) -> tuple[Culprit, ...]:
-    return tuple(culprit for culprit in culprits if ":" in culprit.series)
+def _inputs(culprits: Sequence[Culprit], seen: Mapping[str, SeriesVerdict]) -> tuple[Culprit, ...]:
+    """Culprits that are features or their missing rates; outputs may be missing too (`missing:score`)."""
+
+    def is_input(series: str) -> bool:
+        prefix, _, name = series.partition(":")
+        output = name in ("prediction", "score") and f"feature:{name}" not in seen
+        return prefix == "feature" or (prefix == "missing" and not output)
+
+    return tuple(culprit for culprit in culprits if is_input(culprit.series))
 
 
-def _who(culprits: Sequence[Culprit]) -> str:
+def _who(culprits: Sequence[Culprit], inputs: Sequence[Culprit]) -> str:
     """The leading input (else output), and how many more."""
-    inputs = _inputs(culprits)
-    named = inputs or tuple(culprits)
+    named = inputs or culprits
     if not named:
         return "inputs"
     more = len(named) - 1
@@ -182,14 +195,13 @@ def _signals(culprits: Sequence[Culprit], seen: Mapping[str, SeriesVerdict]) -> 
 
 
 def _cause(
-    culprits: Sequence[Culprit], seen: Mapping[str, SeriesVerdict], lead: SeriesVerdict | None
+    culprits: Sequence[Culprit], inputs: Sequence[Culprit], seen: Mapping[str, SeriesVerdict]
 ) -> Cause:
     """Which class of change it looks like, and what speaks for it."""
-    inputs = _inputs(culprits)
-    hints = []
     if not culprits:
         return Cause({"class": "unknown", "hints": ()})
-    if culprits[0].score in _BROKEN:
+    hints = []
+    if culprits[0].score in BROKEN:
         name: CauseClass = "pipeline_break"
         hints.append("values are missing or unusable: repair the data before retraining on them")
     elif not inputs:
@@ -197,10 +209,11 @@ def _cause(
         hints.append("no input moved")
     else:
         name = "input_shift"
+        lead = seen.get(culprits[0].series)
         if lead and abs(lead.missing_current - lead.missing_reference) < _SAME_MISSING:
             hints.append("values changed, the missing rate did not")
-    if len(inputs) >= _MANY_AT_ONCE:
-        watched = sum(name.startswith("feature:") for name in seen)
-        moved = len({culprit.series.partition(":")[2] for culprit in inputs})
-        hints.append(f"{moved} of the {watched} inputs moved at once")
+    moved = {culprit.series.partition(":")[2] for culprit in inputs}
+    if len(moved) >= _MANY_AT_ONCE:
+        watched = sum(series.startswith("feature:") for series in seen)
+        hints.append(f"{len(moved)} of the {watched} inputs moved at once")
     return Cause({"class": name, "hints": tuple(hints)})

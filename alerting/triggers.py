@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
+from alerting.findings import BROKEN
 from alerting.identity import alert_id, rfc3339, trigger_id
 from alerting.settings import Context, RetrainingCondition, RetrainingPolicy
 from alerting.types import (
@@ -38,7 +39,6 @@ TRANSITIONS: dict[TriggerStatus, tuple[TriggerStatus, ...]] = {
 }
 MOST_ALERTS = 100
 _PRIORITIES = ("low", "normal", "high")
-_BROKEN = ("missing", "odd")  # a broken pipeline is not new data: statistics 3.8
 
 HeldBack = Literal["broken_input", "open_trigger", "cooldown", "at_most", "too_few_records"]
 Moved = tuple[TriggerMemory, tuple[Trigger, ...]]
@@ -171,7 +171,7 @@ def _held_back(
     at_ms: int,
 ) -> HeldBack | None:
     """Why a request that is due must not be made now."""
-    if finding.leading_score in _BROKEN:
+    if finding.leading_score in BROKEN:  # a broken pipeline is not new data: statistics 3.8
         return "broken_input"
     if memory.trigger is not None and TRANSITIONS[memory.trigger.status.name]:
         return "open_trigger"

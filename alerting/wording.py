@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from alerting.types import Affected
 from detectors.types import Culprit, Effect, SeriesVerdict
 
+TITLE_LIMIT = 150  # of an alert, contracts 5.2
+SUMMARY_LIMIT = 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # not strftime's: those depend on the locale
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

@@ -27,6 +27,7 @@ def test_a_summary_says_what_how_much_and_since_when() -> None:
         ((CULPRIT,), "data_drift"),
         ((SCORE, CULPRIT), "data_drift"),
         ((Culprit("missing:home", "missing", 1.0, None),), "data_drift"),
+        ((Culprit("missing:score", "missing", 1.0, None),), "prediction_drift"),
         ((SCORE,), "prediction_drift"),
         ((PREDICTION, SCORE), "prediction_drift"),
         ((), "data_drift"),

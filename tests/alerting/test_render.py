@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.notify import notify
@@ -87,6 +87,7 @@ def nasty_alerts(draw: st.DrawFn) -> Alert:
     )
 
 
+@settings(deadline=None)
 @given(nasty_alerts())
 def test_slack_messages_stay_within_every_limit_and_escape_everything(given: Alert) -> None:
     found = rendered(SLACK, given)
@@ -133,6 +134,7 @@ def test_the_largest_slack_message_is_within_8000_and_can_be_written(character: 
     assert len(found.reply) <= 500
 
 
+@settings(deadline=None)
 @given(nasty_alerts())
 def test_pagerduty_events_stay_within_every_limit(given: Alert) -> None:
     payload = rendered(PAGERDUTY, given).payload
@@ -143,6 +145,7 @@ def test_pagerduty_events_stay_within_every_limit(given: Alert) -> None:
     assert payload["event_action"] == ("resolve" if given.change == "resolved" else "trigger")
 
 
+@settings(deadline=None)
 @given(NASTY, st.integers(3, 300))
 def test_a_cut_text_never_cuts_an_entity(text: str, limit: int) -> None:
     found = fit(text, limit)
