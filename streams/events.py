@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 from detectors.binning import INVALID_TEXT, MAX_CATEGORY_LENGTH, json_text
 from streams.broker import Record
 from streams.errors import InvalidEvent
-from streams.lifecycle import Const, Lifecycle, Path, Segment
+from streams.lifecycle import Lifecycle
+from streams.lifecycle.paths import Const, Path
+from streams.lifecycle.settings import Segment
 from streams.topics import Names
 
 PREDICTIONS, FEATURES = "predictions", "features"

@@ -4,11 +4,13 @@ One record per part, JSON, keyed `M|V|SEGMENT|PART`; a null value deletes. Only 
 last flush is written. A reader refuses formats that a newer Leeway wrote.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import msgspec
 
+from alerting.identity import rfc3339
 from streams.broker import Outgoing, Record
 from streams.errors import StateError
 
@@ -16,22 +18,28 @@ FORMAT = 1
 NOBODY = "-"  # in place of model, version or segment where a part belongs to none
 
 
-class Part(msgspec.Struct, frozen=True):
-    """One kept part: what it belongs to, its name and its plain data."""
+class Key(NamedTuple):
+    """What a part belongs to, and its name."""
 
     model_id: str
     version: str
     segment: str
-    name: str
-    data: Any
+    part: str
 
     @property
-    def key(self) -> bytes:
+    def text(self) -> str:
         """
-        >>> Part("fraud", "1.0.0", "country=DE", "window/0", {}).key
-        b'fraud|1.0.0|country=DE|window/0'
+        >>> Key("fraud", "1.0.0", "country=DE", "window/0").text
+        'fraud|1.0.0|country=DE|window/0'
         """
-        return f"{self.model_id}|{self.version}|{self.segment}|{self.name}".encode()
+        return "|".join(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    data: Callable[[], object]
+    as_of_ms: int
+    revision: str | None
 
 
 class _Document(msgspec.Struct):
@@ -47,27 +55,35 @@ class Kept:
 
     def __init__(self, topic: str, partition: int) -> None:
         self._topic, self._partition = topic, partition
-        self._changed: dict[bytes, bytes | None] = {}
+        self._changed: dict[Key, _Change | None] = {}
 
-    def put(self, part: Part, *, as_of: str, revision: str | None) -> None:
-        """Keep a part; the last of several before a flush counts."""
-        document = _Document(FORMAT, part.name.partition("/")[0], as_of, revision, part.data)
-        self._changed[part.key] = msgspec.json.encode(document)
+    def put(
+        self, key: Key, data: Callable[[], object], *, as_of_ms: int, revision: str | None = None
+    ) -> None:
+        """Keep a part; `data` is asked for its plain data when it is written."""
+        self._changed[key] = _Change(data, as_of_ms, revision)
 
-    def delete(self, part: Part) -> None:
+    def delete(self, key: Key) -> None:
         """Keep it no longer."""
-        self._changed[part.key] = None
+        self._changed[key] = None
 
     def flush(self) -> list[Outgoing]:
         """What to write, in order of the keys."""
         changed, self._changed = self._changed, {}
         return [
-            Outgoing(self._topic, key, value, partition=self._partition)
-            for key, value in sorted(changed.items(), key=lambda item: item[0])
+            Outgoing(self._topic, key.text.encode(), _encode(key, change), (), self._partition)
+            for key, change in sorted(changed.items(), key=lambda item: item[0])
         ]
 
 
-def restore(records: Iterable[Record]) -> Iterator[Part]:
+def _encode(key: Key, change: _Change | None) -> bytes | None:
+    if change is None:
+        return None
+    as_of, part = rfc3339(change.as_of_ms), key.part.partition("/")[0]
+    return msgspec.json.encode(_Document(FORMAT, part, as_of, change.revision, change.data()))
+
+
+def restore(records: Iterable[Record]) -> Iterator[tuple[Key, Any]]:
     """The parts that were kept.
 
     Raises
@@ -84,5 +100,4 @@ def restore(records: Iterable[Record]) -> Iterator[Part]:
                 f"{record.topic}: {record.key.decode()} has format {document.format}, this Leeway reads up to "
                 f"{FORMAT}: start the newer Leeway again, or delete the topic's records to begin anew"
             )
-        model_id, version, segment, name = record.key.decode().split("|", 3)
-        yield Part(model_id, version, segment, name, document.data)
+        yield Key(*record.key.decode().split("|", 3)), document.data

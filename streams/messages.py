@@ -58,14 +58,20 @@ class Progress(msgspec.Struct, frozen=True, tag="progress", tag_field="kind"):
     format: int = FORMAT
 
 
-class Intake(msgspec.Struct, frozen=True, tag="intake", tag_field="kind"):
-    """What came in on a source topic in five minutes of event time, and what of it was unusable."""
+class Slot(msgspec.Struct, frozen=True, array_like=True):
+    """What came in during five minutes of event time: usable events, dead letters, unknown models."""
 
-    source: str
-    slot_start_ms: int
+    start_ms: int
     events: int
     dead_letters: dict[str, int]
     unregistered: dict[str, int]
+
+
+class Intake(msgspec.Struct, frozen=True, tag="intake", tag_field="kind"):
+    """What came in on a source topic, as one profiler counted it; a copy goes to every partition."""
+
+    source: str
+    slots: list[Slot]
     format: int = FORMAT
 
 

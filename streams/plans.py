@@ -9,7 +9,8 @@ from detectors import budget
 from detectors.decision import Gates, Plan, Policy
 from detectors.reference import Reference
 from streams import policies, segments
-from streams.lifecycle import Lifecycle, check_frequency
+from streams.lifecycle import Lifecycle
+from streams.lifecycle.acts import windows
 from streams.registry import Registered
 from streams.topics import Names
 
@@ -82,7 +83,7 @@ def compile_plan(
     lifecycle, reference = registered.lifecycle, registered.reference
     window, monitoring = lifecycle.monitoring.window, lifecycle.monitoring
     definitions = segments.compile_definitions(lifecycle, reference)
-    window_ms = _ms(check_frequency(lifecycle))
+    window_ms = _ms(windows(lifecycle).inputs)
     subjects = 1 + (len(reference.segments) if reference else 0)
     allowed = monitoring.false_alarms
     log_threshold = budget.log_threshold(allowed.count, _ms(allowed.per), window_ms, 2 * subjects)

@@ -12,7 +12,8 @@ from alerting.settings import (
     RetrainingPolicy,
 )
 from alerting.types import Bound, Kind, Pipeline
-from streams.lifecycle import KindTest, Lifecycle
+from streams.lifecycle import Lifecycle
+from streams.lifecycle.conditions import KindTest
 
 DRIFT: tuple[Kind, ...] = ("data_drift", "prediction_drift")  # what is detected in this release
 _UNITS = (

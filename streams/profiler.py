@@ -35,6 +35,7 @@ from streams.messages import (
     Intake,
     Progress,
     Report,
+    Slot,
     Summary,
     encode_profile,
     pack_cells,
@@ -470,11 +471,10 @@ class Profiler:
             yield Progress(topic, self._partition_count(topic), reports)
 
     def _intake(self) -> Iterator[Intake]:
+        by_topic: defaultdict[str, list[Slot]] = defaultdict(list)
         for (topic, start), slot in sorted(self._slots.items(), key=lambda item: item[0]):
-            dead, unregistered = (
-                dict(sorted(d.items())) for d in (slot.dead_letters, slot.unregistered)
-            )
-            yield Intake(topic, start, slot.events, dead, unregistered)
+            by_topic[topic].append(Slot(start, slot.events, slot.dead_letters, slot.unregistered))
+        yield from (Intake(topic, slots) for topic, slots in by_topic.items())
 
     def _profile(
         self,

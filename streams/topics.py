@@ -29,6 +29,11 @@ TOPICS = (
     Topic("retraining", "model id", "requests to retrain and their life", 3, 365),
     Topic("dead-letters", "as the origin", "what could not be decoded, byte for byte", 3, 14),
 )
+SOURCES = (
+    "predictions",
+    "features",
+    "labels",
+)  # read where a lifecycle names no topic; yours to create
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 
 
@@ -39,7 +44,7 @@ class Names:
     prefix: str = "leeway."
 
     def __call__(self, topic: str) -> str:
-        """Full name of one of `TOPICS`.
+        """Full name of one of `TOPICS`, or of a default source.
 
         >>> Names()("alerts.slack")
         'leeway.alerts.slack'
@@ -49,4 +54,4 @@ class Names:
         return self.prefix + topic
 
 
-_KNOWN = frozenset(topic.name for topic in TOPICS)
+_KNOWN = frozenset(topic.name for topic in TOPICS) | frozenset(SOURCES)

@@ -30,9 +30,9 @@ class OpenWindow:
         add(self.violations, summary.violations)
 
     @classmethod
-    def empty(cls, cells: int) -> "OpenWindow":
-        """Nothing counted yet."""
-        return cls(np.zeros(cells, np.int64))
+    def like(cls, summary: Summary) -> "OpenWindow":
+        """Nothing counted yet, in the cells of this summary."""
+        return cls(np.zeros_like(unpack_cells(summary.cells)))
 
     def to_data(self) -> dict[str, object]:
         """Plain data; `from_data` reads it back."""
