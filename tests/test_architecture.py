@@ -71,6 +71,7 @@ OUTSIDE = (
     "streams/logs.py",
     "streams/loop.py",
     "streams/metrics.py",
+    "streams/registration.py",
     "streams/replay.py",
     "streams/roles.py",
     "streams/schemas.py",

@@ -1,7 +1,9 @@
 """Does the command line answer quickly, and end as it says it does?"""
 
+import importlib
 import importlib.util
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +34,15 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize("command", app.COMMANDS, ids=lambda command: str(command.name))
 def test_a_listed_command_exists(command: app.Command) -> None:
     assert importlib.util.find_spec(command.module), f"{command.module} is missing"
+
+
+@pytest.mark.parametrize("command", app.COMMANDS, ids=lambda command: str(command.name))
+def test_an_example_is_of_its_command_and_uses_only_options_it_has(command: app.Command) -> None:
+    module = importlib.import_module(command.module)
+    leeway, name, *arguments = shlex.split(module.EXAMPLE)
+    assert (leeway, name) == ("leeway", command.name)
+    options = {option for parameter in app.built(command).params for option in parameter.opts}
+    assert {each for each in arguments if each.startswith("-")} <= options
 
 
 def test_no_arguments_are_a_question_for_help(capsys: pytest.CaptureFixture[str]) -> None:
