@@ -14,12 +14,21 @@ from typing import Literal
 
 from streams import logs
 from streams.errors import BrokerError, MissingTool
+from streams.local_kafka.answering import free_port
 from streams.local_kafka.in_docker import DockerKafka
 from streams.local_kafka.in_java import LocalKafka, jars
 from streams.local_kafka.settings import VERSION
 from streams.local_kafka.tools import GET_DOCKER, docker_answers, java, maven
 
-__all__ = ["AnyBroker", "DockerKafka", "Kind", "LocalKafka", "any_broker", "source"]
+__all__ = [
+    "AnyBroker",
+    "DockerKafka",
+    "Kind",
+    "LocalKafka",
+    "any_broker",
+    "free_port",
+    "source",
+]
 
 Kind = Literal["given", "docker", "java"]
 
