@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.effects import Floats, Interval, Ints
-from detectors.gauge import Gates, Gauge, effect, magnitude, measure
-from detectors.listing import list_series, missing_name
+from detectors.gauge import Gates, Gauge, magnitude, measure, padded
+from detectors.listing import effects_at, list_series, missing_name
 from detectors.memory import Memory, Past, Problem, Suspect, from_data, to_data
 from detectors.plan import Plan, Policy, Watch
 from detectors.sequential import Panel, Standing, State, standing, step
@@ -66,12 +66,12 @@ def decide(
     if not counts.any():
         return memory, _declined(plan, watch, memory, window, Reason.NO_EVENTS)
     current = _joined(memory.carried, window, counts)
-    if _rows(plan, watch, current.counts) < plan.policy.min_rows:
+    # Events of the window: as many as the watched series with the most has.
+    if padded(current.counts, watch.gauge.place).sum(0).max() < plan.policy.min_rows:
         memory = replace(memory, carried=current)
         return memory, _declined(plan, watch, memory, window, Reason.TOO_FEW_EVENTS)
     state = step(watch.panel, memory.state, current.counts, current.window.start_ms)
-    oldest = window.end_ms - plan.policy.history_ms
-    history = (*(p for p in memory.history if p.window.start_ms >= oldest), current)
+    history = _remembered(memory.history, window.end_ms - plan.policy.history_ms, current)
     now = standing(watch.panel, state)
     problem = _suspected(plan, watch.panel, memory.problem, state, now, history)
     if problem is None:
@@ -89,10 +89,12 @@ def decide(
     return Memory(state, None, problem, history), verdict
 
 
-def _rows(plan: Plan, watch: Watch, counts: Ints) -> int:
-    """Events of a window: as many as the watched series with the most has."""
-    ends = [(plan.offsets[k], plan.offsets[k] + plan.series[k].cells) for k in watch.positions]
-    return max(int(counts[first:last].sum()) for first, last in ends)
+def _remembered(history: tuple[Past, ...], oldest_ms: int, current: Past) -> tuple[Past, ...]:
+    """The history with the new window, without those that start before `oldest_ms`."""
+    gone = 0
+    while gone < len(history) and history[gone].window.start_ms < oldest_ms:
+        gone += 1
+    return (*history[gone:], current)
 
 
 def _joined(carried: Past | None, window: Window, counts: Ints) -> Past:
@@ -280,9 +282,13 @@ def _conclusion(*, opened: bool, severe: bool) -> tuple[Status, Reason]:
 
 
 def _culprit(gauge: Gauge, name: str, suspect: Suspect, graded: Interval) -> Culprit:
-    """With the effect that is largest relative to its floor; of a missing share, its own."""
-    of = gauge.series == suspect.series
-    kinds = np.array([kind == "missing" for kind in gauge.kinds])
-    of &= kinds if suspect.score == "missing" else ~kinds
-    size = np.where(of & np.isfinite(graded.low), np.abs(graded.value) / gauge.drifting, -1.0)
-    return Culprit(name, suspect.score, suspect.share, effect(gauge, graded, int(size.argmax())))
+    """With the effect that is largest relative to its gate; of a missing share, its own."""
+    k = suspect.series
+    if suspect.score == "missing":
+        at = 2 * len(gauge.numbers) + int(gauge.missing[k])
+    else:
+        at = int(gauge.largest(graded)[k])
+    (effect,), _, _ = effects_at(gauge, graded, np.array([at]))
+    return Culprit(
+        name, suspect.score, suspect.share, effect if np.isfinite(graded.low[at]) else None
+    )

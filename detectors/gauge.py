@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import inf
+from math import inf, isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ from detectors.effects import Floats, Interval, Ints
 from detectors.scores import ScoreKind
 from detectors.sequential import Watched
 from detectors.series import Series
-from detectors.types import Effect
 
 ENDLESS = 10**6  # times the reference: a current side without error of its own
 
@@ -50,12 +49,19 @@ class Gauge:
     weights: Floats  # (2, C, I): indicator, and the rows it is a share of
     indicators: Ints  # (I,): column of each indicator
     had: Floats  # (2, I): rows of the reference with the property, and all
+    missing: Ints  # (S,): which indicator is the missing share of a series
     names: tuple[str, ...]  # (E,): auc_shift, spread, difference, psi, tv
     kinds: tuple[ScoreKind | None, ...]  # (E,): the score behind it
     series: Ints  # (E,): column
     phis: Floats  # (E,)
     drifting: Floats  # (E,): gates
     severe: Floats  # (E,)
+    shown: (
+        Ints  # effects that may stand for their series' values, in order of preference, least first
+    )
+    floors: (
+        Floats  # (E,): the smallest size that matters, as published: 0 where nothing is too small
+    )
     least: int  # current rows below which nothing is said but about shares
     own_error: Floats  # (E,): half-widths that no number of current rows can undercut
 
@@ -114,22 +120,49 @@ class Gauge:
             weights,
             indicators,
             np.add.reduce(weights * cells[:, indicators], axis=1),
+            np.flatnonzero([score.kind == "missing" for _, score, _ in flags]),
             tuple(e[0] for e in entries),
             tuple(e[1] for e in entries),
             np.array([e[2] for e in entries], np.int64),
             np.array([e[3] for e in entries]),
             limits[:, 0],
             limits[:, 1],
+            _shown(entries, limits[:, 0]),
+            np.where(np.isfinite(limits).any(1), limits.min(1), 0.0),
             least,
             np.zeros(len(entries)),
         )
         exact = measure(gauge, counts * ENDLESS)
         return replace(gauge, own_error=(exact.high - exact.low) / 2)
 
+    def largest(self, found: Interval) -> Ints:
+        """For every series the effect of its values that is largest relative to its gate, (S,)."""
+        size = np.abs(found.value[self.shown]) / self.drifting[self.shown]
+        at = np.zeros(self.place.shape[1], np.int64)
+        ordered = self.shown[np.argsort(size, kind="stable")]
+        at[self.series[ordered]] = ordered  # the last write, the largest, stays
+        return at
+
+
+def _shown(entries: Sequence[tuple[str, ScoreKind | None, int, float]], drifting: Floats) -> Ints:
+    """PSI stands for a series whose other effects are switched off; a missing share has its own entry."""
+    last = [
+        e
+        for e, (_, kind, _, _) in enumerate(entries)
+        if kind != "missing" and isfinite(drifting[e])
+    ]
+    first = [e for e, (name, _, _, _) in enumerate(entries) if name == "psi" and e not in last]
+    return np.array(first + last, np.int64)
+
 
 def padded(counts: Ints, place: Ints) -> Floats:
     """Flat counts as one column per series, (C, S)."""
     return np.append(counts, 0).astype(np.float64)[place]
+
+
+def indicated(gauge: Gauge, cells: Floats) -> Floats:
+    """Rows with the property and all rows of every indicator, (2, I), from padded cells (C, S)."""
+    return np.asarray(np.add.reduce(gauge.weights * cells[:, gauge.indicators], axis=1))
 
 
 def measure(gauge: Gauge, counts: Ints) -> Interval:
@@ -140,8 +173,7 @@ def measure(gauge: Gauge, counts: Ints) -> Interval:
     """
     cells = padded(counts, gauge.place)
     current, n = np.where(gauge.where, cells, 0.0), gauge.numbers
-    have = np.add.reduce(gauge.weights * cells[:, gauge.indicators], axis=1)
-    phi = gauge.phis
+    have, phi = indicated(gauge, cells), gauge.phis
     i, j = len(n), 2 * len(n)
     k = j + len(gauge.indicators)
     found = (
@@ -165,10 +197,3 @@ def magnitude(found: Interval) -> tuple[Floats, Floats]:
     """Lower and upper bound of the absolute effects."""
     least = np.maximum(np.maximum(found.low, -found.high), 0.0)
     return least, np.maximum(np.abs(found.low), np.abs(found.high))
-
-
-def effect(gauge: Gauge, found: Interval, at: int) -> Effect:
-    """One effect as it is published; PSI that only makes severe shows its severe gate."""
-    floor = gauge.drifting[at] if np.isfinite(gauge.drifting[at]) else gauge.severe[at]
-    value, low, high = (round(float(part[at]), 6) for part in found)
-    return Effect(gauge.names[at], value, low, high, float(floor))

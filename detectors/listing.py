@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors import two_sample
-from detectors.effects import Floats, Interval, Ints, psi_terms, smoothed
-from detectors.gauge import Gauge, effect, measure, padded
+from detectors.effects import Floats, Interval, Ints, psi_terms, shares, smoothed
+from detectors.gauge import Gauge, indicated, magnitude, measure, padded
 from detectors.plan import Plan
-from detectors.types import Evidence, Reason, SeriesVerdict, Status, TopBin
+from detectors.types import Effect, Evidence, Reason, SeriesVerdict, Status, TopBin
 
 LISTED = 0.01  # share of wrong entries in the list
 TOP_BINS = 3
@@ -57,60 +57,101 @@ def list_series(plan: Plan, counts: Ints, named: Named) -> tuple[SeriesVerdict, 
     counts : int64, shape (plan.cells,)
     named : status and reason of the series that carry the alarm; the others are stable or insufficient
     """
+    small = [(_LAST, _too_small(plan, k, counts)) for k in plan.too_small]
     if plan.watch is None:
-        return tuple(_too_small(plan, k, counts) for k in plan.too_small)
-    gauge, positions = plan.watch.gauge, plan.watch.positions
+        return tuple(verdict for _, verdict in small)
+    gauge = plan.watch.gauge
+    names = [plan.series[at].name for at in plan.watch.positions]
     cells = padded(counts, gauge.place)
-    current = np.where(gauge.where, cells, 0.0)
-    found = measure(gauge, counts)
-    chi = two_sample.chi_square(gauge.reference, current, gauge.phi)
-    psi = two_sample.psi(gauge.reference, current, gauge.phi, gauge.where)
-    n = current.sum(0)
-    enough = n >= plan.policy.min_rows
-    listed = moved(np.where(enough, chi.p_value, np.nan))
-    shown = _shown(gauge, found)
-    tests = _third(gauge, current, chi, found)
-    bins = _top_bins(gauge, current)
-    shares = [_missing_shares(plan, at, counts) for at in positions]
-    ranked: list[tuple[tuple[int, float, float, int], SeriesVerdict]] = []
-    rows_reference = gauge.reference.sum(0).astype(np.int64).tolist()
-    rows_current = n.astype(np.int64).tolist()
-    for k, at in enumerate(positions):
-        name = plan.series[at].name
-        if not enough[k]:
-            verdict = SeriesVerdict(
-                name,
-                Status.INSUFFICIENT,
-                Reason.TOO_FEW_EVENTS,
-                rows_reference[k],
-                rows_current[k],
-                *shares[k],
-                None,
-            )
-            ranked.append(((3, 1.0, 0.0, at), verdict))
-            continue
-        e = int(shown[k])
-        size = float(abs(found.value[e]) / gauge.drifting[e])
-        certain = max(float(found.low[e]), -float(found.high[e])) >= gauge.drifting[e]
-        status, reason = named.get(name) or _quiet(moved=bool(listed[k]), certain=certain)
-        evidence = (
-            _evidence("chi2", chi.statistic[k], chi.p_value[k]),
-            _evidence("psi", psi.statistic[k], psi.p_value[k]),
-            *((tests[k],) if k in tests else ()),
+    found, have = measure(gauge, counts), indicated(gauge, cells)
+    missing = gauge.missing
+    missing_shares = list(
+        zip(
+            *(
+                _rounded(with_[0, missing] / np.maximum(with_[1, missing], 1))
+                for with_ in (gauge.had, have)
+            ),
+            strict=True,
         )
-        verdict = SeriesVerdict(
-            name, status, reason, rows_reference[k], rows_current[k], *shares[k],
-            effect(gauge, found, e), evidence, bins[k],
-        )  # fmt: skip
-        ranked.append(((_RANK[status], float(chi.p_value[k]), -size, at), verdict))
-    names = [plan.series[at].name for at in positions]
-    ranked += _missing_entries(plan, gauge, names, found, cells, shares, named)
-    ranked += [((3, 1.0, 0.0, k), _too_small(plan, k, counts)) for k in plan.too_small]
-    ranked.sort(key=lambda pair: pair[0])
+    )
+    ranked = _values(plan, gauge, names, cells, found, missing_shares, named)
+    ranked += _missing(plan, gauge, names, have, found, missing_shares, named)
+    ranked += small
+    ranked.sort(key=lambda pair: pair[0])  # stable: equals stay in the order of the lifecycle
     return tuple(verdict for _, verdict in ranked)
 
 
-_RANK = {Status.SEVERE: 0, Status.DRIFTING: 1, Status.STABLE: 2, Status.INSUFFICIENT: 3}
+_Rank = tuple[int, float, float]
+_Ranked = list[tuple[_Rank, SeriesVerdict]]
+_RANK = {Status.SEVERE: 0, Status.DRIFTING: 1, Status.STABLE: 2}
+_LAST: _Rank = (3, 1.0, 0.0)
+
+
+def _values(
+    plan: Plan,
+    gauge: Gauge,
+    names: list[str],
+    cells: Floats,
+    found: Interval,
+    shares: list[tuple[float, float]],
+    named: Named,
+) -> _Ranked:
+    """What the value cells say, series by series."""
+    current = np.where(gauge.where, cells, 0.0)
+    n = current.sum(0)
+    enough = n >= plan.policy.min_rows
+    chi = two_sample.chi_square(gauge.reference, current, gauge.phi)
+    evidence = _evidence(gauge, current, chi, found)
+    listed = moved(np.where(enough, chi.p_value, np.nan))
+    bins = _top_bins(gauge, current, np.flatnonzero(chi.p_value < LISTED))
+    p_values = chi.p_value.tolist()
+    rows = zip(gauge.reference.sum(0).astype(int).tolist(), n.astype(int).tolist(), strict=True)
+    effects, sizes, certain = effects_at(gauge, found, gauge.largest(found))
+    out: _Ranked = []
+    for k, (name, (m, rows_now)) in enumerate(zip(names, rows, strict=True)):
+        if not enough[k]:
+            out.append((_LAST, _insufficient(name, Reason.TOO_FEW_EVENTS, m, rows_now, shares[k])))
+            continue
+        status, reason = named.get(name) or _quiet(moved=bool(listed[k]), certain=certain[k])
+        before, after = shares[k]
+        verdict = SeriesVerdict(
+            name, status, reason, m, rows_now, before, after, effects[k], evidence[k], bins.get(k, ())
+        )  # fmt: skip
+        out.append(((_RANK[status], p_values[k], -sizes[k]), verdict))
+    return out
+
+
+def _missing(
+    plan: Plan,
+    gauge: Gauge,
+    names: list[str],
+    have: Floats,
+    found: Interval,
+    shares: list[tuple[float, float]],
+    named: Named,
+) -> _Ranked:
+    """The missing share of every series of which reference or window misses any value."""
+    of = [k for k, pair in enumerate(shares) if any(pair)]
+    of = [k for k in of if have[1, gauge.missing[k]] >= plan.policy.min_rows]
+    if not of:
+        return []
+    i = gauge.missing[of]
+    at = i + 2 * len(gauge.numbers)  # the effect of each indicator
+    (a, m), (b, n) = gauge.had[:, i], have[:, i]
+    test = two_sample.two_proportions(a, m, b, n, gauge.phis[at])
+    listed = moved(test.p_value)
+    statistics, p_values = _rounded(test.statistic), _six_digits(test.p_value)
+    effects, sizes, certain = effects_at(gauge, found, at)
+    out: _Ranked = []
+    for j, k in enumerate(of):
+        name = missing_name(names[k])
+        status, reason = named.get(name) or _quiet(moved=bool(listed[j]), certain=certain[j])
+        verdict = SeriesVerdict(
+            name, status, reason, int(m[j]), int(n[j]), *shares[k], effects[j],
+            (Evidence("two_proportion", statistics[j], p_values[j], None),),
+        )  # fmt: skip
+        out.append(((_RANK[status], p_values[j], -sizes[j]), verdict))
+    return out
 
 
 def _quiet(*, moved: bool, certain: bool) -> tuple[Status, Reason]:
@@ -119,123 +160,105 @@ def _quiet(*, moved: bool, certain: bool) -> tuple[Status, Reason]:
     return Status.STABLE, Reason.NOT_PERSISTENT if certain else Reason.BELOW_EFFECT_FLOOR
 
 
-def _evidence(detector: str, statistic: float, p_value: float) -> Evidence:
-    # Six digits: more are not worth their bytes, and the last ones differ between processors.
-    return Evidence(detector, round(float(statistic), 6), float(f"{p_value:.6g}"), None)
+def _rounded(values: Floats) -> list[float]:
+    # Six decimals: further ones are not worth their bytes, and the last differ between processors.
+    return np.round(values, 6).tolist()  # type: ignore[no-any-return]  # of one dimension
 
 
-def _third(
+def _six_digits(p_values: Floats) -> list[float]:
+    """Rounded to six significant digits."""
+    power = 5 - np.floor(np.log10(p_values))
+    # Up to 10^22 a power of ten is exact, and so the quotient is the float nearest to the digits.
+    exact = np.round(p_values * 10.0 ** np.minimum(power, 22)) / 10.0 ** np.minimum(power, 22)
+    return [
+        value if p >= 1e-16 else float(f"{p:.6g}")
+        for value, p in zip(exact.tolist(), p_values.tolist(), strict=True)
+    ]
+
+
+def _evidence(
     gauge: Gauge, current: Floats, chi: two_sample.Answer, found: Interval
-) -> dict[int, Evidence]:
-    """The test each type has besides chi-square and PSI: shift in location, or share that moved."""
-    n = gauge.numbers
+) -> list[tuple[Evidence, ...]]:
+    """Chi-square and PSI of every series, then what its type adds: shift in location, or share that moved."""
+    psi = two_sample.psi(gauge.reference, current, gauge.phi, gauge.where)
+    n, c = gauge.numbers, gauge.categories
     shift = two_sample.shift_test(Interval(*(part[: len(n)] for part in found)))
-    tests = {
-        k: _evidence("auc_shift", value, p)
-        for k, value, p in zip(n.tolist(), shift.statistic, shift.p_value, strict=True)
-    }
-    c = gauge.categories
     share = two_sample.moved_share(gauge.reference[:, c], current[:, c])
-    tests |= {
-        k: _evidence("tv", value, p)
-        for k, value, p in zip(c.tolist(), share, chi.p_value[c], strict=True)
+    third = {
+        k: Evidence(name, value, p, None)
+        for name, columns, values, p_values in (
+            ("auc_shift", n, shift.statistic, shift.p_value),
+            ("tv", c, share, chi.p_value[c]),
+        )
+        for k, value, p in zip(
+            columns.tolist(), _rounded(values), _six_digits(p_values), strict=True
+        )
     }
-    return tests
-
-
-def _shown(gauge: Gauge, found: Interval) -> Ints:
-    """For every series the effect that is largest relative to its floor; the missing share has its own entry."""
-    size = np.abs(found.value) / gauge.drifting
-    size[[kind == "missing" for kind in gauge.kinds]] = -1.0
-    at = np.full(gauge.place.shape[1], -1)
-    order = np.argsort(size, kind="stable")
-    at[gauge.series[order]] = order  # the last write, the largest, stays
-    return at
-
-
-def _top_bins(gauge: Gauge, current: Floats) -> list[tuple[TopBin, ...]]:
-    """The cells that contribute most to PSI, per series."""
-    terms = psi_terms(smoothed(gauge.reference, gauge.where), smoothed(current, gauge.where))
-    order = np.argsort(-terms, axis=0, kind="stable")[:TOP_BINS]
-    of = gauge.where.sum(0).tolist()
-    p = gauge.reference / np.maximum(gauge.reference.sum(0), 1)
-    q = current / np.maximum(current.sum(0), 1)
-    columns = zip(
-        *(np.take_along_axis(a, order, 0).T.tolist() for a in (p, q, terms)),
-        order.T.tolist(),
-        of,
+    both = zip(
+        _rounded(chi.statistic),
+        _six_digits(chi.p_value),
+        _rounded(psi.statistic),
+        _six_digits(psi.p_value),
         strict=True,
     )
     return [
-        tuple(
-            TopBin(b + 1, width, round(before, 6), round(after, 6), round(term, 6))
-            for before, after, term, b in zip(*column, bins, strict=True)
-            if term > 0
+        (
+            Evidence("chi2", x, p, None),
+            Evidence("psi", y, q, None),
+            *((third[k],) if k in third else ()),
         )
-        for *column, bins, width in columns
+        for k, (x, p, y, q) in enumerate(both)
     ]
 
 
-def _missing_shares(plan: Plan, at: int, counts: Ints) -> tuple[float, float]:
-    first, last = plan.offsets[at], plan.offsets[at] + plan.series[at].cells
-    reference, current = (
-        round(int(cells[last - 1]) / max(int(cells[first:last].sum()), 1), 6)
-        for cells in (plan.counts, counts)
-    )
-    return reference, current
-
-
-def _missing_entries(
-    plan: Plan,
-    gauge: Gauge,
-    names: list[str],
-    found: Interval,
-    cells: Floats,
-    shares: list[tuple[float, float]],
-    named: Named,
-) -> list[tuple[tuple[int, float, float, int], SeriesVerdict]]:
-    rows = cells.sum(0)
-    chosen = [
-        e
-        for e, kind in enumerate(gauge.kinds)
-        if kind == "missing"
-        and any(shares[gauge.series[e]])
-        and rows[gauge.series[e]] >= plan.policy.min_rows
+def effects_at(
+    gauge: Gauge, found: Interval, at: Ints
+) -> tuple[list[Effect], list[float], list[bool]]:
+    """The effects at some places, how large each is relative to its gate, and whether it surely exceeds that."""
+    value, low, high = (_rounded(part[at]) for part in found)
+    floors = gauge.floors[at]
+    least, _ = magnitude(Interval(*(part[at] for part in found)))
+    names = [gauge.names[e] for e in at.tolist()]
+    effects = [
+        Effect(*fields) for fields in zip(names, value, low, high, floors.tolist(), strict=True)
     ]
-    if not chosen:
-        return []
-    at = np.array(chosen)
-    columns = gauge.series[at]
-    i = at - 2 * len(gauge.numbers)  # the indicator behind each effect
-    have = np.add.reduce(gauge.weights[:, :, i] * cells[:, columns], axis=1)
-    tests = two_sample.two_proportions(
-        gauge.had[0, i], gauge.had[1, i], have[0], have[1], gauge.phis[at]
-    )
-    moving = moved(tests.p_value)
-    out = []
-    for j, e in enumerate(chosen):
-        k = int(columns[j])
-        name = missing_name(names[k])
-        size = float(abs(found.value[e]) / gauge.drifting[e])
-        certain = max(float(found.low[e]), -float(found.high[e])) >= gauge.drifting[e]
-        status, reason = named.get(name) or _quiet(moved=bool(moving[j]), certain=certain)
-        verdict = SeriesVerdict(
-            name, status, reason, int(gauge.had[1, i[j]]), int(have[1, j]), *shares[k],
-            effect(gauge, found, e), (_evidence("two_proportion", tests.statistic[j], tests.p_value[j]),),
-        )  # fmt: skip
-        out.append(((_RANK[status], float(tests.p_value[j]), -size, len(plan.series) + k), verdict))
+    gates = gauge.drifting[at]
+    return effects, (np.abs(found.value[at]) / gates).tolist(), (least >= gates).tolist()
+
+
+def _top_bins(gauge: Gauge, current: Floats, columns: Ints) -> dict[int, tuple[TopBin, ...]]:
+    """The cells that contribute most to PSI. Only of columns that stand out: elsewhere the largest are noise."""
+    if not len(columns):
+        return {}
+    reference, current = gauge.reference[:, columns], current[:, columns]
+    where = gauge.where[:, columns]
+    terms = psi_terms(smoothed(reference, where), smoothed(current, where))
+    (p, _), (q, _) = shares(reference), shares(current)
+    order = np.argsort(-terms, axis=0, kind="stable")[:TOP_BINS]
+    out = {}
+    for j, k in enumerate(columns.tolist()):
+        top = order[:, j]
+        fields = zip(
+            (top + 1).tolist(), *(_rounded(part[top, j]) for part in (p, q, terms)), strict=True
+        )
+        width = int(where[:, j].sum())
+        out[k] = tuple(TopBin(b, width, *rest) for b, *rest in fields if rest[2] > 0)
     return out
+
+
+def _insufficient(
+    name: str, reason: Reason, m: int, n: int, missing: tuple[float, float]
+) -> SeriesVerdict:
+    return SeriesVerdict(name, Status.INSUFFICIENT, reason, m, n, *missing, None)
 
 
 def _too_small(plan: Plan, at: int, counts: Ints) -> SeriesVerdict:
     first, series = plan.offsets[at], plan.series[at]
-    rows = slice(first, first + series.values + (not series.numeric))
-    return SeriesVerdict(
-        series.name,
-        Status.INSUFFICIENT,
-        Reason.REFERENCE_TOO_SMALL,
-        int(plan.counts[rows].sum()),
-        int(counts[rows].sum()),
-        *_missing_shares(plan, at, counts),
-        None,
+    values = slice(first, first + series.values + (not series.numeric))
+    whole = slice(first, first + series.cells)
+    before, after = (
+        round(int(cells[whole][-1]) / max(int(cells[whole].sum()), 1), 6)
+        for cells in (plan.counts, counts)
     )
+    rows = int(plan.counts[values].sum()), int(counts[values].sum())
+    return _insufficient(series.name, Reason.REFERENCE_TOO_SMALL, *rows, (before, after))
