@@ -1,0 +1,259 @@
+"""What does the profiler cost per event? CPU of each stage of it, and of the same job in Faust and river.
+
+    python -m benchmarks.profiler [--events 1000000] [--rounds 3] [--brokers HOST:PORT]
+    python -m benchmarks.profiler --memory 5000000
+
+Every figure is the CPU time (user and system, all threads) of a process of its own over the same events
+on a real broker, median over rounds in which the modes take turns: ratios within one run can be trusted,
+absolute times depend on the machine.
+"""
+
+import argparse
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+
+import numpy as np
+from confluent_kafka import Consumer
+
+from benchmarks import workload
+from streams import kafka
+from streams.kafka import KafkaBroker
+from streams.local_kafka import any_broker
+from streams.loop import Loop
+from streams.profiler import Profiler
+from streams.topics import Names
+
+MODES = {
+    "consume": "confluent-kafka alone, values touched",
+    "poll": "+ our broker: values, offsets, times as columns",
+    "decode": "+ decode into typed structs",
+    "profile": "+ group, bin, count",
+    "transactions": "+ exactly-once commits every second: the whole profiler",
+    "faust": "Faust agent, orjson-like decode, ten river ADWIN updates",
+}
+TARGET_SHARE, TARGET_TIMES = 0.6, 50
+POLL = 500  # events that fit the processor's cache together with what is made of them
+
+
+class _Counted:
+    """A loop that stops after so many events."""
+
+    def __init__(self, loop: Loop, events: int) -> None:
+        self._loop, self._left = loop, events
+
+    def run(self, every_s: float | None) -> None:
+        due = 0.0
+        while self._left > 0:
+            polled = self._loop.turn(0.2)
+            self._left -= sum(len(batch.values) for batch in polled.batches)
+            now = time.perf_counter()
+            if every_s is not None and now >= due and polled.batches:
+                self._loop.commit()
+                due = now + every_s
+        self._loop.commit() if every_s is not None else self._loop.stage.flush()
+
+
+def consume(brokers: str, names: Names, events: int) -> None:
+    """Nothing but the client, set up as the profiler sets it up."""
+    mine = {"bootstrap.servers": brokers, "group.id": uuid.uuid4().hex, "enable.auto.commit": False}
+    consumer = Consumer({**kafka._DEFAULTS, **mine})
+    consumer.subscribe([names("predictions")])
+    left = events
+    while left > 0:
+        left -= len([m.value() for m in consumer.consume(POLL, 0.2) if m.error() is None])
+    consumer.close()
+
+
+def _broker(brokers: str, names: Names) -> KafkaBroker:
+    properties = {"bootstrap.servers": brokers}
+    return KafkaBroker(properties, f"{names.prefix}bench-{uuid.uuid4().hex[:8]}", "0")
+
+
+def poll(brokers: str, names: Names, events: int) -> None:
+    """What reaches a stage."""
+    _with_stage(brokers, names, events, _Ignoring(), None)
+
+
+def decode(brokers: str, names: Names, events: int) -> None:
+    """The profiler's own decoder, and nothing done with what it decodes."""
+    _with_stage(brokers, names, events, _Decoding(names), None)
+
+
+def profile(brokers: str, names: Names, events: int) -> None:
+    """The profiler without commits; counts are taken out once a second all the same."""
+    _with_stage(brokers, names, events, _flushing(Profiler(names, 4, lambda _: 4)), None)
+
+
+def transactions(brokers: str, names: Names, events: int) -> None:
+    """The profiler as it runs."""
+    _with_stage(brokers, names, events, Profiler(names, 4, lambda _: 4), 1.0)
+
+
+def _with_stage(
+    brokers: str, names: Names, events: int, stage: object, every_s: float | None
+) -> None:
+    broker = _broker(brokers, names)
+    loop = Loop(
+        broker,
+        stage,
+        [names("predictions")],
+        [names("models")],
+        limit=POLL,
+        clock=time.monotonic,  # type: ignore[arg-type]
+    )
+    loop.start()
+    _Counted(loop, events).run(every_s)
+    broker.close()
+
+
+def _flushing(stage: Profiler) -> Profiler:
+    """Take the work out once a second, as a commit would."""
+    step, due = stage.step, [time.perf_counter() + 1.0]
+
+    def stepped(batch: object) -> None:
+        step(batch)  # type: ignore[arg-type]
+        if time.perf_counter() >= due[0]:
+            stage.flush()
+            due[0] = time.perf_counter() + 1.0
+
+    stage.step = stepped  # type: ignore[method-assign,assignment]
+    return stage
+
+
+class _Ignoring:
+    """A stage that does nothing."""
+
+    urgent = False
+
+    def gained(self, *_: object) -> None: ...
+
+    def dropped(self, *_: object) -> None: ...
+
+    def follow(self, *_: object) -> None: ...
+
+    def step(self, *_: object) -> None: ...
+
+    def idle(self, *_: object) -> None: ...
+
+    def flush(self) -> object:
+        return None
+
+
+class _Decoding(_Ignoring):
+    """The profiler as far as its decoder."""
+
+    def __init__(self, names: Names) -> None:
+        self._profiler = Profiler(names, 4, lambda _: 4)
+
+    def follow(self, records: object) -> None:  # type: ignore[override]
+        self._profiler.follow(records)  # type: ignore[arg-type]
+
+    def step(self, batch: object) -> None:  # type: ignore[override]
+        self._profiler._compile()
+        topic = self._profiler._topics[batch.topic]  # type: ignore[attr-defined]
+        list(map(topic.decode, batch.values))  # type: ignore[attr-defined,arg-type]
+
+
+def faust(brokers: str, names: Names, events: int) -> None:
+    """What one would write first: an agent, one river detector per number, per event."""
+    from benchmarks.faust_agent import run
+
+    run(brokers, names("predictions"), events)
+
+
+RUN: dict[str, Callable[[str, Names, int], None]] = {
+    "consume": consume,
+    "poll": poll,
+    "decode": decode,
+    "profile": profile,
+    "transactions": transactions,
+    "faust": faust,
+}
+
+
+def _measure(mode: str, brokers: str, prefix: str, events: int) -> tuple[float, int]:
+    """CPU µs per event and peak memory in MB of one mode in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.profiler", "--mode", mode, "--prefix", prefix]
+    command += ["--events", str(events), "--brokers", brokers]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{mode} failed:\n{done.stderr[-2000:]}")
+    cpu, peak = done.stdout.split()[-2:]
+    return float(cpu), int(peak)
+
+
+def _one(mode: str, brokers: str, prefix: str, events: int) -> None:
+    began = time.process_time()
+    RUN[mode](brokers, Names(prefix), events)
+    cpu = (time.process_time() - began) / events * 1e6
+    print(cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+
+
+def compare(brokers: str, events: int, rounds: int) -> None:
+    """All modes in turn, and the two ratios that matter."""
+    prefix = f"bench-{uuid.uuid4().hex[:8]}."
+    print(f"writing {events:,} events of {len(workload.events(0, 1)[0])} bytes", file=sys.stderr)
+    workload.prepare(brokers, prefix, events)
+    few = max(20_000, events // 50)
+    found: dict[str, list[float]] = {mode: [] for mode in MODES}
+    for number in range(rounds):
+        for mode in MODES:
+            print(f"round {number + 1} of {rounds}: {mode}", file=sys.stderr)
+            cpu, _ = _measure(mode, brokers, prefix, few if mode == "faust" else events)
+            found[mode].append(cpu)
+    print(_machine(), f"{events:,} events, {rounds} rounds, median CPU µs per event")
+    for mode, about in MODES.items():
+        print(f"{mode:14s}{statistics.median(found[mode]):8.2f}   {about}")
+    shares = [d / t for d, t in zip(found["decode"], found["transactions"], strict=True)]
+    times = [f / t for f, t in zip(found["faust"], found["transactions"], strict=True)]
+    print(
+        f"consume + decode, share of the whole profiler: {statistics.median(shares):.2f} (target {TARGET_SHARE})"
+    )
+    print(
+        f"Faust + river against the whole profiler: {statistics.median(times):.0f} times (target {TARGET_TIMES})"
+    )
+
+
+def memory(brokers: str, events: int) -> None:
+    """Peak memory of the whole profiler over few and over many events."""
+    prefix = f"bench-{uuid.uuid4().hex[:8]}."
+    workload.prepare(brokers, prefix, events)
+    print(_machine(), "peak resident memory of the profiler, MB")
+    for n in (events // 5, events):
+        print(
+            f"{n:>12,} events {_measure('transactions', brokers, prefix, n)[1]:5d}   (target 300, flat)"
+        )
+
+
+def _machine() -> str:
+    return f"{os.cpu_count()} cores, Python {platform.python_version()}, numpy {np.__version__}:"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--memory", type=int, metavar="EVENTS", help="measure memory instead")
+    parser.add_argument("--brokers", help="of an existing Kafka; default: a local one is started")
+    parser.add_argument("--mode", choices=MODES, help=argparse.SUPPRESS)
+    parser.add_argument("--prefix", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.mode:
+        _one(options.mode, options.brokers, options.prefix, options.events)
+        return
+    with any_broker(options.brokers) as broker:
+        if options.memory:
+            memory(broker.bootstrap, options.memory)
+        else:
+            compare(broker.bootstrap, options.events, options.rounds)
+
+
+if __name__ == "__main__":
+    main()
