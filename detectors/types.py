@@ -14,31 +14,44 @@ class Status(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a verdict is what it is; `explain` and the pages print the sentence."""
+    """Why a verdict is what it is; `explanation` is the sentence that people see."""
 
-    explanation: str
+    QUIET = "quiet"
+    BELOW_EFFECT_FLOOR = "below_effect_floor"
+    NOT_PERSISTENT = "not_persistent"
+    ALARM = "alarm"
+    ALARM_SEVERE = "alarm_severe"
+    RULE = "rule"
+    TOO_FEW_EVENTS = "too_few_events"
+    NO_EVENTS = "no_events"
+    NO_REFERENCE = "no_reference"
+    REFERENCE_TOO_SMALL = "reference_too_small"
+    GRACE = "grace"
+    LABELS_IMMATURE = "labels_immature"
 
-    def __new__(cls, value: str, explanation: str) -> "Reason":
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.explanation = explanation
-        return member
+    @property
+    def explanation(self) -> str:
+        """
+        >>> Reason("quiet").explanation
+        'nothing surprising'
+        """
+        return _EXPLANATIONS[self]
 
-    QUIET = "quiet", "nothing surprising"
-    BELOW_EFFECT_FLOOR = (
-        "below_effect_floor",
-        "surprising, but smaller than the effect that matters",
-    )
-    NOT_PERSISTENT = "not_persistent", "beyond its limit, but not for long enough yet"
-    ALARM = "alarm", "the alarm crossed its threshold and the effect matters"
-    ALARM_SEVERE = "alarm_severe", "the alarm crossed its threshold and the effect is severe"
-    RULE = "rule", "a written rule was broken"
-    TOO_FEW_EVENTS = "too_few_events", "too few events so far; they are added to the next window"
-    NO_EVENTS = "no_events", "no event arrived in this window"
-    NO_REFERENCE = "no_reference", "there is no reference to compare with"
-    REFERENCE_TOO_SMALL = "reference_too_small", "the reference holds too few events to compare with"
-    GRACE = "grace", "the version was deployed too recently"
-    LABELS_IMMATURE = "labels_immature", "the labels are not old enough to be compared"
+
+_EXPLANATIONS = {
+    Reason.QUIET: "nothing surprising",
+    Reason.BELOW_EFFECT_FLOOR: "surprising, but smaller than the effect that matters",
+    Reason.NOT_PERSISTENT: "beyond its limit, but not for long enough yet",
+    Reason.ALARM: "the alarm crossed its threshold and the effect matters",
+    Reason.ALARM_SEVERE: "the alarm crossed its threshold and the effect is severe",
+    Reason.RULE: "a written rule was broken",
+    Reason.TOO_FEW_EVENTS: "too few events so far; they are added to the next window",
+    Reason.NO_EVENTS: "no event arrived in this window",
+    Reason.NO_REFERENCE: "there is no reference to compare with",
+    Reason.REFERENCE_TOO_SMALL: "the reference holds too few events to compare with",
+    Reason.GRACE: "the version was deployed too recently",
+    Reason.LABELS_IMMATURE: "the labels are not old enough to be compared",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +154,11 @@ class Verdict:
     reason: Reason
     alarm: Alarm | None
     series: tuple[SeriesVerdict, ...] = ()  # strongest first
-    culprits: tuple[Culprit, ...] = ()  # by share of the alarm, largest first; set from the alarm on
+    culprits: tuple[
+        Culprit, ...
+    ] = ()  # by share of the alarm, largest first; set from the alarm on
     onset: Onset | None = None
-    severe_windows: int = 0  # consecutive windows, this one included, in which the episode was severe
+    severe_windows: int = (
+        0  # consecutive windows, this one included, in which the episode was severe
+    )
     notes: tuple[str, ...] = field(default=())  # conditions of the guarantee that do not hold

@@ -6,10 +6,12 @@ from typing import Any
 import msgspec
 
 from alerting.types import Alert, Notification, Trigger
+from streams.messages import ResultDocument
 
 DOCUMENTS: dict[str, Any] = {
     "alert": Alert,
     "notification": Notification,
+    "result": ResultDocument,
     "trigger": Trigger,
 }
 FOLDER = Path(__file__).resolve().parent.parent / "schemas"
