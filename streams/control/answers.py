@@ -104,7 +104,7 @@ def _state(
 def open_episodes(read: ReadModel, model_id: str | None = None) -> tuple[Story, ...]:
     """What is firing, worst first, then the longest open."""
     found = [story for story in stories(read.episodes, model_id) if not story.ended]
-    return tuple(sorted(found, key=lambda s: (-_rank(s.latest.severity), s.first.at_ms, s.id)))
+    return tuple(sorted(found, key=lambda s: (-_rank(s.latest.severity), s.since_ms, s.id)))
 
 
 def _rank(severity: str) -> int:

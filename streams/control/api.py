@@ -171,7 +171,7 @@ def list_results(asked: Asked) -> Document:
 
 
 def _story_key(story: Story) -> tuple[int, str]:
-    return (story.first.at_ms, story.id)
+    return (story.since_ms, story.id)
 
 
 def list_episodes(asked: Asked) -> Document:

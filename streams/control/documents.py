@@ -31,13 +31,44 @@ class Alarm(msgspec.Struct):
 
 
 class Effect(msgspec.Struct):
+    name: str
     value: float
+    low: float
+    high: float
     floor: float
+
+
+class Missing(msgspec.Struct):
+    reference: float = 0.0
+    current: float = 0.0
+
+
+class Evidence(msgspec.Struct):
+    p_value: float | None = None
+
+
+class TopBin(msgspec.Struct):
+    bin: int
+    of: int
+    reference: float
+    current: float
 
 
 class Series(msgspec.Struct):
     series: str
+    verdict: str
+    reason: str
+    n_reference: int
+    n_current: int
+    missing: Missing = msgspec.field(default_factory=Missing)
     effect: Effect | None = None
+    evidence: list[Evidence] = []
+    top_bins: list[TopBin] = []
+
+    @property
+    def p_value(self) -> float | None:
+        """The smallest of its tests; None if no test gives one."""
+        return min((e.p_value for e in self.evidence if e.p_value is not None), default=None)
 
 
 class Result(msgspec.Struct):
@@ -55,7 +86,15 @@ class Result(msgspec.Struct):
 
 class ModelVersion(msgspec.Struct):
     id: _Text
-    version: _Text
+    version: str = ""  # a problem of the whole model has none
+
+
+class Since(msgspec.Struct):
+    estimate: _Time
+
+
+class Links(msgspec.Struct):
+    runbook: str | None = None
 
 
 class Alert(msgspec.Struct):
@@ -69,7 +108,11 @@ class Alert(msgspec.Struct):
     severity: Literal["info", "warning", "error", "critical"]
     opened_at: _Time
     model: ModelVersion
-    segment: _Text
+    segment: str
+    title: str
+    summary: str
+    since: Since | None = None
+    links: Links = msgspec.field(default_factory=Links)
 
 
 class Status(msgspec.Struct):
@@ -80,6 +123,7 @@ class Status(msgspec.Struct):
 
 class Reason(msgspec.Struct):
     code: _Text
+    summary: str = ""
 
 
 class Trigger(msgspec.Struct):

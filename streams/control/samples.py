@@ -72,9 +72,8 @@ def _moments(label: str, view: answers.ModelView) -> list[Sample]:
     newest = view.newest
     if newest is not None:
         found += [Sample(EFFECT, (label, kind), ratio) for kind, ratio in newest.effects.items()]
-        if newest.log_threshold:
-            ratio = (newest.log_statistic or 0.0) / newest.log_threshold
-            found.append(Sample(ALARM, (label, "data_drift"), ratio))
+        if newest.alarm_ratio is not None:
+            found.append(Sample(ALARM, (label, "data_drift"), newest.alarm_ratio))
     return found
 
 

@@ -13,9 +13,12 @@ from aiohttp.typedefs import Middleware
 
 from streams import logs
 from streams.broker import Partition
-from streams.control import console, samples
+from streams.control import samples
 from streams.control.api import ROUTES, Asked, Route, checked
+from streams.control.console import INDEX
 from streams.control.door import Door
+from streams.control.model_page import MODEL
+from streams.control.parts import Page
 from streams.control.problems import Problem
 from streams.control.views import ReadModel
 from streams.errors import BrokerError
@@ -58,8 +61,8 @@ class Site:
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
-        app.router.add_get("/", self._page(console.INDEX))
-        app.router.add_get("/models/{id}", self._page(console.MODEL))
+        app.router.add_get("/", self._page(INDEX))
+        app.router.add_get("/models/{id}", self._page(MODEL))
         for name, kind in STATIC.items():
             body = files("streams.control").joinpath("static", name).read_bytes()
             app.router.add_get(f"/static/{name}", _constant(body, kind))
@@ -82,7 +85,7 @@ class Site:
 
         return answer
 
-    def _page(self, page: console.Page) -> _Answer:
+    def _page(self, page: Page) -> _Answer:
         async def answer(request: web.Request) -> web.StreamResponse:
             text = page.render(self._asked(request, page.route))
             return web.Response(text=text, content_type="text/html")

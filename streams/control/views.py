@@ -10,8 +10,8 @@ import zlib
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -34,6 +34,7 @@ from streams.topics import Names
 HISTORY = 200  # results kept of each subject and scope
 STORIES = 500  # episodes, and triggers, kept of each model; those still open beyond that
 INTAKE_KEY = b"-|-|-|intake"
+T = TypeVar("T")
 ENDED = frozenset(("resolved", "rejected", "cancelled", "completed", "failed"))
 
 
@@ -65,7 +66,18 @@ class Judged:
 
     @property
     def document(self) -> Any:
-        return _unpack(self.packed)
+        return msgspec.json.decode(zlib.decompress(self.packed))
+
+    @property
+    def alarm_ratio(self) -> float | None:
+        """The alarm's log statistic over its log threshold; it fires at 1. None: there is no alarm."""
+        if not self.log_threshold:
+            return None
+        return max(self.log_statistic or 0.0, 0.0) / self.log_threshold
+
+    @property
+    def series(self) -> list[Series]:
+        return msgspec.json.decode(zlib.decompress(self.packed), type=Result).series
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +92,11 @@ class Told:
 
     @property
     def document(self) -> Any:
-        return _unpack(self.packed)
+        return msgspec.json.decode(zlib.decompress(self.packed))
+
+    def read_as(self, kind: type[T]) -> T:
+        """The document as one of `streams.control.documents`."""
+        return msgspec.json.decode(zlib.decompress(self.packed), type=kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +108,7 @@ class Story:
     version: str
     segment: str  # of an episode; empty for a trigger
     kind: str  # of an episode; of a trigger the code of its reason
+    opened_ms: int | None  # of an episode, even if its first alert is no longer on the log
     told: Mapping[int, Told]
 
     @property
@@ -99,8 +116,8 @@ class Story:
         return tuple(self.told[sequence] for sequence in sorted(self.told))
 
     @property
-    def first(self) -> Told:
-        return self.told[min(self.told)]
+    def since_ms(self) -> int:
+        return self.told[min(self.told)].at_ms if self.opened_ms is None else self.opened_ms
 
     @property
     def latest(self) -> Told:
@@ -251,12 +268,13 @@ class ReadModel:
         )
         model = found.model
         story = Story(
-            found.episode_id,
-            model.id,
-            model.version,
-            found.segment,
-            found.kind,
-            {found.sequence: told},
+            id=found.episode_id,
+            model_id=model.id,
+            version=model.version,
+            segment=found.segment,
+            kind=found.kind,
+            opened_ms=epoch_ms(found.opened_at),
+            told={found.sequence: told},
         )
         for event, old in _tell(self.episodes, story):
             self.forgotten_alerts[old.kind, event.severity, event.word] += 1
@@ -273,12 +291,13 @@ class ReadModel:
             packed=zlib.compress(value, 1),
         )
         story = Story(
-            found.trigger_id,
-            model.id,
-            model.version,
-            "",
-            found.reason.code,
-            {status.sequence: told},
+            id=found.trigger_id,
+            model_id=model.id,
+            version=model.version,
+            segment="",
+            kind=found.reason.code,
+            opened_ms=None,
+            told={status.sequence: told},
         )
         for event, old in _tell(self.triggers, story):
             self.forgotten_transitions[old.model_id, event.word] += 1
@@ -297,7 +316,7 @@ def _tell(stories: dict[str, dict[str, Story]], news: Story) -> list[tuple[Told,
     if len(of_model) <= STORIES:
         return []
     ended = [story for story in of_model.values() if story.ended and story.id != news.id]
-    oldest = sorted(ended, key=lambda story: (story.first.at_ms, story.id))
+    oldest = sorted(ended, key=lambda story: (story.since_ms, story.id))
     dropped: list[tuple[Told, Story]] = []
     for story in oldest[: len(of_model) - STORIES]:
         del of_model[story.id]
@@ -309,11 +328,7 @@ def _merged(before: Story | None, news: Story) -> Story:
     if before is None:
         return news
     told = {**before.told, **news.told}
-    return Story(news.id, news.model_id, news.version, news.segment, news.kind, told)
-
-
-def _unpack(packed: bytes) -> Any:
-    return msgspec.json.decode(zlib.decompress(packed))
+    return replace(news, told=told)
 
 
 def _header(record: Record, name: str) -> bytes | None:

@@ -1,8 +1,8 @@
 """How are numbers and times put so that a person reads them at a glance?"""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+
+from streams.control.documents import Effect
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EFFECTS = {
@@ -52,11 +52,20 @@ def number(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """
+    r"""
     >>> [percent(share) for share in (0.0, 0.0004, 0.016, 0.355, 1.0)]
-    ['0 %', '0.04 %', '1.6 %', '35.5 %', '100 %']
+    ['0\xa0%', '0.04\xa0%', '1.6\xa0%', '35.5\xa0%', '100\xa0%']
     """
-    return f"{100 * share:.3g} %" if abs(share) >= 0.1 else f"{100 * share:.2g} %"
+    digits = 3 if abs(share) >= 0.1 else 2
+    return f"{100 * share:.{digits}g}\N{NO-BREAK SPACE}%"
+
+
+def sentence(text: str) -> str:
+    """
+    >>> sentence("nothing surprising")
+    'Nothing surprising.'
+    """
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 def p_value(p: float | None) -> str:
@@ -71,13 +80,11 @@ def p_value(p: float | None) -> str:
     return f"{p:.1e}" if p < 0.001 else f"{p:.2g}"
 
 
-def effect(shown: Mapping[str, Any]) -> str:
+def effect(shown: Effect) -> str:
     """An effect with its interval.
 
-    >>> effect({"name": "psi", "value": 0.404, "low": 0.364, "high": 0.451, "floor": 0.1})
+    >>> effect(Effect(name="psi", value=0.404, low=0.364, high=0.451, floor=0.1))
     'PSI 0.404 (0.364 to 0.451)'
     """
-    if not shown:
-        return "–"
-    name = _EFFECTS.get(shown["name"], words(shown["name"]))
-    return f"{name} {number(shown['value'])} ({number(shown['low'])} to {number(shown['high'])})"
+    name = _EFFECTS.get(shown.name, words(shown.name))
+    return f"{name} {number(shown.value)} ({number(shown.low)} to {number(shown.high)})"

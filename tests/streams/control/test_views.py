@@ -151,7 +151,7 @@ def test_an_episode_keeps_everything_said_about_it_in_order_of_sequence() -> Non
     assert [event.word for event in episode.history] == ["opened", "escalated"]
     assert episode.latest.severity == "error"
     assert not episode.ended
-    assert episode.first.document == alert(1)
+    assert episode.history[0].document == alert(1)
 
 
 def test_only_ended_stories_are_forgotten_and_their_alerts_stay_counted() -> None:
