@@ -68,7 +68,6 @@ NOT_YET: tuple[Row, ...] = (
     Row("features.*.source", _CONSOLE),
     Row("features.*.transformation", _CONSOLE),
     Row("features.*.leakage", _CONSOLE),
-    Row("segments.*.by", "combined segments come with a later release"),
     Row("reference.from", "references built from production come with a later release"),
     Row("reference.season", _SEASONS),
     Row("reference.timezone", _SEASONS),

@@ -4,7 +4,7 @@ import hashlib
 import json
 from datetime import timedelta
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, model_validator
 
@@ -299,6 +299,8 @@ FORMAT = 1
 
 class Lifecycle(Section):
     """A model's lifecycle file, checked and with all defaults filled in. Immutable."""
+
+    called: ClassVar[str] = "model_lifecycle"  # by a mistake that names it
 
     model_id: ModelId
     model_name: Text

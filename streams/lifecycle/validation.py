@@ -1,6 +1,6 @@
 """Which mistakes does the plain data of a lifecycle hold, and where?"""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -40,7 +40,7 @@ def validate(
         try:
             lifecycle = Lifecycle.model_validate(tree, context=Context(names.features))
         except ValidationError as error:
-            found = list(explain(Lifecycle, error, body, tree, names))
+            found = list(explain(Lifecycle, error, body, tree, names.is_personal))
             if not left_out:
                 mistakes = found
             elif not found:
@@ -162,9 +162,23 @@ _EXPECTED = {
 
 
 def explain(
-    root: type[BaseModel], error: ValidationError, body: Node, tree: Any, names: Names
+    root: type[BaseModel],
+    error: ValidationError,
+    body: Node,
+    tree: Any,
+    hidden: Callable[[Steps], bool],
 ) -> Iterator[Mistake]:
-    """Each of pydantic's errors as a mistake with its place."""
+    """Each of pydantic's errors as a mistake with its place.
+
+    Parameters
+    ----------
+    root
+        The model that was validated.
+    body, tree
+        What was written, and the plain data that was validated.
+    hidden
+        Whether what stands at a path must not be quoted.
+    """
     errors = error.errors(include_url=False, include_input=False)
     unknown: dict[Steps, list[str]] = {}
     for each in errors:
@@ -186,24 +200,24 @@ def explain(
         elif each["type"] == "value_error":
             raised = each["ctx"]["error"]
             for wrong in raised.wrongs if isinstance(raised, Several) else (raised,):
-                yield _told(body, path, wrong, names)
+                yield _told(body, path, wrong, hidden)
         else:
-            yield _told(body, path, _misshapen(each["type"], root, path, body), names)
+            yield _told(body, path, _misshapen(each["type"], root, path, body), hidden)
 
 
-def _told(body: Node, path: Steps, wrong: Wrong, names: Names) -> Mistake:
+def _told(body: Node, path: Steps, wrong: Wrong, hidden: Callable[[Steps], bool]) -> Mistake:
     if path and path[-1] == "[key]":
         path = path[:-1]
         return Mistake(key_place(body, path), path, wrong.line(quote=False))
     place, path = find(body, (*path, *wrong.at))
-    return Mistake(place, path, wrong.line(quote=not names.is_personal(path)))
+    return Mistake(place, path, wrong.line(quote=not hidden(path)))
 
 
 def _unknown_key(root: type[BaseModel], section: Any, path: Steps) -> str:
     *above, key = path
     keys = keys_of(section)
     near = nearest(str(key), keys)
-    where = dotted(above) or "model_lifecycle"
+    where = dotted(above) or getattr(root, "called", "the file")
     what = f"is not a key of {where}: expected "
     if near:
         return f"{what}a known key; did you mean {quoted(near)}?"
