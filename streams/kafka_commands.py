@@ -30,6 +30,7 @@ _AT_ONCE = 5000
 _WAIT_S = 0.2
 _STUCK_S = 60.0
 _FLUSH_S = 30.0
+_ANY_PARTITION = -1
 
 
 class Tail:
@@ -152,7 +153,7 @@ class Writer:
 
     def write(self, record: Outgoing) -> None:
         """Hand a record over; it may wait in memory."""
-        where = {} if record.partition is None else {"partition": record.partition}
+        partition = _ANY_PARTITION if record.partition is None else record.partition
         with translated(f"write {record.topic}", self._brokers):
             while True:
                 try:
@@ -160,9 +161,9 @@ class Writer:
                         record.topic,
                         record.value,
                         record.key,
+                        partition,
                         headers=list(record.headers),
                         on_delivery=self._delivered,
-                        **where,
                     )
                     break
                 except BufferError:

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import IO
 
+ROLES = ("profiler", "judge", "control")
+SUPERVISED = "LEEWAY_SUPERVISED"  # in the environment of a role that must not outlive its parent
 DRAIN_S = 30.0  # how long children may take to end before they are killed
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0  # before a child is started again; doubled each time
 HEALTHY_S = 60.0  # a child that lived so long starts with the shortest pause again
@@ -180,7 +182,7 @@ class Supervisor:
 
 
 def supervise(supervisor: Supervisor) -> int:
-    """Run until SIGTERM or SIGINT (a second one forces), or until a restart cannot help. The exit code of the command."""
+    """Run until SIGTERM or SIGINT (a second one forces), or until a restart cannot help; returns the exit code."""
     with _signals() as (stop, hurry):
         while not stop.is_set() and supervisor.exit_code is None:
             supervisor.tend()

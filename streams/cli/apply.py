@@ -34,9 +34,9 @@ def command(
     """
     from streams.registration import register, see_to_topics
 
-    found = named(files)
-    known = references(found, reference or ())
     service = service_of(brokers, config)
+    found = named(files, [receiver.name for receiver in service.receivers])
+    known = references(found, reference or ())
     lifecycles = [one.lifecycle for one in found]
     see_to_topics(service)
     register(service, lifecycles, known)

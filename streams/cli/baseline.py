@@ -11,7 +11,7 @@ import typer
 from numpy.typing import NDArray
 
 from streams.cli import output
-from streams.cli.connection import BrokersOption, ConfigOption, past
+from streams.cli.connection import BrokersOption, ConfigOption, past, service_of
 from streams.cli.files import Named, default_reference, named
 from streams.errors import UsageError
 from streams.selection import Kind, parse_kind, parse_where
@@ -64,7 +64,8 @@ def command(
     from detectors.reference import build, to_document
     from streams.columns import columns
 
-    one = _only(named([file]), model)
+    service = service_of(brokers, config)
+    one = _only(named([file], [receiver.name for receiver in service.receivers]), model)
     source = open_source(
         data,
         [one.lifecycle],

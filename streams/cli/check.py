@@ -1,6 +1,7 @@
 """`leeway check`: is this lifecycle right, and if not, where and why?"""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 
 from streams import lifecycle
 from streams.cli import output
+from streams.cli.connection import ConfigOption, service_of
 from streams.errors import LifecycleError, UsageError
 
 __all__ = ["EXAMPLE", "command"]
@@ -19,13 +21,15 @@ _LINE = re.compile(r"(?P<file>.*?):(?P<line>\d+):(?P<column>\d+): (?P<message>.*
 
 def command(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="lifecycle files (YAML)")],
+    config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> int:
     """Validate lifecycles: every mistake on its own line, with its place and what was expected.
 
     Exit code 0 (perhaps with notices: keys that do not act yet, what is missing) or 2.
     """
-    reports = [_check(path) for path in files]
+    receivers = [receiver.name for receiver in service_of(None, config).receivers]
+    reports = [_check(path, receivers) for path in files]
     if as_json:
         output.print_json({"files": reports})
     else:
@@ -34,9 +38,9 @@ def command(
     return UsageError.exit_code if any(report["mistakes"] for report in reports) else 0
 
 
-def _check(path: Path) -> dict[str, list[dict[str, object]] | str]:
+def _check(path: Path, receivers: Sequence[str]) -> dict[str, list[dict[str, object]] | str]:
     try:
-        found = lifecycle.read(path)
+        found = lifecycle.read(path, receivers=receivers)
     except (LifecycleError, UsageError) as error:
         lines = error.mistakes if isinstance(error, LifecycleError) else [str(error)]
         return {"file": str(path), "models": [], "mistakes": [_mistake(line) for line in lines]}

@@ -7,22 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.errors import UsageError
-
 if TYPE_CHECKING:
     from streams.broker import Record
     from streams.service import Service
-    from streams.topics import Names
 
-__all__ = [
-    "BrokersOption",
-    "ConfigOption",
-    "names_of",
-    "past",
-    "properties_of",
-    "read_topics",
-    "service_of",
-]
+__all__ = ["BrokersOption", "ConfigOption", "past", "read_topics", "service_of"]
 
 BrokersOption = Annotated[
     str | None,
@@ -44,33 +33,11 @@ def service_of(brokers: str | None, config: Path | None) -> "Service":
     return load_service(config, environment)
 
 
-def properties_of(service: "Service") -> dict[str, str]:
-    """librdkafka's properties, with the address.
-
-    Raises
-    ------
-    UsageError
-        No address was given.
-    """
-    if not service.brokers:
-        raise UsageError(
-            "no Kafka was given: set LEEWAY_BROKERS or --brokers, or start one with leeway broker"
-        )
-    return {**service.kafka, "bootstrap.servers": service.brokers}
-
-
-def names_of(service: "Service") -> "Names":
-    """The full names of Leeway's topics."""
-    from streams.topics import Names
-
-    return Names(service.topics.prefix)
-
-
 def past(topic: str, brokers: str | None, config: Path | None) -> Iterator[Sequence[bytes]]:
     """The values of a topic from its beginning to its present end."""
     from streams import kafka_commands
 
-    for records in kafka_commands.past(properties_of(service_of(brokers, config)), [topic]):
+    for records in kafka_commands.past(service_of(brokers, config).properties, [topic]):
         yield [record.value or b"" for record in records]
 
 
@@ -83,10 +50,11 @@ def read_topics(service: "Service", *topics: str) -> Mapping[str, list["Record"]
         They do not exist: Leeway never ran there.
     """
     from streams import kafka_commands
+    from streams.topics import Names
 
-    names = names_of(service)
+    names = Names(service.topics.prefix)
     found: dict[str, list[Record]] = {names(topic): [] for topic in topics}
-    for records in kafka_commands.past(properties_of(service), list(found)):
+    for records in kafka_commands.past(service.properties, list(found)):
         for record in records:
             found[record.topic].append(record)
     for of_topic in found.values():

@@ -22,8 +22,8 @@ class Named:
     lifecycle: Lifecycle
 
 
-def named(files: Sequence[Path]) -> tuple[Named, ...]:
-    """The lifecycles of all files.
+def named(files: Sequence[Path], receivers: Sequence[str] = ()) -> tuple[Named, ...]:
+    """The lifecycles of all files; their channels may name these receivers.
 
     Raises
     ------
@@ -36,7 +36,7 @@ def named(files: Sequence[Path]) -> tuple[Named, ...]:
     mistakes: list[str] = []
     for path in files:
         try:
-            found += [Named(path, one) for one in lifecycle.read(path)]
+            found += [Named(path, one) for one in lifecycle.read(path, receivers=receivers)]
         except LifecycleError as error:
             mistakes += error.mistakes
     if mistakes:

@@ -68,7 +68,8 @@ def command(
     """
     from streams.replay import replay
 
-    found = named(files)
+    service = service_of(brokers, config)
+    found = named(files, [receiver.name for receiver in service.receivers])
     known = references(found, reference or ())
     for one in found:
         if one.lifecycle.model_id not in known:
@@ -76,7 +77,6 @@ def command(
                 f"warning: {one.lifecycle.model_id} has no reference, so nothing can be judged: "
                 f"leeway baseline {one.path} --data SOURCE"
             )
-    service = service_of(brokers, config)
     source = open_source(
         events,
         [one.lifecycle for one in found],

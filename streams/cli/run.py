@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli import output
-from streams.cli.connection import (
-    BrokersOption,
-    ConfigOption,
-    names_of,
-    properties_of,
-    service_of,
-)
+from streams.cli.connection import BrokersOption, ConfigOption, service_of
 from streams.errors import UsageError
+from streams.supervisor import (
+    ROLES,
+    SUPERVISED,
+    Child,
+    Supervisor,
+    end_with_parent,
+    leeway,
+    supervise,
+)
+from streams.topics import Names
 
 if TYPE_CHECKING:
     from streams.service import Service
-    from streams.supervisor import Child
 
-__all__ = ["EXAMPLE", "ROLES", "children", "command"]
+__all__ = ["EXAMPLE", "children", "command"]
 
 EXAMPLE = "leeway run examples/elec2.yaml --brokers localhost:9092"
-
-ROLES = ("profiler", "judge", "control")
-SUPERVISED = "LEEWAY_SUPERVISED"  # in the environment of a role that must not outlive its parent
 
 
 def command(
@@ -64,8 +64,6 @@ def command(
     if role is not None:
         _run_role(service, role, instance or f"{role}-1")
         return 0
-    from streams.supervisor import Supervisor, supervise
-
     output.remark(f"console: http://{service.http.host}:{service.http.port}/")
     kept = Supervisor(children(service, profilers, brokers, config), _say)
     return supervise(kept)
@@ -73,10 +71,8 @@ def command(
 
 def children(
     service: "Service", profilers: int, brokers: str | None, config: Path | None
-) -> tuple["Child", ...]:
+) -> tuple[Child, ...]:
     """All roles as children of a supervisor, each with a name that it keeps when it is restarted."""
-    from streams.supervisor import Child, leeway
-
     options = [
         *(("--brokers", brokers) if brokers else ()),
         *(("--config", str(config)) if config else ()),
@@ -99,8 +95,8 @@ def _prepare(service: "Service", files: Sequence[Path], given: Sequence[Path]) -
     from streams.registration import register, see_to_topics
     from streams.sources import source_topics
 
-    found = named(files)
-    names = names_of(service)
+    found = named(files, [receiver.name for receiver in service.receivers])
+    names = Names(service.topics.prefix)
     sources = sorted({topic for one in found for topic in source_topics(one.lifecycle, names)})
     known = references(found, given)
     see_to_topics(service, sources)
@@ -114,10 +110,8 @@ def _run_role(service: "Service", role: str, instance: str) -> None:
 
     logs.configure(role=instance)
     if os.environ.get(SUPERVISED):
-        from streams.supervisor import end_with_parent
-
         end_with_parent()
-    properties, names = properties_of(service), names_of(service)
+    properties, names = service.properties, Names(service.topics.prefix)
     if role == "control":
         from streams.control.app import run
 

@@ -1,8 +1,8 @@
 """`leeway status`: what is firing, stale or silent?"""
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from streams.cli import output
@@ -95,20 +95,13 @@ def _model(model_id: str, result: "ResultSeen | None") -> dict[str, object]:
 def _unusable(state: list["Record"]) -> tuple[dict[str, int], dict[str, int]]:
     """Dead letters by reason and events of unregistered models by name, as the judges have counted them."""
     from streams import kept
-    from streams.messages import Intake
 
     newest = {(record.partition, record.key): record for record in state}
-    rejected: dict[str, int] = {}
-    unregistered: dict[str, int] = {}
-    for part in kept.restore(newest.values()):
-        if part.name != "intake":
-            continue
-        for source in part.data["sources"].values():
-            intake = msgspec.convert(source, Intake)
-            for counts, into in (
-                (intake.dead_letters, rejected),
-                (intake.unregistered, unregistered),
-            ):
-                for name, count in counts.items():
-                    into[name] = into.get(name, 0) + count
+    rejected: Counter[str] = Counter()
+    unregistered: Counter[str] = Counter()
+    for key, data in kept.restore(newest.values()):
+        if key.part == "intake":
+            for source in data["sources"].values():
+                rejected.update(source["dead_letters"])
+                unregistered.update(source["unregistered"])
     return dict(sorted(rejected.items())), dict(sorted(unregistered.items()))

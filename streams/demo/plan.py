@@ -17,7 +17,7 @@ START_MS = int(datetime(2025, 6, 2, tzinfo=UTC).timestamp()) * 1000  # a Monday,
 EVENTS_PER_HOUR = 1000
 DEFAULT_SEED = 7
 
-_COUNTRIES = (("DE", 0.5), ("FR", 0.3), ("ES", 0.2))
+_COUNTRIES = (("DE", 0.55), ("FR", 0.45))
 _HOMES = (("rent", 0.42), ("mortgage", 0.36), ("own", 0.19), ("other", 0.03))
 _PURPOSES = (
     ("car", 0.3),
@@ -59,7 +59,7 @@ PHASES = (
     Phase("new unit", 24, "annual_income arrives in thousands", "annual_income", retrains=True),
     Phase("recovery", 36, "annual_income is back to normal"),
     Phase("new category", 24, f'a new value "{_NEW_HOME}" appears in home', "home"),
-    Phase("recovery", 36, "home is back to normal"),
+    Phase("recovery", 48, "home is back to normal"),
 )
 
 
