@@ -5,7 +5,6 @@ derives its samples from the read model and shows them with `exposition`. No eve
 label, and a label has at most `MAX_MODELS` models; the rest is `other`.
 """
 
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -347,10 +346,22 @@ def summed(samples: Iterable[Sample]) -> list[Sample]:
     return [Sample(metric, labels, value) for (metric, labels), value in totals.items()]
 
 
-def serve(meter: Meter, host: str, port: int) -> threading.Thread:
-    """Show a meter at ``http://HOST:PORT/metrics`` from a daemon thread; OSError if the port is taken."""
-    _, thread = start_http_server(port, host, meter.registry)
-    return thread
+class Exporter:
+    """A meter shown at ``http://HOST:PORT/metrics`` until it is stopped; it never keeps a process alive."""
+
+    def __init__(self, meter: Meter, host: str, port: int) -> None:
+        self._server, self._thread = start_http_server(port, host, meter.registry)
+        self.port: int = self._server.server_port
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def serve(meter: Meter, host: str, port: int) -> Exporter:
+    """Show a meter; port 0 is any free one. Raises OSError if the port is taken."""
+    return Exporter(meter, host, port)
 
 
 def described() -> Mapping[str, str]:

@@ -9,8 +9,6 @@ TITLES = {
     "forbidden": (403, "This is not allowed"),
     "not_found": (404, "There is no such thing"),
     "method_not_allowed": (405, "This cannot be done here"),
-    "too_large": (413, "The request is too large"),
-    "internal": (500, "A defect in Leeway"),
     "not_ready": (503, "The read model is not complete yet"),
 }
 

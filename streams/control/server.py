@@ -28,7 +28,6 @@ Ready = Callable[[], bool]
 Reading = Callable[[], Sequence[tuple[Partition, int, int]]]
 _Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-MAX_BODY_BYTES = 64 * 1024
 STATIC = {"style.css": "text/css", "refresh.js": "text/javascript"}
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
@@ -53,9 +52,7 @@ class Site:
         self._read, self._ready, self._reading, self._version = read, ready, reading, version
 
     def application(self, door: Door) -> web.Application:
-        app = web.Application(
-            client_max_size=MAX_BODY_BYTES, middlewares=[_errors, _guard(door), _etag]
-        )
+        app = web.Application(middlewares=[_errors, _guard(door), _etag])
         for route in ROUTES:
             app.router.add_get(f"/api/v1{route.path}", self._json(route))
         app.router.add_get("/healthz", self._healthz)
@@ -130,8 +127,6 @@ async def _errors(request: web.Request, handler: _Answer) -> web.StreamResponse:
         allowed = ", ".join(sorted(error.allowed_methods))
         response = _problem(Problem("method_not_allowed", f"expected {allowed}"), request)
         response.headers["Allow"] = allowed
-    except web.HTTPRequestEntityTooLarge:
-        response = _problem(Problem("too_large", f"at most {MAX_BODY_BYTES} bytes"), request)
     response.headers.update(_HEADERS)
     return response
 

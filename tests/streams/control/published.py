@@ -147,7 +147,7 @@ def reference(
     }
 
 
-def intake(hour: int = 1, **sources: Mapping[str, Any]) -> dict[str, Any]:
+def intake(hour: int = 1, /, **sources: Mapping[str, Any]) -> dict[str, Any]:
     as_of = rfc3339(START_MS + hour * HOUR_MS)
     return {"format": 1, "part": "intake", "as_of": as_of, "data": {"sources": sources}}
 
