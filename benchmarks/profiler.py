@@ -22,7 +22,7 @@ from collections.abc import Callable
 import numpy as np
 from confluent_kafka import Consumer
 
-from benchmarks import workload
+from benchmarks import _workload as workload
 from streams import kafka
 from streams.kafka import KafkaBroker
 from streams.local_kafka import any_broker
@@ -36,7 +36,7 @@ MODES = {
     "decode": "+ decode into typed structs",
     "profile": "+ group, bin, count",
     "transactions": "+ exactly-once commits every second: the whole profiler",
-    "faust": "Faust agent, orjson-like decode, ten river ADWIN updates",
+    "faust": "Faust agent, msgspec, ten river ADWIN updates",
 }
 TARGET_SHARE, TARGET_TIMES = 0.6, 50
 POLL = 500  # events that fit the processor's cache together with what is made of them
@@ -163,7 +163,7 @@ class _Decoding(_Ignoring):
 
 def faust(brokers: str, names: Names, events: int) -> None:
     """What one would write first: an agent, one river detector per number, per event."""
-    from benchmarks.faust_agent import run
+    from benchmarks._faust_agent import run
 
     run(brokers, names("predictions"), events)
 

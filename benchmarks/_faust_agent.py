@@ -7,7 +7,7 @@ import faust
 import msgspec
 from river.drift import ADWIN
 
-from benchmarks.workload import NUMBERS
+from benchmarks._workload import NUMBERS
 
 
 def run(brokers: str, topic: str, events: int) -> None:
