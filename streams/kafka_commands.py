@@ -3,6 +3,7 @@
 Stages never come here; they read and write through `streams.kafka`.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
@@ -21,11 +22,12 @@ from streams import logs
 from streams.broker import Outgoing, Partition, Record
 from streams.errors import BrokerError, UsageError
 from streams.kafka_admin import topic_partitions
-from streams.kafka_errors import explained, is_permanent, translated
+from streams.kafka_errors import QUIET, explained, is_permanent, translated
 from streams.kafka_reader import record_of
 
 __all__ = ["Tail", "Writer", "past"]
 
+_LOG = logging.getLogger("streams.kafka")
 _AT_ONCE = 5000
 _WAIT_S = 0.2
 _STUCK_S = 60.0
@@ -54,6 +56,7 @@ class Tail:
         with translated(self._doing, self._brokers):
             self._consumer = Consumer(
                 {
+                    **QUIET,
                     "fetch.wait.max.ms": "100",
                     **properties,
                     "group.id": "leeway-command",  # never joined, nothing committed
@@ -63,7 +66,8 @@ class Tail:
                     "enable.partition.eof": "true",
                     "isolation.level": "read_committed",
                     "error_cb": _quiet,
-                }
+                },
+                logger=_LOG,
             )
             self._consumer.assign([TopicPartition(*p, OFFSET_BEGINNING) for p in self._unread])
 
@@ -140,6 +144,7 @@ class Writer:
         with translated("write", self._brokers):
             self._producer = Producer(
                 {
+                    **QUIET,
                     "linger.ms": "20",
                     "compression.type": "lz4",
                     "queue.buffering.max.messages": "500000",
@@ -148,7 +153,8 @@ class Writer:
                     "enable.idempotence": "true",
                     "partitioner": "consistent_random",
                     "error_cb": _quiet,
-                }
+                },
+                logger=_LOG,
             )
 
     def write(self, record: Outgoing) -> None:

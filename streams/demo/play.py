@@ -26,7 +26,7 @@ from streams.service import Service, load_service
 from streams.supervisor import ROLES, SUPERVISED, Child, Supervisor, leeway
 from streams.topics import Names
 
-__all__ = ["Played", "play"]
+__all__ = ["Played", "demo_lifecycle", "play"]
 
 HOUR_S = 0.2  # an hour of event time is played in so long
 _END_S = 30.0  # until the last window must have been judged
@@ -88,7 +88,7 @@ def play(
                 )
             )
             service = load_service(config, {_SECRET: "nothing is delivered in this release"})
-            lifecycle = _lifecycle()
+            lifecycle = demo_lifecycle()
             reference = _reference(lifecycle, seed)
             screen.say(
                 f"reference {reference.reference_id}: {reference.built_from.events:,} events of {REFERENCE.says}"
@@ -119,7 +119,8 @@ def play(
             return played
 
 
-def _lifecycle() -> Lifecycle:
+def demo_lifecycle() -> Lifecycle:
+    """The lifecycle that the demonstration registers."""
     text = resources.files("streams.demo").joinpath("lifecycle.yaml").read_text(encoding="utf-8")
     (lifecycle,) = load(text, "streams/demo/lifecycle.yaml")
     return lifecycle

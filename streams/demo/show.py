@@ -32,7 +32,7 @@ class _TriggerStatus(msgspec.Struct):
 
 
 class _TriggerReason(msgspec.Struct):
-    summary: str
+    code: str
 
 
 class _Trigger(msgspec.Struct):
@@ -86,14 +86,14 @@ class Screen:
         value = record.value or b""
         if topic == "alerts":
             alert = _alert(value)
-            where = "" if alert.segment == "all" else f" [{alert.segment}]"
-            text = f"{alert.change:<9} {alert.severity}: {alert.title}{where}"
-            self._print(_text(alert.at), text, _STYLES.get(alert.severity, ""))
-            if alert.change == "opened" and alert.segment == "all":
+            text = f"{alert.change:<9} {alert.severity}: {alert.title}"
+            whole = alert.segment == "all"
+            self._print(_text(alert.at), text, _STYLES.get(alert.severity, "") if whole else "dim")
+            if alert.change == "opened" and whole:
                 self._print("", f"          {alert.summary}", "dim")
         elif topic == "retraining":
             trigger = _trigger(value)
-            text = f"retrain   {trigger.status.name}: {trigger.reason.summary} ({trigger.trigger_id[:11]}…)"
+            text = f"retrain   {trigger.status.name}: because of {trigger.reason.code} ({trigger.trigger_id})"
             self._print(_text(trigger.status.at), text, "magenta")
         elif topic.startswith("alerts."):
             envelope = _envelope(value)
