@@ -32,9 +32,10 @@ from confluent_kafka.admin import AdminClient
 from streams import logs
 from streams.broker import Aborted, Batch, Broker, Listener, Partition, Polled, Record, Work
 from streams.errors import BrokerError, UsageError
+from streams.kafka_admin import stable_offsets
 from streams.kafka_errors import QUIET, bootstrap, explained, is_permanent, translated
 from streams.kafka_reader import KafkaReader, record_of
-from streams.kafka_writer import PATIENCE_S, KafkaWriter, insist
+from streams.kafka_writer import PATIENCE_S, KafkaWriter
 
 __all__ = ["KafkaBroker"]
 
@@ -58,15 +59,6 @@ _FIXED = {
 _FATAL = frozenset(
     {KafkaError._FATAL, KafkaError._AUTHENTICATION, KafkaError.INCONSISTENT_GROUP_PROTOCOL}
 )
-_NOT_A_MEMBER = frozenset(
-    {
-        KafkaError.UNKNOWN_MEMBER_ID,
-        KafkaError.ILLEGAL_GENERATION,
-        KafkaError.STALE_MEMBER_EPOCH,
-        KafkaError.FENCED_MEMBER_EPOCH,
-    }
-)
-
 # Called for every event through `map`, without a frame of Python in between. Only errors have no topic or offset.
 _error = Message.error
 _topic = cast(Callable[[Message], str], Message.topic)
@@ -110,7 +102,7 @@ class KafkaBroker(Broker):
         self._single: str | None = None  # the topic, when only one is subscribed
         self._member: str | None = None  # our name in the group when it last told us anything
         self._reader: KafkaReader | None = None
-        self._admin: AdminClient | None = None
+        self._admin_client: AdminClient | None = None
 
         self._owned: dict[Partition, None] = {}
         self._ends: dict[Partition, int] = {}  # ends that were seen, until records come after them
@@ -262,13 +254,7 @@ class KafkaBroker(Broker):
         fresh = [partition for partition in self._gained if partition not in self._left]
         again = list(self._owned) if self._must_rewind else list(self._gained)
         again = [partition for partition in again if partition not in fresh]
-        try:
-            committed = self._committed([*fresh, *again])
-        except KafkaException as failure:
-            if failure.args[0].code() not in _NOT_A_MEMBER:
-                raise
-            self._must_rewind = True  # we are out, and the next polls will say so
-            return []
+        committed = self._committed([*fresh, *again])
         counts = fresh if self._must_rewind else self._owned.keys() - set(again)
         messages = [message for message in messages if _named(message) in counts]
         for partition in again:
@@ -280,17 +266,10 @@ class KafkaBroker(Broker):
         return messages
 
     def _committed(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
-        """The group's offsets, once no transaction that may change them is open; negative where there is none."""
-        consumer = self._consumer
-        if consumer is None or not partitions:
+        if not partitions:
             return {}
-        asked = [TopicPartition(*partition) for partition in partitions]
         until = monotonic() + 2 * PATIENCE_S
-        answers = insist(lambda timeout_s: consumer.committed(asked, timeout_s), until)
-        for answer in answers:
-            if answer.error is not None:
-                raise KafkaException(answer.error)
-        return {_named(answer): answer.offset for answer in answers}
+        return stable_offsets(self._admin(), self._group, partitions, until)
 
     def _rewind(self, partition: Partition, committed: int) -> None:
         """Go back to what is committed, or to where reading began if nothing is."""
@@ -317,7 +296,7 @@ class KafkaBroker(Broker):
         if self._reader is not None:
             raise BrokerError("follow is called once, with all topics")
         with self._asking("follow " + ", ".join(topics)):
-            self._reader = self._new_reader("follow", wanted)
+            self._reader = self._new_reader("follow", wanted, wait_ms=100)
 
     def followed(self, *, to_end: bool) -> Sequence[Record]:
         if self._reader is None:
@@ -327,7 +306,7 @@ class KafkaBroker(Broker):
 
     def restore(self, partition: Partition) -> Iterator[Record]:
         with self._asking(f"restore {partition.topic}"):
-            reader = self._new_reader("restore", [partition])
+            reader = self._new_reader("restore", [partition], wait_ms=10)
             try:
                 records = reader.read_to_end(wait_for_open_transactions=True)
             finally:
@@ -338,15 +317,17 @@ class KafkaBroker(Broker):
             newest[record.key] = record
         yield from (record for record in newest.values() if record.value is not None)
 
-    def _new_reader(self, purpose: str, partitions: Sequence[Partition]) -> KafkaReader:
-        settings: dict[str, Any] = {
-            **QUIET,
-            **self._properties,
-            "error_cb": self._writer.hear,
-        }
-        if self._admin is None:
-            self._admin = AdminClient(settings, logger=logging.getLogger("streams.kafka"))
-        return KafkaReader(settings, self._admin, f"{self._group}.{purpose}", partitions)
+    def _new_reader(
+        self, purpose: str, partitions: Sequence[Partition], *, wait_ms: int
+    ) -> KafkaReader:
+        settings = {**QUIET, **self._properties, "error_cb": self._writer.hear}
+        return KafkaReader(settings, self._admin(), f"{self._group}.{purpose}", partitions, wait_ms)
+
+    def _admin(self) -> AdminClient:
+        if self._admin_client is None:
+            settings: dict[str, Any] = {**QUIET, **self._properties}
+            self._admin_client = AdminClient(settings, logger=logging.getLogger("streams.kafka"))
+        return self._admin_client
 
     def partition_count(self, topic: str) -> int:
         topics = self._writer.partitions()

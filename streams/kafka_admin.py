@@ -1,23 +1,33 @@
 """Which topics are there, and which must Leeway create? Asking and creating are safe to repeat."""
 
 import logging
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from streams.broker import Partition
 from streams.errors import UsageError
 from streams.kafka_errors import QUIET, bootstrap, translated
 from streams.topics import DAY_MS, MAX_MESSAGE_BYTES, TOPICS, Names, Topic
 
-__all__ = ["Created", "create_topics", "topic_partitions"]
+__all__ = ["Created", "create_topics", "stable_offsets", "topic_partitions"]
 
 _CALL_S = 10.0
+_PAUSE_S = 0.02
+_UNDECIDED = (KafkaError.UNSTABLE_OFFSET_COMMIT, KafkaError._TIMED_OUT)
 _DELETIONS_MS = DAY_MS  # a compacted topic keeps a deletion at least this long for readers that lag
 
 
@@ -106,6 +116,42 @@ def create_topics(
             if _is_new(future):
                 created.append(Created(name, wanted[name], copies))
     return tuple(created)
+
+
+def stable_offsets(
+    admin: AdminClient, group: str, partitions: Sequence[Partition], until: float
+) -> dict[Partition, int]:
+    """The group's committed offsets, once no open transaction can change them; negative where there is none.
+
+    Not asked through the consumer: behind its own request to join the group, the answer would wait for all members.
+
+    Parameters
+    ----------
+    until
+        When to give up, on the monotonic clock.
+
+    Raises
+    ------
+    KafkaException
+        The broker refuses, or some offsets are still undecided.
+    """
+    asked = [TopicPartition(*partition) for partition in partitions]
+    while True:
+        request = ConsumerGroupTopicPartitions(group, asked)
+        future = admin.list_consumer_group_offsets(
+            [request], require_stable=True, request_timeout=_CALL_S
+        )[group]
+        try:
+            answers = future.result().topic_partitions
+            errors = [answer.error for answer in answers if answer.error is not None]
+            if not errors:
+                return {Partition(one.topic, one.partition): one.offset for one in answers}
+            error: KafkaError = errors[0]
+        except KafkaException as failure:
+            error = failure.args[0]
+        if time.monotonic() > until or not (error.retriable() or error.code() in _UNDECIDED):
+            raise KafkaException(error)
+        threading.Event().wait(_PAUSE_S)
 
 
 def _settings(topic: Topic, replication: int) -> dict[str, str]:

@@ -68,6 +68,9 @@ class KafkaReader:
         Shows up in the broker's logs and quotas.
     partitions : sequence of Partition
         What to read.
+    wait_ms : int
+        How long the broker may hold an answer back while there is nothing new. Only such an answer shows the end of a
+        partition, so this is the price of finding it, or of asking all the time.
     """
 
     def __init__(
@@ -76,12 +79,21 @@ class KafkaReader:
         admin: AdminClient,
         name: str,
         partitions: Sequence[Partition],
+        wait_ms: int,
     ) -> None:
         kept = {k: v for k, v in settings.items() if not k.startswith(_OF_GROUPS)}
         self._consumer = Consumer(
-            {**kept, **_FIXED, "group.id": name, "client.id": name},
+            {
+                **kept,
+                **_FIXED,
+                "fetch.wait.max.ms": wait_ms,
+                "group.id": name,
+                "client.id": name,
+            },
             logger=logging.getLogger("streams.kafka"),
         )
+        # Else the client looks for the leaders once a second, and asks where the beginning is after half of one.
+        self._consumer.list_topics(timeout=_CALL_S)
         self._admin = admin
         self._positions = dict.fromkeys(partitions, 0)
         self._consumer.assign([TopicPartition(*p, OFFSET_BEGINNING) for p in partitions])

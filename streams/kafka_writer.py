@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -174,7 +174,8 @@ class KafkaWriter:
         raise Aborted(cause.str()) from failure
 
     def close(self) -> None:
-        self._producer.close()
+        with suppress(KafkaException):  # fenced, or out of reach: what was not committed is void
+            self._producer.close()
 
     def _asking(self, doing: str) -> AbstractContextManager[None]:
         return translated(doing, self._brokers, self.overheard)

@@ -241,6 +241,8 @@ class MemoryBroker(Broker):
 
     def commit(self, work: Work) -> None:
         self._check()
+        if not work.records and not work.offsets:
+            return
         for partition in work.offsets:
             if partition not in self._positions:
                 raise BrokerError(
