@@ -1,7 +1,7 @@
 """`leeway demo`: the whole product in about a minute, on this machine."""
 
 import os
-import threading
+import signal
 from typing import Annotated
 
 import typer
@@ -34,13 +34,15 @@ def command(
     from streams.demo.play import play
     from streams.demo.show import Screen
 
+    # SIGTERM means what Ctrl-C means: the broker and the roles that were started are ended too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     screen = Screen(quiet=as_json)
     try:
         played = play(
             brokers or os.environ.get("LEEWAY_BROKERS"),
             seed=seed,
             screen=screen,
-            keep=threading.Event() if keep else None,
+            keep=keep,
         )
     finally:
         screen.close()

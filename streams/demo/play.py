@@ -57,9 +57,7 @@ class Played:
         return all(one.fits for one in self.findings)
 
 
-def play(
-    brokers: str | None, *, seed: int, screen: Screen, keep: threading.Event | None = None
-) -> Played:
+def play(brokers: str | None, *, seed: int, screen: Screen, keep: bool = False) -> Played:
     """Play the whole plan.
 
     Parameters
@@ -67,7 +65,7 @@ def play(
     brokers
         Where Kafka is; None: one is started, and ended with the play.
     keep
-        Leave the console open at the end until this is set.
+        Leave the console open at the end, until Ctrl-C.
 
     Raises
     ------
@@ -111,12 +109,17 @@ def play(
                 )
                 played = Played(findings, sent, watched.windows, round(time.monotonic() - began, 1))
                 screen.result(findings)
-                if keep is not None:
-                    screen.say(
-                        f"console: http://{service.http.host}:{service.http.port}/ (Ctrl-C ends it)"
-                    )
-                    keep.wait()
+                if keep:
+                    _wait(screen, f"http://{service.http.host}:{service.http.port}/")
             return played
+
+
+def _wait(screen: Screen, console: str) -> None:
+    screen.say(f"the console is at {console} until you press Ctrl-C")
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        pass  # this is how it is meant to end
 
 
 def demo_lifecycle() -> Lifecycle:
