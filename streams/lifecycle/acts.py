@@ -1,9 +1,10 @@
 """Which keys act in this release, which are only parsed, and what else deserves a person's attention?
 
-`NOT_YET` is the one table to edit when a release makes more keys act: delete the row.
+`NOT_YET` and `ACTS` are the tables to edit when a release makes more keys act: move the path from one to the other.
+A test holds them to the schema: each key is in exactly one of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -11,21 +12,21 @@ from typing import Any
 from streams.lifecycle.conditions import (
     Condition,
     KindTest,
-    Manual,
     MetricTest,
-    NewLabels,
     Trigger,
 )
-from streams.lifecycle.grammar import Schedule
+from streams.lifecycle.grammar import human
 from streams.lifecycle.metrics import METRICS
-from streams.lifecycle.mistakes import Steps, dotted, quoted, shown
+from streams.lifecycle.mistakes import Steps, dotted, either, quoted, shown
 from streams.lifecycle.settings import Lifecycle
 
 _LABELS = "labels come with a later release"
 _METHODS = "other methods than auto come with a later release"
-_QUALITY = "data-quality rules come with a later release"
+_QUALITY = "alerts about data quality come with a later release"
 _VERSIONS = "comparing and rolling back versions comes with a later release"
 _RELEASE = "releasing a retrained model comes with a later release"
+_WAITING = "waiting before an alert comes with a later release"
+_CARRIED = "carried in triggers, judged with a later release"
 _CONSOLE = "the full console comes with a later release"
 _SEASONS = "seasonal references come with a later release"
 
@@ -52,6 +53,10 @@ NOT_YET: tuple[Row, ...] = (
     Row("deployment.scaling_config", _CONSOLE),
     Row("source.labels", _LABELS),
     Row("source.join", _LABELS),
+    Row("source.*.fields.event_id", _LABELS),
+    Row("source.*.fields.latency_ms", "latency is watched with a later release"),
+    Row("source.*.fields.feature_timestamp", "freshness is watched with a later release"),
+    Row("source.*.fields.entity_id", "entities are read with a later release"),
     Row("source.*.format", "other formats than json come with a later release"),
     Row(
         "features.*.type",
@@ -76,28 +81,67 @@ NOT_YET: tuple[Row, ...] = (
     Row("monitoring.performance_metrics", _LABELS),
     Row("monitoring.drift_detection.data_drift.method", _METHODS),
     Row("monitoring.drift_detection.data_drift.threshold", _METHODS),
-    Row("monitoring.drift_detection.data_drift.severe", _METHODS),
     Row("monitoring.drift_detection.data_drift.alarm", _METHODS),
     Row("monitoring.drift_detection.prediction_drift.method", _METHODS),
     Row("monitoring.drift_detection.prediction_drift.threshold", _METHODS),
-    Row("monitoring.drift_detection.prediction_drift.severe", _METHODS),
     Row("monitoring.drift_detection.prediction_drift.alarm", _METHODS),
     Row("monitoring.drift_detection.concept_drift", _LABELS),
     Row("monitoring.data_quality", _QUALITY),
     Row("monitoring.labels", _LABELS),
     Row("monitoring.slices", _LABELS),
     Row("monitoring.versions", _VERSIONS),
-    Row("monitoring.alerts.*.for", "waiting before an alert comes with a later release"),
+    Row("monitoring.alerts.*.for", _WAITING),
     Row("retraining.training_window.min_labels", _LABELS),
-    Row("retraining.training_window.min_records", _RELEASE),
-    Row("retraining.pipeline.validation_requirements", _RELEASE),
-    Row("retraining.promotion_gates", _RELEASE),
-    Row("retraining.approval_process", _RELEASE),
+    Row("retraining.pipeline.validation_requirements", _CARRIED),
+    Row("retraining.promotion_gates", _CARRIED),
+    Row("retraining.approval_process.auto_deploy_if", _RELEASE),
+    Row("retraining.approval_process.manual_review_if", _RELEASE),
     Row("versioning", _VERSIONS),
     Row("retirement", "retirement comes with a later release"),
 )
-KINDS_THAT_OPEN = ("data_drift", "prediction_drift", "pipeline")  # episodes of other kinds: later
-CHANNELS_RENDERED = ("slack", "pagerduty")
+ACTS: tuple[str, ...] = (
+    "model_id",
+    "model_name",
+    "version",
+    "metadata",
+    "prediction.classes",
+    "prediction.positive",
+    "prediction.score_range",
+    "deployment.environment",
+    "source.*.topic",
+    "source.*.fields",
+    "source.*.filter",
+    "source.*.timestamp_unit",
+    "features.*.type",
+    "features.*.path",
+    "features.*.from",
+    "features.*.range",
+    "features.*.allowed",
+    "segments",
+    "reference.id",
+    "reference.bins",
+    "reference.min_events",
+    "monitoring.window",
+    "monitoring.false_alarms",
+    "monitoring.drift_detection.data_drift.enabled",
+    "monitoring.drift_detection.data_drift.features_monitored",
+    "monitoring.drift_detection.data_drift.check_frequency",
+    "monitoring.drift_detection.data_drift.severe",  # told with threshold
+    "monitoring.drift_detection.prediction_drift.enabled",
+    "monitoring.drift_detection.prediction_drift.check_frequency",
+    "monitoring.drift_detection.prediction_drift.severe",  # told with threshold
+    "monitoring.alerts",
+    "retraining.trigger_conditions",
+    "retraining.training_window",
+    "retraining.guards",
+    "retraining.pipeline",
+    "retraining.approval_process.approvers",
+    "privacy",
+)
+# What acts of conditions, triggers and channels, whose keys are in `ACTS`.
+KINDS_THAT_OPEN = ("data_drift", "prediction_drift", "pipeline")
+KINDS_THAT_RETRAIN = ("data_drift", "prediction_drift")
+CHANNELS_LATER = {"email": "e-mail is rendered with a later release"}
 
 
 def notices(lifecycle: Lifecycle) -> tuple[str, ...]:
@@ -139,6 +183,12 @@ def _remarks(lifecycle: Lifecycle) -> Iterator[str]:
                 f"{path}: a p-value says how surprising, not how large: under alarm: budget it is only the level of "
                 "the list in results; alarm: every_window applies it literally"
             )
+    used = windows(lifecycle)
+    if detection.prediction_drift.enabled and used.prediction != used.inputs:
+        yield (
+            "monitoring.drift_detection.prediction_drift.check_frequency: predictions are judged together with the "
+            f"features: every {human(used.inputs)}"
+        )
     for place, metric in enumerate(lifecycle.monitoring.performance_metrics):
         line, now = metric.threshold, metric.current
         if line is None or now is None:
@@ -169,15 +219,23 @@ def _not_yet(lifecycle: Lifecycle) -> Iterator[str]:
                 yield f"{dotted(path)}: parsed, does not act yet{said} ({row.why})"
     for place, alert in enumerate(lifecycle.monitoring.alerts):
         rule = f"monitoring.alerts[{place}]"
-        if not _condition_acts(alert.condition):
-            yield f"{rule}.condition: parsed, does not act yet (this release alerts on data and prediction drift)"
+        if not _acts(alert.condition, KINDS_THAT_OPEN):
+            yield f"{rule}.condition: parsed, does not act yet ({_only(KINDS_THAT_OPEN, 'alerts')})"
+        elif alert.condition.persistence is not None:
+            yield f"{rule}.condition: acts, but without waiting for {alert.condition.persistence} yet ({_WAITING})"
         for channel in alert.channel:
-            if channel == "email":
-                yield f"{rule}.channel: parsed, does not act yet (e-mail is rendered with a later release)"
+            if channel in CHANNELS_LATER:
+                yield f"{rule}.channel: parsed, does not act yet ({CHANNELS_LATER[channel]})"
     for place, wish in enumerate(lifecycle.retraining.trigger_conditions):
+        rule = f"retraining.trigger_conditions[{place}]"
         if not trigger_acts(wish.trigger):
-            what = "this release retrains on data and prediction drift"
-            yield f"retraining.trigger_conditions[{place}].trigger: parsed, does not act yet ({what})"
+            yield f"{rule}.trigger: parsed, does not act yet ({_only(KINDS_THAT_RETRAIN, 'retrains')})"
+        elif wish.action == "notify":
+            yield f"{rule}.action: parsed, does not act yet (this release only retrains and evaluates)"
+
+
+def _only(kinds: Sequence[str], does: str) -> str:
+    return f"this release {does} on {either([kind.replace('_', ' ') for kind in kinds])}"
 
 
 def _matches(value: Any, pattern: Steps, path: Steps) -> Iterator[tuple[Steps, Any]]:
@@ -195,18 +253,19 @@ def _matches(value: Any, pattern: Steps, path: Steps) -> Iterator[tuple[Steps, A
                 yield from _matches(value[key], rest, (*path, key))
 
 
-def _condition_acts(condition: Condition) -> bool:
-    return condition.persistence is None and all(
-        isinstance(test, KindTest) and any(kind in KINDS_THAT_OPEN for kind in test.kinds)
-        for test in condition.tests
+def _acts(condition: Condition, kinds: Sequence[str]) -> bool:
+    """Whether it is one test of a kind that this release finds."""
+    tests = condition.tests
+    return (
+        len(tests) == 1
+        and isinstance(tests[0], KindTest)
+        and any(kind in kinds for kind in tests[0].kinds)
     )
 
 
 def trigger_acts(trigger: Trigger) -> bool:
     """Whether this release requests retraining for it."""
-    if isinstance(trigger, Schedule | NewLabels | Manual):
-        return False
-    return _condition_acts(trigger)
+    return isinstance(trigger, Condition) and _acts(trigger, KINDS_THAT_RETRAIN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,13 @@ from streams.lifecycle.grammar import LONGEST_WINDOW, Schedule, human
 from streams.lifecycle.metrics import Bound, metric_name
 from streams.lifecycle.mistakes import Steps, Wrong, bare, did_you_mean, quoted
 from streams.lifecycle.monitoring import PredictionDrift
-from streams.lifecycle.settings import Feature, Lifecycle
+from streams.lifecycle.settings import (
+    FEATURE_FIELDS,
+    LABEL_FIELDS,
+    PREDICTION_FIELDS,
+    Feature,
+    Lifecycle,
+)
 
 CHANNELS = ("slack", "pagerduty", "email")
 _SECOND = timedelta(seconds=1)
@@ -129,7 +135,7 @@ def _prediction(lifecycle: Lifecycle) -> Found:
     wanted = "over and under" if number else "false_positive and false_negative"
     for key in ("false_positive", "false_negative") if number else ("over", "under"):
         if getattr(costs, key) is not None:
-            what = f"is no cost of a {lifecycle.metadata.model_type} model"
+            what = f"does not fit model_type {lifecycle.metadata.model_type}"
             yield Contradiction(
                 ("prediction", "costs", key), Wrong("", what, wanted), (("metadata", "model_type"),)
             )
@@ -149,12 +155,7 @@ def _deployment(lifecycle: Lifecycle) -> Found:
         yield Contradiction((*path, "max_instances"), wrong, ((*path, "min_instances"),))
 
 
-_SOURCE_FIELDS = {"predictions", "features", "labels"}
-
-
 def _sources(lifecycle: Lifecycle) -> Found:
-    from streams.lifecycle.settings import FEATURE_FIELDS, LABEL_FIELDS, PREDICTION_FIELDS
-
     known = {"predictions": PREDICTION_FIELDS, "features": FEATURE_FIELDS, "labels": LABEL_FIELDS}
     for kind, fields in known.items():
         source = getattr(lifecycle.source, kind)
@@ -163,14 +164,12 @@ def _sources(lifecycle: Lifecycle) -> Found:
                 what = f"is not a field of {kind}"
                 wrong = Wrong("", what, f"one of {', '.join(fields)}", did_you_mean(name, fields))
                 yield Contradiction(("source", kind, "fields", name), wrong)
-    for name, feature in lifecycle.features.items():
-        if getattr(lifecycle.source, feature.from_) is None:
-            wrong = Wrong(
-                "",
-                f"source.{feature.from_} is false",
-                "a source, because this feature comes from it",
-            )
-            yield Contradiction(("features", name, "from"), wrong, (("source", feature.from_),))
+    for kind in ("predictions", "features"):
+        users = [name for name, feature in lifecycle.features.items() if feature.from_ == kind]
+        if users and getattr(lifecycle.source, kind) is None:
+            more = f" and {len(users) - 1} more" if len(users) > 1 else ""
+            wrong = Wrong("false,", f"but feature {quoted(users[0])}{more} needs it", "a source")
+            yield Contradiction(("source", kind), wrong, (("features",),))
 
 
 def _feature(path: Steps, feature: Feature) -> Found:
@@ -398,6 +397,10 @@ def _alerts(lifecycle: Lifecycle, names: Names) -> Found:
         if rule.for_ is not None and rule.condition.persistence is not None:
             wrong = Wrong("", "the condition says for how long, too", "one of the two")
             yield Contradiction((*path, "for"), wrong, ((*path, "condition"),))
+        if names.written((*path, "channel")) == []:
+            hint = "leave the key out for those that are usual for the kind"
+            wrong = Wrong("", "is an empty list", "at least one channel", hint)
+            yield Contradiction((*path, "channel"), wrong)
         for index, channel in enumerate(rule.channel):
             at: Steps = (*path, "channel", index)
             if names.receivers is not None and channel not in (*CHANNELS, *names.receivers):

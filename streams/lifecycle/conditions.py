@@ -360,6 +360,9 @@ def _metric_test(
         name = left
     if name is None:
         words = left.split()
+        if fold(words[0]).replace(" ", "_") in STATISTICS:
+            wanted = f"{words[0]}(FEATURE) {sign} {right}"
+            raise Wrong(quoted(whole), "has no feature in parentheses", wanted)
         if len(words) > 1:  # "model accuracy": one word too many
             raise _unreadable(next((w for w in words if metric_name(w) is None), words[0]), whole)
         name = metric(left, features)
@@ -402,7 +405,7 @@ def value(text: object, unit: Unit, whole: str = "") -> Value:
         raise Wrong(
             quoted(whole),
             "may be relative or absolute",
-            f'"{offset}%" or "{offset} points" after {base}',
+            f'"{offset}%" or "{offset} {"point" if offset == "1" else "points"}" after {base}',
         )
     if size_unit[2] == "%":
         return Value(direction * round(float(size_unit[1]) / 100, 12), base, "%")

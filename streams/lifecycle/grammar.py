@@ -315,9 +315,8 @@ def change(value: object) -> Change:
     try:
         amount = number(value)
     except Wrong:
-        raise Wrong(
-            shown(value), "is not a change", '"5%" (relative) or "5 points" (absolute)'
-        ) from None
+        expected = '"5%" (relative) or "5 points" (absolute)'
+        raise Wrong(shown(value), "is not a change", expected, _percent_hint(value)) from None
     percent = bare(round(amount * 100 if abs(amount) < 1 else amount, 10))
     raise Wrong(shown(value), "may be relative or absolute", f'"{percent}%" or "{percent} points"')
 

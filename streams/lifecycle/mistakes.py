@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 Steps = tuple[str | int, ...]
 
-_PLAIN_KEY = re.compile(r"[\w$*+/. -]+")
+_PLAIN_KEY = re.compile(r"[\w$*+/.<> -]+")
 _LONGEST_QUOTE = 60
 
 

@@ -273,8 +273,8 @@ class AlertRule(Section):
     name: Text
     condition: Condition
     severity: Annotated[
-        Literal["critical", "error", "warning", "info"], word(SEVERITIES, "a severity")
-    ]
+        Literal["critical", "error", "warning", "info"] | None, word(SEVERITIES, "a severity")
+    ] = None  # None: as is usual for the kind
     channel: Annotated[
         tuple[Annotated[str, PlainValidator(_channel)], ...], BeforeValidator(listed)
     ] = ()
@@ -314,11 +314,11 @@ def named(value: object, key: str, read: Any) -> object:
     }
     result = []
     for item in value:
-        if isinstance(item, dict) and item.get("name") is None and key in item:
+        if isinstance(item, dict) and item.get("name") is None:
             try:
-                first = slug(str(read(item[key])))
-            except Wrong:
-                first = slug(str(item[key]))
+                first = slug(str(read(item.get(key))))
+            except Wrong:  # told when the item itself is read
+                first = "rule"
             name = next(
                 n for n in (first, *(f"{first}-{k}" for k in range(2, 10_000))) if n not in taken
             )

@@ -172,7 +172,8 @@ class _Builder:
         if event.anchor:
             self._anchors[event.anchor] = None
         if event.tag is not None and event.tag != "!":
-            self._tell(place, path, f"has the tag {quoted(event.tag)}: expected no tags")
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self._tell(place, path, f"has the tag {quoted(tag)}: expected no tags")
         if isinstance(event, yaml.MappingStartEvent):
             node = self._mapping(place, path)
         elif isinstance(event, yaml.SequenceStartEvent):
@@ -221,6 +222,8 @@ class _Builder:
                 raise _Unreadable(at, "a key is not text: expected a name, a colon and a value")
             key = event.value
             value = self._node(next(self._events), (*path, key))
+            if value.value is None and value.place > at:
+                value.place = at  # an empty value stands nowhere: point to its key
             node.size += value.size
             if key == "<<" and event.style in (None, ""):
                 self._tell(at, (*path, key), "is a merge key: expected the keys themselves")

@@ -47,7 +47,7 @@ def _inner(annotation: Any) -> Any:
         return _inner(arguments[0])
     if origin in (tuple, dict):
         inner = _inner(arguments[0] if origin is tuple else arguments[1])
-        return (inner,)
+        return (inner if isinstance(inner, type) else None,)  # lists of lists hold no keys
     for argument in arguments:
         if (inner := _inner(argument)) is not None:
             return inner

@@ -325,8 +325,8 @@ class Lifecycle(Section):
         if not isinstance(value, dict):
             return value
         filled = dict(value)
-        if isinstance(filled.get("model_id"), str):
-            filled.setdefault("model_name", filled["model_id"])
+        model_id = filled.get("model_id")
+        filled.setdefault("model_name", model_id if isinstance(model_id, str) else "unnamed")
         features, source = filled.get("features"), filled.get("source", {})
         declared = features.values() if isinstance(features, dict) else ()
         wanted = any(isinstance(each, dict) and each.get("from") == "features" for each in declared)
@@ -336,7 +336,11 @@ class Lifecycle(Section):
 
     def normalised(self) -> dict[str, Any]:
         """The file as plain data: values in one form each, what equals its default left out."""
-        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        document = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        # pydantic leaves None in where a field has a serializer of its own
+        if "monitoring" in document:
+            document["monitoring"] = _without_nulls(document["monitoring"])
+        return document
 
     @cached_property
     def revision(self) -> str:
@@ -376,3 +380,11 @@ def _json(document: Any, *, sort_keys: bool) -> bytes:
     return json.dumps(
         document, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=sort_keys
     ).encode()
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list):
+        return [_without_nulls(each) for each in value]
+    return value

@@ -88,9 +88,18 @@ def diagnose(text: str, error: yaml.YAMLError, *, quote: bool) -> Problem:
     lines = text.split("\n")
     for number in dict.fromkeys(n for mark in marks for n in (mark.line, mark.line - 1)):
         if 0 <= number < len(lines):
-            found = _needs_quotes(lines[number], number + 1, flow=stop.flow, quote=quote)
+            found = _needs_quotes(
+                lines[number - 1] if number else "",
+                lines[number],
+                number + 1,
+                flow=stop.flow,
+                quote=quote,
+            )
             if found is not None and _helps(text, found, stop):
                 return found
+    said = str(getattr(error, "problem", "") or "cannot be read")
+    if context_mark is not None and ("',' or" in said or "end of stream" in said):
+        marks.reverse()  # what is not closed, not where the file ends
     mark = marks[0] if marks else None
     place = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
     line = lines[place.line - 1] if place.line <= len(lines) else ""
@@ -100,7 +109,6 @@ def diagnose(text: str, error: yaml.YAMLError, *, quote: bool) -> Problem:
         return Problem(
             Place(place.line, column), "not YAML: a tab: expected blanks for indentation"
         )
-    said = str(getattr(error, "problem", "") or "cannot be read")
     about = str(getattr(error, "context", "") or "")
     return Problem(place, f"not YAML: {_in_words(said, about)}")
 
@@ -119,9 +127,11 @@ def _character(text: str, error: Any) -> Problem:
     return Problem(place, "not YAML: a control character: expected printable text")
 
 
-def _needs_quotes(line: str, number: int, *, flow: bool, quote: bool) -> Problem | None:
-    """A value on this line that quotes would make readable."""
+def _needs_quotes(ahead: str, line: str, number: int, *, flow: bool, quote: bool) -> Problem | None:
+    """A value on this line that quotes would make readable; `ahead` is the line before."""
     pairs = {found.end() for found in _PAIR.finditer(line)}
+    if flow and ahead.rstrip().endswith(":"):  # its key stands on the line before
+        pairs.add(len(line) - len(line.lstrip()))
     for start in sorted(pairs | {found.end() for found in _VALUE.finditer(line)}):
         value = _plain(line[start:], flow=flow)
         if not value or value[0] in "\"'&*!#" or _BLOCK.fullmatch(value):

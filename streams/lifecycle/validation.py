@@ -238,6 +238,14 @@ def _misshapen(kind: str, root: type[BaseModel], path: Steps, body: Node) -> Wro
     subject = "" if node.value is None else shown(node.plain())
     if kind in ("model_type", "model_attributes_type", "dict_type", "mapping_type"):
         section = section_at(root, path)
+        if path == ("features",):
+            return Wrong(
+                subject, what or "is not a mapping", "names with a type each, such as age: number"
+            )
+        if path[:1] == ("features",):
+            return Wrong(
+                subject, what or "is no type", f"{_EXPECTED['type']}, or a mapping with type"
+            )
         keys = keys_of(section) if isinstance(section, type) else []
         return Wrong(
             subject,
