@@ -41,9 +41,7 @@ class Asked:
     path: Mapping[str, str]
     query: Mapping[str, str]
     ready: bool = True
-    reading: Sequence[
-        tuple[Partition, int, int]
-    ] = ()  # position, and where the log ended at the start
+    reading: Sequence[tuple[Partition, int, int]] = ()  # position, and where the log ends
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str | None:
         """A parameter that is one of a few words, or absent."""
@@ -217,7 +215,7 @@ def health(asked: Asked) -> Document:
     return {
         "ready": asked.ready,
         "reading": [
-            {"topic": topic, "partition": number, "position": position, "end_at_start": end}
+            {"topic": topic, "partition": number, "position": position, "end": end}
             for (topic, number), position, end in asked.reading
         ],
         "unreadable": asked.read.unreadable,

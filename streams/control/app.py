@@ -24,13 +24,31 @@ from streams.kafka_admin import topic_partitions
 from streams.topics import Names
 
 STOP_S = 4.0  # an orderly end may take so long; then the process ends anyway
-# What libraries say of their own; the coordinator calls every retry an error, those that end it reach us as exceptions.
-_QUIET = {
-    "faust": logging.ERROR,
-    "mode": logging.ERROR,
-    "aiokafka": logging.ERROR,
-    "aiokafka.consumer.group_coordinator": logging.CRITICAL,
-}
+_SELDOM_S = 60.0  # a library that retries may say so once in this time
+
+
+class _Seldom(logging.Filter):
+    """Lets one line of a logger pass, then none for a while: aiokafka reports every retry of an outage as an error."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._due = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.created < self._due:
+            return False
+        self._due = record.created + _SELDOM_S
+        return True
+
+
+def _quieten() -> None:
+    """What ends control reaches us as an exception; what libraries try again is worth a line a minute."""
+    for library in ("faust", "mode", "aiokafka"):
+        logging.getLogger(library).setLevel(logging.ERROR)
+    # "error" here is: not found yet, asking again
+    logging.getLogger("aiokafka.consumer.group_coordinator").setLevel(logging.CRITICAL)
+    for logger in ("aiokafka", "aiokafka.conn", "aiokafka.consumer.fetcher"):
+        logging.getLogger(logger).addFilter(_Seldom())
 
 
 class Control:
@@ -119,7 +137,7 @@ class Control:
         return self.progress.caught_up(self.read.topics, self.read.position)
 
     def reading(self) -> list[tuple[Partition, int, int]]:
-        """Per partition the reader's position, and where the log ended at the start."""
+        """Per partition the reader's position, and where what is committed ends."""
         reached = self.progress.reached
         return [(p, reached.get(p, 0), end) for p, end in sorted(self.progress.ends.items())]
 
@@ -180,8 +198,7 @@ def run(
     BrokerError
         Kafka or the address to listen on cannot be had.
     """
-    for library, level in _QUIET.items():
-        logging.getLogger(library).setLevel(level)
+    _quieten()
     door = Door.at(host, port, tokens_file)
     names = Names(prefix)
     control_topics(kafka, names)

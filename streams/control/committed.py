@@ -7,7 +7,9 @@ counts is the one the read model has folded, never one a broker remembers: this 
 after every rebalance goes on exactly where the read model stands.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 import aiokafka
@@ -27,13 +29,17 @@ Wanted = Callable[[str, bytes | None], bool]
 Position = Callable[[Partition], int]
 
 FETCH_WAIT_MS = 100
+RETRY_MS = 250
 
 
 class Progress:
     """How far the reader came, told by its thread and read by everybody."""
 
     def __init__(self) -> None:
-        self.ends: dict[Partition, int] = {}  # where the log ended when the partition was assigned
+        self.starts: dict[
+            Partition, int
+        ] = {}  # where the log ended when the partition was assigned
+        self.ends: dict[Partition, int] = {}  # where what is committed ended when last heard of
         self.reached: dict[Partition, int] = {}  # the reader's position
         self.handed_on: dict[
             Partition, int
@@ -42,9 +48,9 @@ class Progress:
     def caught_up(self, topics: Iterable[str], folded: Position) -> bool:
         """Whether all that was in `topics` at the start has been folded by the read model."""
         # `reached` first: the thread writes it last, so what it covers is in `handed_on` already
-        if not self.ends or not {partition.topic for partition in self.ends}.issuperset(topics):
+        if not {partition.topic for partition in self.starts}.issuperset(topics):
             return False
-        if any(self.reached.get(p, -1) < end for p, end in self.ends.items()):
+        if any(self.reached.get(p, -1) < end for p, end in self.starts.items()):
             return False
         return all(folded(p) >= offset for p, offset in self.handed_on.items())
 
@@ -66,6 +72,7 @@ class _Thread(AIOKafkaConsumerThread):
             max_poll_interval_ms=int((conf.broker_max_poll_interval or 300) * 1000),
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
             fetch_max_wait_ms=FETCH_WAIT_MS,
+            retry_backoff_ms=RETRY_MS,
             request_timeout_ms=int(conf.broker_request_timeout * 1000),
             session_timeout_ms=int(conf.broker_session_timeout * 1000),
             rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
@@ -95,8 +102,16 @@ class _Thread(AIOKafkaConsumerThread):
             for tp in assigned.tps:
                 state = assigned.state_value(tp)
                 if state is not None and state.has_valid_position:
-                    reader.progress.reached[Partition(tp.topic, tp.partition)] = state.position
+                    partition = Partition(tp.topic, tp.partition)
+                    reader.progress.reached[partition] = state.position
+                    if state.lso is not None:
+                        reader.progress.ends[partition] = state.lso
         return kept
+
+    async def on_thread_stop(self) -> None:
+        # aiokafka lets the cancellation of its own task escape when it is stopped while Kafka is away
+        with suppress(asyncio.CancelledError):
+            await super().on_thread_stop()
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         return cast(Mapping[TP, int], await self.call_thread(self._seek_to_folded))
@@ -115,7 +130,8 @@ class _Thread(AIOKafkaConsumerThread):
             else:
                 await consumer.seek_to_beginning(tp)
             offsets[TP(tp.topic, tp.partition)] = folded or None
-            reader.progress.ends.setdefault(partition, ends[tp])
+            reader.progress.starts.setdefault(partition, ends[tp])
+            reader.progress.ends[partition] = ends[tp]
         return offsets
 
     def verify_event_path(self, now: float, tp: TP) -> None:

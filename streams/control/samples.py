@@ -1,7 +1,9 @@
 """What does the read model mean in numbers? Samples for `/metrics`, derived anew for every scrape."""
 
 from collections import Counter
+from collections.abc import Sequence
 
+from streams.broker import Partition
 from streams.control import answers
 from streams.control.views import ReadModel, Story
 from streams.metrics import (
@@ -11,6 +13,7 @@ from streams.metrics import (
     EFFECT,
     EPISODES_OPEN,
     HEARTBEAT,
+    LAG,
     MODEL_LAST_EVENT,
     MODEL_REFERENCE,
     MODEL_STATE,
@@ -34,11 +37,17 @@ TRANSITIONS = (
 )
 
 
-def of_control(version: str, now_ms: int) -> list[Sample]:
-    """What control says of itself."""
+def of_control(
+    version: str, now_ms: int, reading: Sequence[tuple[Partition, int, int]]
+) -> list[Sample]:
+    """What control says of itself; `reading` has its position in each partition and where that ends."""
     return [
         Sample(BUILD, (version,), 1),
         Sample(HEARTBEAT, ("control",), now_ms / 1000),
+        *(
+            Sample(LAG, ("control", topic, str(number)), max(end - position, 0))
+            for (topic, number), position, end in reading
+        ),
     ]
 
 

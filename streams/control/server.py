@@ -45,7 +45,7 @@ class Site:
     Parameters
     ----------
     ready : whether everything written before the start has been read
-    reading : per partition the reader's position, and where the log ended at the start
+    reading : per partition the reader's position, and where what is committed ends
     """
 
     def __init__(self, read: ReadModel, ready: Ready, reading: Reading, version: str) -> None:
@@ -100,7 +100,7 @@ class Site:
     async def _metrics(self, request: web.Request) -> web.StreamResponse:
         # Before the read model is complete its counters would seem to race upwards: then only we ourselves are shown.
         now_ms = time.time_ns() // 1_000_000
-        about = samples.of_control(self._version, now_ms)
+        about = samples.of_control(self._version, now_ms, self._reading())
         if self._ready():
             about += samples.of_models(self._read, now_ms)
         body, kind = exposition(about)

@@ -161,9 +161,7 @@ def test_a_second_control_knows_as_much_as_the_first(kafka: AnyBroker, names: Na
             assert one.items(path) == other.items(path)
 
 
-def test_a_rebalance_loses_nothing_and_counts_nothing_twice(
-    kafka: AnyBroker, names: Names
-) -> None:
+def test_a_rebalance_loses_nothing_and_counts_nothing_twice(kafka: AnyBroker, names: Names) -> None:
     producer = Producer({"bootstrap.servers": kafka.bootstrap, "topic.metadata.refresh.interval.ms": 100})  # fmt: skip
     with running(kafka.bootstrap, names, metadata_max_age_ms=200) as one:
         until(lambda: ready(one))
@@ -175,7 +173,7 @@ def test_a_rebalance_loses_nothing_and_counts_nothing_twice(
         grown = admin.create_partitions([NewPartitions(names("results"), 3)])
         for future in grown.values():
             future.result(10)
-        until(lambda: Partition(names("results"), 2) in one.control.progress.ends)
+        until(lambda: Partition(names("results"), 2) in one.control.progress.starts)
         for hour in range(30, 60):
             write(producer, names("results"), "loans", result(hour))
         producer.produce(names("results"), json.dumps(result(0, model="new")).encode(), partition=2)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.broker import Record
+from streams.broker import Partition, Record
 from streams.control import answers
 from streams.control.samples import of_control, of_models
 from streams.metrics import MAX_MODELS, exposition
@@ -157,6 +157,8 @@ def test_models_beyond_the_cap_share_a_label() -> None:
 
 
 def test_control_says_which_release_it_is() -> None:
-    body, _ = exposition(of_control("1.2.3", NOW_MS))
+    reading = [(Partition("leeway.alerts", 2), 4, 9)]
+    body, _ = exposition(of_control("1.2.3", NOW_MS, reading))
+    assert b'leeway_lag_events{partition="2",role="control",topic="leeway.alerts"} 5.0' in body
     assert b'leeway_build_info{version="1.2.3"} 1.0' in body
     assert b'leeway_heartbeat_timestamp_seconds{role="control"}' in body

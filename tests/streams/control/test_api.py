@@ -142,11 +142,9 @@ def test_unregistered_models_are_listed_by_the_events_they_sent(read: ReadModel)
 
 def test_health_says_how_far_the_log_was_read_and_what_came_in(read: ReadModel) -> None:
     (route,) = (one for one in ROUTES if one.path == "/health")
-    at = [(Partition("leeway.alerts", 0), 4, 4)]
+    at = [(Partition("leeway.alerts", 0), 4, 5)]
     found = route.answer(Asked(read, NOW_MS, {}, {}, ready=True, reading=at))
-    assert found["reading"] == [
-        {"topic": "leeway.alerts", "partition": 0, "position": 4, "end_at_start": 4}
-    ]
+    assert found["reading"] == [{"topic": "leeway.alerts", "partition": 0, "position": 4, "end": 5}]
     assert found["sources"][0] == {
         "topic": "a",
         "events": 9,
