@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
-from streams.broker import Aborted, Broker, Outgoing, Partition, Record, Work
+from streams.broker import Aborted, Batch, Broker, Outgoing, Partition, Record, Work
 from streams.errors import BrokerError, Fenced, LeewayError, UsageError
 from streams.memory import partition_of
 from tests.streams.doors import QUICK, Door, KafkaDoor, Member, MemoryDoor, drive
@@ -37,6 +38,10 @@ def _open(request: pytest.FixtureRequest) -> Iterator[Door]:
         opened = KafkaDoor(bootstrap, **({"group.protocol": "consumer"} if new else QUICK))
     yield opened
     opened.close()
+
+
+def _has(member: Member, records: int) -> bool:
+    return len(member.records) >= records
 
 
 def write(broker: Broker, topic: str, *values: bytes, partition: int | None = 0) -> None:
@@ -102,7 +107,7 @@ def test_records_and_offsets_are_committed_together(door: Door) -> None:
     write(writer, source, *(b"%d" % n for n in range(50)))
     for life in range(5):  # each life reads ten, writes their number, and is gone without a word
         member = Member(door.member(instance="same"), commits=False).join(source)
-        drive(member, to=lambda member=member: len(member.records) >= 10, limit=10)
+        drive(member, to=partial(_has, member, 10), limit=10)
         member.next_offsets = {Partition(source, 0): member.records[9].offset + 1}
         member.commit(*(Outgoing(sink, None, value) for value in member.values[:10]))
         assert member.values[0] == b"%d" % (life * 10)
@@ -262,11 +267,12 @@ def test_columns_and_rows_of_a_batch_say_the_same(door: Door) -> None:
             ]
         )
     )
-    member, batches = Member(door.member()).join(topic, other), []
+    member = Member(door.member()).join(topic, other)
+    batches: list[Batch] = []
 
     def four() -> bool:
         batches.extend(member.broker.poll(100, 0.05).batches)
-        return sum(len(batch.values) for batch in batches) == 4
+        return sum(map(len, (batch.values for batch in batches))) == 4
 
     drive(to=four)
     rows = [batch.rows[i] for batch in batches for i in range(len(batch.values))]
