@@ -19,7 +19,7 @@ EXAMPLE = "leeway apply examples/elec2.yaml --brokers localhost:9092"
 
 
 def command(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="lifecycle files (YAML)")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="lifecycle files (YAML)")],
     reference: Annotated[
         list[Path] | None,
         typer.Option(metavar="FILE", help="default: MODEL_ID.reference.json beside each lifecycle"),

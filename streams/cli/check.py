@@ -20,7 +20,7 @@ _LINE = re.compile(r"(?P<file>.*?):(?P<line>\d+):(?P<column>\d+): (?P<message>.*
 
 
 def command(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="lifecycle files (YAML)")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="lifecycle files (YAML)")],
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> int:

@@ -24,7 +24,7 @@ FOUND = 4  # exit code under --exit-code
 
 
 def command(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="lifecycle files (YAML)")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="lifecycle files (YAML)")],
     events: Annotated[
         str,
         typer.Option(

@@ -33,7 +33,7 @@ EXAMPLE = "leeway run examples/elec2.yaml --brokers localhost:9092"
 
 def command(
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE...]", help="lifecycles to apply first")
+        list[Path] | None, typer.Argument(metavar="FILE", help="lifecycles to apply first")
     ] = None,
     role: Annotated[
         str | None, typer.Option(metavar="ROLE", help=f"run one role alone: {', '.join(ROLES)}")

@@ -5,7 +5,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -28,7 +28,7 @@ from streams.topics import Names
 
 __all__ = ["Played", "demo_lifecycle", "play"]
 
-HOUR_S = 0.2  # an hour of event time is played in so long
+HOUR_S = 0.15  # an hour of event time is played in so long
 _END_S = 30.0  # until the last window must have been judged
 _SECRET = "LEEWAY_DEMO_SECRET"
 _LOOK = ("results", "alerts", "alerts.slack", "alerts.pagerduty", "retraining")
@@ -116,10 +116,8 @@ def play(brokers: str | None, *, seed: int, screen: Screen, keep: bool = False) 
 
 def _wait(screen: Screen, console: str) -> None:
     screen.say(f"the console is at {console} until you press Ctrl-C")
-    try:
+    with suppress(KeyboardInterrupt):  # this is how it is meant to end
         threading.Event().wait()
-    except KeyboardInterrupt:
-        pass  # this is how it is meant to end
 
 
 def demo_lifecycle() -> Lifecycle:

@@ -273,6 +273,9 @@ def test_a_running_service_finds_what_replay_finds_and_the_commands_show_it(
     assert [e["episode_id"] for e in found["episodes"]] == [e["episode_id"] for e in expected]
     assert found["dead_letters"] == {"not_json": 1}
     assert found["unregistered"] == {"nobody": 1}
+    past = ["--data", f"topic:{environment['LEEWAY_TOPICS_PREFIX']}predictions", "--output"]
+    rebuilt = asked("baseline", str(made / "churn.yaml"), *past, str(tmp_path / "rebuilt.json"))
+    assert rebuilt["reference"]["built_from"]["events"] == PRODUCTION * PER_HOUR
     why = asked("explain", "churn", "tenure")
     assert why["series"][0]["effect"]["name"] in ("auc_shift", "spread")
     assert main(["explain", "churn"]) == 0
