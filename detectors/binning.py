@@ -106,8 +106,9 @@ class NumericCells:
         for column in self._edges:
             np.greater(block, column, out=above)
             np.add(bins, above, out=bins, casting="unsafe")
-        units = block - self._centre
-        units *= self._unit
+        with np.errstate(over="ignore"):  # a value near the largest float becomes infinite, and is clipped
+            units = block - self._centre
+            units *= self._unit
         np.clip(units, -REACH * UNIT, REACH * UNIT, out=units)
         np.rint(units, out=units)
         strange = odd

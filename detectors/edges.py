@@ -5,6 +5,7 @@ Bins taken from reference and current together would let one outlier of the curr
 
 from collections import Counter
 from dataclasses import dataclass
+from math import inf, isfinite, nextafter
 
 import numpy as np
 
@@ -17,6 +18,7 @@ TOP_CATEGORIES = 50
 KNOWN_CATEGORIES = 10_000  # more distinct values than this are identifiers, not categories
 MINIMUM_ROWS = 200  # fewer finite values are no reference
 SOLID_ROWS = 1_000  # fewer give cells of less than a hundred rows
+TINY = 1e-300  # a scale below it has no usable inverse
 NORMAL_IQR = 1.349  # interquartile range of the standard normal distribution
 
 
@@ -120,9 +122,9 @@ def _numbers(column: Column, bins: int) -> Cut:
 def _scale(values: Floats) -> tuple[float, float]:
     """Median, and interquartile range as a normal distribution's standard deviation; observed values only."""
     lower, middle, upper = (float(values[-(-len(values) * k // 4) - 1]) for k in (1, 2, 3))
-    iqr = (upper - lower) / NORMAL_IQR
+    iqr = upper / NORMAL_IQR - lower / NORMAL_IQR  # in this order: no overflow
     spread = iqr if iqr > 0 else _deviation(values)
-    return middle, spread if spread > 0 and np.isfinite(spread) else 1.0
+    return middle, spread if spread > TINY and isfinite(spread) else 1.0
 
 
 def _deviation(values: Floats) -> float:
@@ -132,11 +134,12 @@ def _deviation(values: Floats) -> float:
         return float(values.std())
 
 
-def _around(value: float, *, whole: bool) -> tuple[float, float]:
-    """The pair of edges that gives a value a cell of its own."""
+def _around(value: float, *, whole: bool) -> tuple[float, ...]:
+    """The pair of edges that gives a value a cell of its own; nothing lies below the lowest float."""
     if whole and abs(value) < 2.0**51:  # beyond, a half is lost
         return value - 0.5, value + 0.5
-    return float(np.nextafter(value, -np.inf)), value
+    below = nextafter(value, -inf)
+    return (below, value) if isfinite(below) else (value,)
 
 
 def quantile_edges(

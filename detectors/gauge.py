@@ -49,6 +49,7 @@ class Gauge:
     weights: Floats  # (2, C, I): indicator, and the rows it is a share of
     indicators: Ints  # (I,): column of each indicator
     had: Floats  # (2, I): rows of the reference with the property, and all
+    psi: slice  # which effects are those
     missing: Ints  # (S,): which indicator is the missing share of a series
     names: tuple[str, ...]  # (E,): auc_shift, spread, difference, psi, tv
     kinds: tuple[ScoreKind | None, ...]  # (E,): the score behind it
@@ -120,6 +121,7 @@ class Gauge:
             weights,
             indicators,
             np.add.reduce(weights * cells[:, indicators], axis=1),
+            slice(2 * len(numbers) + len(flags), 2 * len(numbers) + len(flags) + len(series)),
             np.flatnonzero([score.kind == "missing" for _, score, _ in flags]),
             tuple(e[0] for e in entries),
             tuple(e[1] for e in entries),

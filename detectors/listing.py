@@ -180,8 +180,8 @@ def _evidence(
     gauge: Gauge, current: Floats, chi: two_sample.Answer, found: Interval
 ) -> list[tuple[Evidence, ...]]:
     """Chi-square and PSI of every series, then what its type adds: shift in location, or share that moved."""
-    psi = two_sample.psi(gauge.reference, current, gauge.phi, gauge.where)
     n, c = gauge.numbers, gauge.categories
+    psi = two_sample.psi_test(found.value[gauge.psi], gauge.reference, current, gauge.phi)
     shift = two_sample.shift_test(Interval(*(part[: len(n)] for part in found)))
     share = two_sample.moved_share(gauge.reference[:, c], current[:, c])
     third = {

@@ -114,11 +114,15 @@ def psi(
     >>> round(float(found.statistic), 3), bool(found.p_value < 1e-6)
     (0.105, True)
     """
-    p, q = effects.smoothed(reference, where), effects.smoothed(current, where)
-    s = 1 / np.maximum(reference.sum(0), 1) + 1 / np.maximum(current.sum(0), 1)
-    statistic = effects.psi_terms(p, q).sum(0)
-    freedom = (reference + current > 0).sum(0) - 1
-    tail = special.chdtrc(np.maximum(freedom, 1), np.maximum(statistic, 0.0) / (s * phi))
+    return psi_test(effects.psi(reference, current, phi, where).value, reference, current, phi)
+
+
+def psi_test(effect: Floats, reference: Counts, current: Counts, phi: Number = 1.0) -> Answer:
+    """`psi` of an effect that was measured already: its mean under no drift is added again."""
+    chance = phi * (1 / np.maximum(reference.sum(0), 1) + 1 / np.maximum(current.sum(0), 1))
+    freedom = np.maximum((reference + current > 0).sum(0) - 1, 0)
+    statistic = np.maximum(effect + freedom * chance, 0.0)
+    tail = special.chdtrc(np.maximum(freedom, 1), statistic / chance)
     return Answer(statistic, _floored(np.where(freedom > 0, tail, 1.0)))
 
 
