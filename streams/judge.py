@@ -23,7 +23,7 @@ from detectors import decision
 from detectors.types import Status, Verdict, Window
 from streams import outputs
 from streams.broker import Batch, Outgoing, Partition, Record, Work
-from streams.messages import Intake, Progress, Slot, Summary, decode_profile
+from streams.messages import SLOT_MS, Intake, Progress, Slot, Summary, decode_profile
 from streams.plans import ModelPlan, compile_plan
 from streams.registry import Registry
 from streams.results import result
@@ -37,8 +37,8 @@ MOST_EMPTY = (
     1_000  # silent windows in a row that are judged; then nothing is said until events return
 )
 MOST_SUBJECTS = 2_000  # version × segment of a model; what exceeds it is left out and counted
-SLOT_MS = 5 * 60_000  # dead letters are held against the events of the same five minutes
 _LOUD = (Status.DRIFTING, Status.SEVERE)
+_NOBODY_READS_MS = 2**62  # later than any slot
 
 
 class _Measured(NamedTuple):
@@ -120,9 +120,7 @@ class Judge:
             if isinstance(record, Summary):
                 self._merge(share, record)
             elif isinstance(record, Intake):
-                for slot in record.slots:
-                    share.take_in(record.source, slot)
-                share.put_intake()
+                share.take_in(record)
             else:
                 self._advance(share, record)
 
@@ -179,27 +177,42 @@ class Judge:
     # ---- closing windows
 
     def _advance(self, share: Share, progress: Progress) -> None:
-        """Take note of how far a source was read, and judge every window that is complete now."""
+        """Take note of how far a source was read, and judge everything that is complete now."""
         share.sources.setdefault(progress.source, SourceProgress()).add(progress)
         share.put_source(progress.source)
         readers = [
-            (model_id, plan)
+            plan
             for model_id, plan in self._plans.items()
             if progress.source in plan.topics
             and crc32(model_id.encode()) % self._partitions == share.partition
         ]
-        for model_id, plan in readers:
-            if model_id in share.models:
-                self._close(share, plan)
-        self._close_slots(share, progress.source, [plan for _, plan in readers])
+        for plan in readers:
+            self._close(share, plan)
+        if not share.sources[progress.source].highest_ms:
+            self._close_blind(share, progress.source, readers)
+            return
+        models = [share.models.get(plan.lifecycle.model_id) for plan in readers]
+        judged = [model.slots_until_ms if model is not None else 0 for model in models]
+        share.forget_slots(progress.source, min(judged, default=_NOBODY_READS_MS))
 
     def _close(self, share: Share, plan: ModelPlan) -> None:
+        """Judge a model's windows, and what came in, in order of their ends: however many are complete at once."""
         until = _complete_until(share.sources, plan)
-        model = share.models[plan.lifecycle.model_id]
+        if until is None:
+            return
+        model = share.models.setdefault(plan.lifecycle.model_id, ModelState())
+        slots = _complete_slots(share, plan, model, until)
         moved = False
-        while until is not None and (start := _next_window(model, plan, until)) is not None:
-            self._judge_all(share, plan, start)
-            model.judged_until_ms = start + plan.window_ms
+        while True:
+            window, slot = _next_window(model, plan, until), slots[0] if slots else None
+            if slot is not None and (window is None or slot.end_ms <= window + plan.window_ms):
+                model.slots_until_ms = slots.pop(0).end_ms
+                self._judge_slot(share, plan, slot)
+            elif window is not None:
+                self._judge_all(share, plan, window)
+                model.judged_until_ms = window + plan.window_ms
+            else:
+                break
             moved = True
         if moved:
             share.put_model(plan)
@@ -281,37 +294,27 @@ class Judge:
 
     # ---- what could not be used
 
-    def _close_slots(self, share: Share, source: str, readers: Sequence[ModelPlan]) -> None:
-        """Hold what was unusable in five minutes against the limit, once they are complete."""
-        progress = share.sources[source]
-        idle_ms = max((plan.idle_ms for plan in readers), default=0)
-        watermark = progress.watermark_ms(
-            max((plan.lateness_ms for plan in readers), default=0), idle_ms
-        )
+    def _close_blind(self, share: Share, source: str, readers: Sequence[ModelPlan]) -> None:
+        """Where nothing valid moves time, a slot ends when the one after the next begins, or nothing comes any more."""
+        silent = share.sources[source].silent(max((plan.idle_ms for plan in readers), default=0))
         starts = sorted(start for name, start in share.slots if name == source)
         for start in starts:
-            end = start + SLOT_MS
-            if watermark is not None:
-                complete = watermark >= end
-            else:  # where nothing valid moves time, a slot ends when the one after the next begins
-                stuck = not progress.highest_ms and starts[-1] >= end + SLOT_MS
-                complete = stuck or progress.silent(idle_ms)
-            if complete:
+            if silent or starts[-1] >= start + 2 * SLOT_MS:
                 slot = share.slots.pop((source, start))
                 share.put_intake()
                 for plan in readers:
                     self._judge_slot(share, plan, slot)
 
     def _judge_slot(self, share: Share, plan: ModelPlan, slot: Slot) -> None:
-        bad, end = sum(slot.dead_letters.values()), slot.start_ms + SLOT_MS
-        finding = from_intake(bad, bad + slot.events, slot.dead_letters, slot.start_ms, end)
+        """Hold what was unusable in five minutes against the limit."""
+        bad = sum(slot.dead_letters.values())
+        finding = from_intake(bad, bad + slot.events, slot.dead_letters, slot.start_ms, slot.end_ms)
         about = Subject(plan.lifecycle.model_id, plan.lifecycle.version, ALL)
-        context = Context(subject=about, at_ms=end, window_ms=SLOT_MS, result_id=None)
-        model = share.models.get(plan.lifecycle.model_id) or ModelState()
+        context = Context(subject=about, at_ms=slot.end_ms, window_ms=SLOT_MS, result_id=None)
+        model = share.models.setdefault(plan.lifecycle.model_id, ModelState())
         before = model.pipeline
         model.pipeline, alerts = advance(plan.episodes, before, finding, context)
         if model.pipeline is not before:
-            share.models[plan.lifecycle.model_id] = model
             self._publish(alerts, ())
             share.put_model(plan)
 
@@ -332,6 +335,22 @@ def _complete_until(sources: Mapping[str, SourceProgress], plan: ModelPlan) -> i
         if time is not None:  # a silent topic that never held an event holds nobody up
             times.append(time)
     return min(times, default=None)
+
+
+def _complete_slots(share: Share, plan: ModelPlan, model: ModelState, until: int) -> list[Slot]:
+    """What came in on a model's sources and is complete but not judged, in order."""
+    sources = [share.sources[topic] for topic in plan.topics if topic in share.sources]
+    if all(source.silent(plan.idle_ms) for source in sources):
+        latest = max(max(source.highest_ms.values(), default=0) for source in sources)
+        until = max(until, latest // SLOT_MS * SLOT_MS + SLOT_MS)
+    found = [
+        (start, source)
+        for source, start in share.slots
+        if source in plan.topics
+        and share.sources[source].highest_ms
+        and model.slots_until_ms <= start <= until - SLOT_MS
+    ]
+    return [share.slots[source, start] for start, source in sorted(found)]
 
 
 def _next_window(model: ModelState, plan: ModelPlan, until: int) -> int | None:

@@ -58,6 +58,9 @@ class Progress(msgspec.Struct, frozen=True, tag="progress", tag_field="kind"):
     format: int = FORMAT
 
 
+SLOT_MS = 5 * 60_000  # dead letters are held against the events of the same five minutes
+
+
 class Slot(msgspec.Struct, frozen=True, array_like=True):
     """What came in during five minutes of event time: usable events, dead letters, unknown models."""
 
@@ -66,12 +69,30 @@ class Slot(msgspec.Struct, frozen=True, array_like=True):
     dead_letters: dict[str, int]
     unregistered: dict[str, int]
 
+    @property
+    def end_ms(self) -> int:
+        """Where the next one starts."""
+        return self.start_ms + SLOT_MS
+
+
+class Unread(msgspec.Struct, frozen=True, array_like=True):
+    """Records of one source partition that are no events. They have no event time; the one before them in their
+    partition had one, which the profiler knows unless it began to read after it. The judge knows that one, too.
+    """
+
+    partition: int
+    after_ms: int | None  # start of the slot of the latest event before them, as far as was read
+    logged_ms: int  # start of their slot by the log's own time, which counts where there is no event at all
+    dead_letters: dict[str, int]
+    unregistered: dict[str, int]
+
 
 class Intake(msgspec.Struct, frozen=True, tag="intake", tag_field="kind"):
     """What came in on a source topic, as one profiler counted it; a copy goes to every partition."""
 
     source: str
-    slots: list[Slot]
+    events: dict[int, int]  # start of the slot -> events
+    unread: list[Unread]
     format: int = FORMAT
 
 

@@ -32,11 +32,12 @@ from streams.events import (
 from streams.lifecycle import Lifecycle
 from streams.messages import (
     KIND,
+    SLOT_MS,
     Intake,
     Progress,
     Report,
-    Slot,
     Summary,
+    Unread,
     encode_profile,
     pack_cells,
     pack_sums,
@@ -46,7 +47,6 @@ from streams.rows import Rows
 from streams.topics import Names
 
 SETTLE_AT = 20_000  # rows that wait for numpy: fewer and its call overhead shows, more and they leave the cache
-SLOT_MS = 5 * 60_000  # dead letters are held against the events of the same five minutes
 MAX_UNREGISTERED = 1_000  # names; the rest is one name
 OTHER = "(other)"
 
@@ -168,10 +168,9 @@ class _Source:
 
 
 @dataclass(slots=True)
-class _Slot:
-    """What came in on a topic in five minutes of event time."""
+class _Unread:
+    """Records of one place that are no events."""
 
-    events: int = 0
     dead_letters: dict[str, int] = field(default_factory=dict)
     unregistered: dict[str, int] = field(default_factory=dict)
 
@@ -238,7 +237,8 @@ class Profiler:
     def _void(self) -> None:
         self._waiting = 0
         self._offsets: dict[Partition, int] = {}
-        self._slots: dict[tuple[str, int], _Slot] = {}
+        self._slots: defaultdict[str, Counter[int]] = defaultdict(Counter)  # events by topic, start
+        self._unread: dict[tuple[Partition, int | None, int], _Unread] = {}
         self._dead: list[Outgoing] = []
         self._retired: list[_Sheet] = []
 
@@ -283,7 +283,8 @@ class Profiler:
                 records.append(self._profile(summary, key=key))
             sheet.groups.clear()
         # Intake first: progress closes the slots that it belongs to.
-        for broadcast in (*self._intake(), *self._progress()):
+        broadcasts: list[Intake | Progress] = [*self._intake(), *self._progress()]
+        for broadcast in broadcasts:
             records += [self._profile(broadcast, partition=p) for p in range(self._partitions)]
         records += self._dead
         work = Work(records, self._offsets)
@@ -331,24 +332,33 @@ class Profiler:
         events: list[Any] = []
         times: list[int] = []
         where: list[int] = []
+        highest = {
+            number: source.highest_ms
+            for number in dict.fromkeys(batch.partitions)
+            if (source := self._sources.get(Partition(batch.topic, number))) is not None
+        }
         for index, value in enumerate(batch.values):
-            found = _one(topic, value, batch.timestamps_ms[index])
+            number, found = batch.partitions[index], _one(topic, value, batch.timestamps_ms[index])
+            before = highest.get(number)
             if found is not None:
                 events.append(found[0])
                 times.append(found[1])
                 where.append(index)
+                highest[number] = max(before or found[1], found[1])
                 continue
-            careful = topic.look(batch.rows[index])
+            record = batch.rows[index]
+            careful = topic.look(record)
             for reading, event, defects in careful.events:
                 events.append(event)
                 times.append(reading.time_ms(event))
                 where.append(index)
+                highest[number] = max(highest.get(number) or times[-1], times[-1])
                 if defects.of:
                     self._count_defects(reading, event, times[-1], defects)
             if careful.dead is not None:
-                self._bury(careful.dead)
+                self._bury(careful.dead, before)
             elif careful.unregistered is not None:
-                self._skip(batch, index, careful.unregistered)
+                self._skip(record, before, careful.unregistered)
             elif not careful.events:
                 self.seen.skipped["filtered"] += 1
         return events, np.array(times, np.int64), where
@@ -360,24 +370,26 @@ class Profiler:
             _count(group.invalid, name, reason, 1)
             self.seen.fields[reading.model_id, reason] += 1
 
-    def _bury(self, dead: DeadLetter) -> None:
+    def _bury(self, dead: DeadLetter, before_ms: int | None) -> None:
         self._dead.append(dead_letter(self._names, dead))
-        slot = self._slot(dead.record)
-        slot.dead_letters[dead.reason] = slot.dead_letters.get(dead.reason, 0) + 1
+        letters = self._beside(dead.record, before_ms).dead_letters
+        letters[dead.reason] = letters.get(dead.reason, 0) + 1
         self.seen.dead_letters[dead.record.topic, dead.reason] += 1
 
-    def _skip(self, batch: Batch, index: int, model_id: str) -> None:
-        names = self._slot(batch.rows[index]).unregistered
+    def _skip(self, record: Record, before_ms: int | None, model_id: str) -> None:
+        names = self._beside(record, before_ms).unregistered
         name = model_id if model_id in names or len(names) < MAX_UNREGISTERED else OTHER
         names[name] = names.get(name, 0) + 1
         self.seen.skipped["unregistered"] += 1
 
-    def _slot(self, record: Record) -> _Slot:
-        """What cannot be read has no event time: it counts where its partition stands, or else at the log's time."""
-        source = self._sources.get(Partition(record.topic, record.partition))
-        at = source.highest_ms if source is not None else None
-        at = at if at is not None else record.timestamp_ms or 0
-        return self._slots.setdefault((record.topic, at // SLOT_MS * SLOT_MS), _Slot())
+    def _beside(self, record: Record, before_ms: int | None) -> _Unread:
+        """What is no event counts with the event before it in its partition; only that does not depend on batches."""
+        partition, slot, logged = Partition(record.topic, record.partition), None, 0
+        if before_ms is not None:
+            slot = before_ms // SLOT_MS * SLOT_MS
+        elif record.timestamp_ms is not None:
+            logged = record.timestamp_ms // SLOT_MS * SLOT_MS
+        return self._unread.setdefault((partition, slot, logged), _Unread())
 
     # ---- grouping and counting
 
@@ -451,14 +463,14 @@ class Profiler:
                 self.seen.watermarks_ms[partition] = source.highest_ms
 
     def _count_slots(self, topic: str, times: Any) -> None:
-        if len(times):
-            slots, counts = times // SLOT_MS, None
-            if slots[0] == slots[-1] and (slots == slots[0]).all():
-                slots, counts = slots[:1], [len(times)]
-            else:
-                slots, counts = np.unique(slots, return_counts=True)
-            for slot, n in zip(slots, counts, strict=True):
-                self._slots.setdefault((topic, int(slot) * SLOT_MS), _Slot()).events += int(n)
+        if not len(times):
+            return
+        of, slots = self._slots[topic], times // SLOT_MS
+        if slots[0] == slots[-1] and (slots == slots[0]).all():
+            of[int(slots[0]) * SLOT_MS] += len(times)
+        else:
+            for slot, n in zip(*np.unique(slots, return_counts=True), strict=True):
+                of[int(slot) * SLOT_MS] += int(n)
 
     def _progress(self) -> Iterator[Progress]:
         by_topic: defaultdict[str, list[Report]] = defaultdict(list)
@@ -471,10 +483,14 @@ class Profiler:
             yield Progress(topic, self._partition_count(topic), reports)
 
     def _intake(self) -> Iterator[Intake]:
-        by_topic: defaultdict[str, list[Slot]] = defaultdict(list)
-        for (topic, start), slot in sorted(self._slots.items(), key=lambda item: item[0]):
-            by_topic[topic].append(Slot(start, slot.events, slot.dead_letters, slot.unregistered))
-        yield from (Intake(topic, slots) for topic, slots in by_topic.items())
+        unread: defaultdict[str, list[Unread]] = defaultdict(list)
+        for (partition, after, logged), of in sorted(
+            self._unread.items(), key=lambda item: (item[0][0], item[0][1] or 0, item[0][2])
+        ):
+            found = Unread(partition.number, after, logged, of.dead_letters, of.unregistered)
+            unread[partition.topic].append(found)
+        for topic in sorted(dict.fromkeys([*self._slots, *unread])):
+            yield Intake(topic, dict(sorted(self._slots[topic].items())), unread[topic])
 
     def _profile(
         self,

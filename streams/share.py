@@ -16,7 +16,7 @@ from detectors import decision
 from detectors.types import Window
 from streams.broker import Outgoing, Record
 from streams.kept import NOBODY, Kept, Key, restore
-from streams.messages import Slot
+from streams.messages import SLOT_MS, Intake, Slot, Unread
 from streams.plans import ModelPlan
 from streams.watermarks import SourceProgress
 from streams.windows import OpenWindow
@@ -75,6 +75,7 @@ class ModelState:
     """What is kept of one model."""
 
     judged_until_ms: int | None = None
+    slots_until_ms: int = 0  # of what came in, judged up to here
     empty: int = 0  # silent windows in a row
     subjects: dict[SubjectKey, SubjectState] = field(default_factory=dict)
     trigger: TriggerMemory = field(default_factory=TriggerMemory)
@@ -83,7 +84,8 @@ class ModelState:
     @property
     def episodes(self) -> Iterator[Episode]:
         """All that are kept, resolved ones too."""
-        of_subjects = (subject.episode for subject in self.subjects.values())
+        # sorted: a restored judge knows its subjects in another order
+        of_subjects = (self.subjects[key].episode for key in sorted(self.subjects))
         return (e for e in chain([self.pipeline], of_subjects) if e is not None)
 
 
@@ -149,7 +151,11 @@ class Share:
     def put_model(self, plan: ModelPlan) -> None:
         """A model's windows were judged, or what is kept of it as a whole changed."""
         model = self.models[plan.lifecycle.model_id]
-        progress = {"judged_until_ms": model.judged_until_ms, "empty": model.empty}
+        progress = {
+            "judged_until_ms": model.judged_until_ms,
+            "slots_until_ms": model.slots_until_ms,
+            "empty": model.empty,
+        }
         trigger, pipeline = model.trigger, model.pipeline
         at_ms, nobody = self._until(plan), (NOBODY, NOBODY)
         self._put(plan, (*nobody, "progress"), lambda: progress, at_ms)
@@ -172,11 +178,38 @@ class Share:
             totals = Key(NOBODY, NOBODY, NOBODY, "intake")
             self._kept.put(totals, lambda: {"sources": _totals(self.totals)}, as_of_ms=at_ms)
 
-    def take_in(self, source: str, slot: Slot) -> None:
-        """Add what came in to its slot and to the totals."""
+    def take_in(self, intake: Intake) -> None:
+        """Add what came in to its slots and to the totals."""
+        for start, events in intake.events.items():
+            self._take_in(intake.source, Slot(start, events, {}, {}))
+        for unread in intake.unread:
+            start = self._slot_of(intake.source, unread)
+            slot = Slot(start, 0, unread.dead_letters, unread.unregistered)
+            self._take_in(intake.source, slot)
+        self.put_intake()
+
+    def _take_in(self, source: str, slot: Slot) -> None:
         key = source, slot.start_ms
         self.slots[key] = _sum(self.slots.get(key), slot)
         self.totals[source] = _sum(self.totals.get(source), slot)
+
+    def _slot_of(self, source: str, unread: Unread) -> int:
+        """Start of the slot of the latest event that came before these records: wherever profilers began to read."""
+        progress = self.sources.get(source)
+        known = progress.highest_ms if progress is not None else {}
+        times = [known[unread.partition]] if unread.partition in known else []
+        if unread.after_ms is not None:
+            times.append(unread.after_ms)
+        time = max(times or known.values(), default=unread.logged_ms)
+        return time // SLOT_MS * SLOT_MS
+
+    def forget_slots(self, source: str, before_ms: int) -> None:
+        """Everybody who reads the source has judged its slots that start before this time."""
+        gone = [key for key in self.slots if key[0] == source and key[1] < before_ms]
+        for key in gone:
+            del self.slots[key]
+        if gone:
+            self.put_intake()
 
     def _put(self, plan: ModelPlan, key: tuple[str, str, str], data: Any, at_ms: int) -> None:
         of = Key(plan.lifecycle.model_id, *key)
@@ -206,6 +239,7 @@ class Share:
         if key.version == NOBODY:
             if name == "progress":
                 model.judged_until_ms, model.empty = data["judged_until_ms"], data["empty"]
+                model.slots_until_ms = data["slots_until_ms"]
             elif name == "trigger":
                 model.trigger = msgspec.convert(data, TriggerMemory)
             elif name == "episodes":
