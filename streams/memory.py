@@ -196,6 +196,11 @@ class MemoryBroker(Broker):
         self._group.members.remove(self)
         self._expired = True
 
+    @property
+    def expired(self) -> bool:
+        """Taken for dead, and has not heard of it yet."""
+        return self._expired
+
     # ---------------------------------------------------------------------------------------------------- the broker
 
     def subscribe(self, topics: Sequence[str], listener: Listener) -> None:
