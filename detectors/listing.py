@@ -131,8 +131,9 @@ def _missing(
     named: Named,
 ) -> _Ranked:
     """The missing share of every series of which reference or window misses any value."""
-    of = [k for k, pair in enumerate(shares) if any(pair)]
-    of = [k for k in of if have[1, gauge.missing[k]] >= plan.policy.min_rows]
+    missing = gauge.missing
+    any_missing = gauge.had[0, missing] + have[0, missing] > 0
+    of = np.flatnonzero(any_missing & (have[1, missing] >= plan.policy.min_rows)).tolist()
     if not of:
         return []
     i = gauge.missing[of]
