@@ -48,7 +48,7 @@ def decide(
 
     Notes
     -----
-    Cost: .6 ms for 50 numeric features while nothing is wrong.
+    Cost: .8 ms for 50 numeric features of ten cells while nothing is wrong; a millisecond more in an episode.
     """
     if plan is None:
         return memory, Verdict(window, Status.INSUFFICIENT, Reason.NO_REFERENCE, None)
