@@ -9,16 +9,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from streams.lifecycle.conditions import (
-    Condition,
-    KindTest,
-    MetricTest,
-    Trigger,
-)
+from streams.lifecycle.conditions import Condition, KindTest, MetricTest
 from streams.lifecycle.grammar import human
 from streams.lifecycle.metrics import METRICS
 from streams.lifecycle.mistakes import Steps, dotted, either, quoted, shown
 from streams.lifecycle.settings import Lifecycle
+from streams.lifecycle.triggers import Trigger
 
 _LABELS = "labels come with a later release"
 _METHODS = "other methods than auto come with a later release"

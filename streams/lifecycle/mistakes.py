@@ -131,8 +131,10 @@ def shown(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, WrittenInt | WrittenFloat):
         return value.text
-    if isinstance(value, int | float):
-        return bare(float(value))
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return bare(value)
     if value is None:
         return "nothing"
     return "a mapping" if isinstance(value, dict) else "a list"
@@ -144,7 +146,7 @@ def bare(number: float) -> str:
     >>> bare(5.0), bare(0.25), bare(1e-05)
     ('5', '0.25', '1e-05')
     """
-    if number == int(number) and abs(number) < 1e15:
+    if abs(number) < 1e15 and number == int(number):
         return str(int(number))
     return repr(number)
 

@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from streams.lifecycle import conditions, grammar
+from streams.lifecycle import conditions, grammar, triggers
 from streams.lifecycle.metrics import METRICS, UNKNOWN, metric_name
 from streams.lifecycle.mistakes import Wrong, shown
 from streams.lifecycle.monitoring import named
@@ -49,7 +49,7 @@ class TriggerCondition(Section):
 
     name: Text
     trigger: Trigger
-    action: Annotated[Literal["retrain", "evaluate", "notify"], PlainValidator(conditions.action)]
+    action: Annotated[Literal["retrain", "evaluate", "notify"], PlainValidator(triggers.action)]
     approval: Annotated[Approval, word(["auto", "required", "advisory"], "a kind of approval")] = (
         "advisory"
     )
@@ -223,7 +223,7 @@ def _with_approval(value: Any, *, approvers: bool) -> Any:
     if not isinstance(value, dict) or value.get("approval") is not None:
         return value
     try:
-        retrain = conditions.action(value.get("action")) == "retrain"
+        retrain = triggers.action(value.get("action")) == "retrain"
     except Wrong:  # told when the action itself is read
         retrain = False
     approval: Approval = ("required" if approvers else "auto") if retrain else "advisory"
@@ -248,7 +248,7 @@ class Retraining(Section):
             return value
         process = value.get("approval_process")
         approvers = isinstance(process, dict) and bool(process.get("approvers"))
-        rules = named(value["trigger_conditions"], "trigger", conditions.trigger)
+        rules = named(value["trigger_conditions"], "trigger", triggers.trigger)
         if isinstance(rules, list):
             rules = [_with_approval(rule, approvers=approvers) for rule in rules]
         return {**value, "trigger_conditions": rules}

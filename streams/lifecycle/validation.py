@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from streams.lifecycle.check import Names, contradictions
+from streams.lifecycle.check import contradictions
+from streams.lifecycle.contradiction import Names
 from streams.lifecycle.mistakes import (
     Mistake,
     Several,

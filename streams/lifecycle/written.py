@@ -15,7 +15,7 @@ from pydantic import (
     ValidationInfo,
 )
 
-from streams.lifecycle import conditions, grammar, metrics, paths
+from streams.lifecycle import conditions, dates, grammar, metrics, paths, triggers
 from streams.lifecycle.mistakes import Several, Wrong, shown
 
 
@@ -44,8 +44,8 @@ def _approval(value: object, info: ValidationInfo) -> conditions.Condition:
     return conditions.condition(value, _features(info), approval=True)
 
 
-def _trigger(value: object, info: ValidationInfo) -> conditions.Trigger:
-    return conditions.trigger(value, _features(info))
+def _trigger(value: object, info: ValidationInfo) -> triggers.Trigger:
+    return triggers.trigger(value, _features(info))
 
 
 def _metric(value: object, info: ValidationInfo) -> str:
@@ -200,11 +200,11 @@ Frequency = Annotated[
         lambda length: None if length is None else grammar.iso(length), return_type=str | None
     ),
 ]
-Date = Annotated[datetime.date, PlainValidator(grammar.date), _as_text]
-DateRange = Annotated[grammar.DateRange, PlainValidator(grammar.date_range), _as_text]
+Date = Annotated[datetime.date, PlainValidator(dates.date), _as_text]
+DateRange = Annotated[dates.DateRange, PlainValidator(dates.date_range), _as_text]
 Rate = Annotated[grammar.Rate, PlainValidator(grammar.rate), _as_text]
 Change = Annotated[grammar.Change, PlainValidator(grammar.change), _as_text]
-Retention = Annotated[grammar.Retention, PlainValidator(grammar.retention), _as_text]
+Retention = Annotated[dates.Retention, PlainValidator(dates.retention), _as_text]
 Persistence = Annotated[grammar.Persistence, PlainValidator(grammar.persistence), _as_text]
 
 ModelId = Annotated[
@@ -264,8 +264,8 @@ TimeZone = Annotated[str, PlainValidator(_timezone)]
 Metric = Annotated[str, PlainValidator(_metric)]
 Condition = Annotated[conditions.Condition, PlainValidator(_condition), _as_text]
 ApprovalCondition = Annotated[conditions.Condition, PlainValidator(_approval), _as_text]
-Trigger = Annotated[conditions.Trigger, PlainValidator(_trigger), _as_text]
-Requirement = Annotated[conditions.Requirement, PlainValidator(conditions.requirement), _as_text]
+Trigger = Annotated[triggers.Trigger, PlainValidator(_trigger), _as_text]
+Requirement = Annotated[triggers.Requirement, PlainValidator(triggers.requirement), _as_text]
 
 
 def word(words: dict[str, str] | list[str], noun: str, expected: str = "") -> PlainValidator:
