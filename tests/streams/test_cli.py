@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -220,18 +221,20 @@ def test_a_mistake_is_one_line_and_exit_code_2(
 
 
 @contextmanager
-def running(*arguments: str, environment: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
-    process = subprocess.Popen(
-        leeway("run", *arguments),
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | environment,
-    )
+def running(
+    *arguments: str, environment: dict[str, str], log: Path
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """A service whose log is shown when the test fails. A file, since nobody empties a pipe meanwhile."""
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            leeway("run", *arguments), stderr=stderr, env=os.environ | environment
+        )
     try:
         yield process
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        sys.stdout.write(log.read_text())
 
 
 @pytest.mark.kafka
@@ -261,7 +264,8 @@ def test_a_running_service_finds_what_replay_finds_and_the_commands_show_it(
     expected = json.loads(capsys.readouterr().out)["episodes"]
     assert asked("apply", str(made / "churn.yaml"))["applied"][0]["model_id"] == "churn"
     assert [model["model_id"] for model in asked("models")["models"]] == ["churn"]
-    with running(str(made / "churn.yaml"), environment=environment) as service:
+    log = tmp_path / "service.log"
+    with running(str(made / "churn.yaml"), environment=environment, log=log) as service:
         _produce(made, environment)
         found = until(
             lambda: _all_judged(asked("status")),
@@ -270,6 +274,7 @@ def test_a_running_service_finds_what_replay_finds_and_the_commands_show_it(
         )
         service.send_signal(signal.SIGTERM)
         assert service.wait(60) == 0
+    capsys.readouterr()  # the log
     assert [e["episode_id"] for e in found["episodes"]] == [e["episode_id"] for e in expected]
     assert found["dead_letters"] == {"not_json": 1}
     assert found["unregistered"] == {"nobody": 1}
