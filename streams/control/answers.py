@@ -4,8 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from alerting.identity import rfc3339
 from streams.control.views import Built, Judged, ReadModel, Registered, Scoped, Story
 
@@ -182,7 +180,6 @@ def model_document(view: ModelView) -> Document:
 def model_detail(read: ReadModel, view: ModelView) -> Document:
     """Everything about one model, its lifecycle included."""
     subjects = sorted(read.results.get(view.model_id, {}))
-    lifecycle = view.registered.lifecycle if view.registered else None
     return {
         **model_document(view),
         "versions": sorted({subject.version for subject in subjects} | ({view.version} - {""})),
@@ -196,7 +193,7 @@ def model_detail(read: ReadModel, view: ModelView) -> Document:
             }
             for built in read.references.get(view.model_id, {}).values()
         ],
-        "lifecycle": None if lifecycle is None else msgspec.json.decode(lifecycle),
+        "lifecycle": view.registered.lifecycle if view.registered else None,
     }
 
 

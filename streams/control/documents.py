@@ -133,29 +133,7 @@ class Trigger(msgspec.Struct):
     reason: Reason
 
 
-class Metadata(msgspec.Struct):
-    owner: str | None = None
-
-
-class Deployment(msgspec.Struct):
-    environment: str | None = None
-
-
-class Retirement(msgspec.Struct):
-    status: str | None = None
-
-
-class Lifecycle(msgspec.Struct):
-    model_id: _Text
-    version: _Text
-    model_name: str | None = None
-    metadata: Metadata | None = None
-    deployment: Deployment | None = None
-    retirement: Retirement | None = None
-
-
 class LifecycleRecord(msgspec.Struct):
-    revision: _Text
     lifecycle: msgspec.Raw
 
 

@@ -127,12 +127,18 @@ def _series(one: Series) -> tuple[Content, ...]:
     return (
         element("b", one.series),
         element("span", pill(one.verdict, "verdict"), title=explained(one.reason)),
-        "–" if one.effect is None else effect(one.effect),
+        "–" if one.effect is None else element("span", effect(one.effect), class_="whole"),
         "–" if one.effect is None else number(one.effect.floor),
         p_value(one.p_value),
         number(one.n_reference),
         number(one.n_current),
-        f"{percent(one.missing.reference)} → {percent(one.missing.current)}",
+        element(
+            "span",
+            percent(one.missing.reference),
+            " → ",
+            percent(one.missing.current),
+            class_="whole",
+        ),
         "; ".join(moved) or "–",
     )
 

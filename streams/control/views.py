@@ -20,7 +20,6 @@ from streams.control.documents import (
     Alert,
     CloudEvent,
     Intake,
-    Lifecycle,
     LifecycleRecord,
     Reference,
     Result,
@@ -29,11 +28,14 @@ from streams.control.documents import (
     Trigger,
     epoch_ms,
 )
+from streams.errors import LeewayError
+from streams.lifecycle import Lifecycle
 from streams.topics import Names
 
 HISTORY = 200  # results kept of each subject and scope
 STORIES = 500  # episodes, and triggers, kept of each model; those still open beyond that
 INTAKE_KEY = b"-|-|-|intake"
+_UNREADABLE = (msgspec.MsgspecError, LeewayError, ValueError, OverflowError, RecursionError)
 T = TypeVar("T")
 ENDED = frozenset(("resolved", "rejected", "cancelled", "completed", "failed"))
 
@@ -136,9 +138,14 @@ class Registered:
     name: str
     version: str
     owner: str | None
-    environment: str | None
+    environment: str
     retired: bool
-    lifecycle: bytes = field(repr=False)
+    document: bytes = field(repr=False)
+
+    @property
+    def lifecycle(self) -> Any:
+        """The normalised file."""
+        return msgspec.json.decode(self.document)["model_lifecycle"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +208,7 @@ class ReadModel:
             return None
         try:
             self._folds[record.topic](record)
-        except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
+        except _UNREADABLE as error:
             kind = type(error).__name__
             of_topic = self.unreadable.get(record.topic, {})
             self.unreadable[record.topic] = of_topic | {kind: of_topic.get(kind, 0) + 1}
@@ -345,16 +352,16 @@ def _data(record: Record) -> bytes:
 
 
 def _registered(value: bytes) -> Registered:
-    found = msgspec.json.decode(value, type=LifecycleRecord)
-    lifecycle = msgspec.json.decode(found.lifecycle, type=Lifecycle)
+    document = bytes(msgspec.json.decode(value, type=LifecycleRecord).lifecycle)
+    lifecycle = Lifecycle.from_json(document)
     return Registered(
-        revision=found.revision,
-        name=lifecycle.model_name or lifecycle.model_id,
+        revision=lifecycle.revision,
+        name=lifecycle.model_name,
         version=lifecycle.version,
-        owner=lifecycle.metadata.owner if lifecycle.metadata else None,
-        environment=lifecycle.deployment.environment if lifecycle.deployment else None,
-        retired=bool(lifecycle.retirement and lifecycle.retirement.status == "Retired"),
-        lifecycle=bytes(found.lifecycle),
+        owner=lifecycle.metadata.owner,
+        environment=lifecycle.deployment.environment,
+        retired=lifecycle.retirement.status == "Retired",
+        document=document,
     )
 
 

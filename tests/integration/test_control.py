@@ -15,8 +15,9 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from streams.broker import Partition
-from streams.control.app import Control, serve
+from streams.control.app import Control, run, serve
 from streams.control.door import Door
+from streams.errors import UsageError
 from streams.kafka_admin import create_topics
 from streams.local_kafka import AnyBroker
 from streams.topics import Names
@@ -181,3 +182,8 @@ def test_a_rebalance_loses_nothing_and_counts_nothing_twice(kafka: AnyBroker, na
         until(lambda: len(one.items("/models/loans/results")) == 60)
         until(lambda: one.items("/models/new/results"))
         assert one.control.read.judged["loans", "stable"] == 60
+
+
+def test_missing_topics_are_one_line(kafka: AnyBroker, unique: Unique) -> None:
+    with pytest.raises(UsageError, match="topic .*models does not exist"):
+        run({"bootstrap.servers": kafka.bootstrap}, prefix=unique("none") + ".", port=0)

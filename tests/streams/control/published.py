@@ -7,6 +7,8 @@ from typing import Any
 from alerting.identity import derived, rfc3339
 from streams.broker import Record
 from streams.control.views import ReadModel
+from streams.lifecycle import load
+from streams.registry import lifecycle_record
 from streams.topics import Names
 
 NAMES = Names()
@@ -125,14 +127,19 @@ def trigger(sequence: int = 1, *, status: str = "requested", hour: int = 2, mode
 
 
 def lifecycle(model: str = "loans", version: str = "1.0.0", **more: Any) -> dict[str, Any]:
+    """The record that registers a lifecycle, as `leeway apply` writes it."""
     document = {
         "model_id": model,
         "model_name": "Loans",
         "version": version,
         "metadata": {"owner": "credit-risk"},
-        "deployment": {"environment": "Production"},
+        "features": {"income": "number"},
     }
-    return {"revision": "9f2c1e77ab04", "lifecycle": document | more}
+    text = json.dumps({"model_lifecycle": document | more})
+    (loaded,) = load(text, "lifecycle.yaml")
+    written = lifecycle_record(NAMES, loaded).value
+    assert written is not None
+    return dict(json.loads(written))
 
 
 def reference(

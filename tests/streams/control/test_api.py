@@ -79,7 +79,8 @@ def test_models_are_listed_by_name_with_their_state(read: ReadModel) -> None:
 
 def test_a_model_carries_its_lifecycle_versions_segments_and_references(read: ReadModel) -> None:
     found = ask(read, "/models/loans")
-    assert found["lifecycle"] == lifecycle()["lifecycle"]
+    assert found["lifecycle"] == lifecycle()["lifecycle"]["model_lifecycle"]
+    assert (found["owner"], found["environment"]) == ("credit-risk", "Production")
     assert found["versions"] == ["0.9.0", "1.0.0"]
     assert found["segments"] == ["all", "country=DE"]
     assert [one["reference_id"] for one in found["references"]] == ["loans-2025-12"]

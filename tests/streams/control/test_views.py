@@ -108,6 +108,18 @@ def test_an_unreadable_record_is_counted_and_leaves_its_neighbours() -> None:
     assert sum(read.unreadable["leeway.results"].values()) == len(wrong)
 
 
+def test_a_lifecycle_of_a_newer_leeway_leaves_the_former_one() -> None:
+    newer = lifecycle(version="2.0.0")
+    newer["lifecycle"]["format"] = 2
+    read = read_model(
+        record("models", "lifecycle|loans", lifecycle()), record("models", "lifecycle|loans", newer)
+    )
+    assert read.unreadable == {"leeway.models": {"StateError": 1}}
+    registered = read.lifecycles["loans"]
+    assert registered is not None
+    assert registered.version == "1.0.0"
+
+
 def test_a_record_whose_key_is_not_text_is_unreadable() -> None:
     bad = record("models", "x", lifecycle())._replace(key=b"\xff")
     assert sum(read_model(bad).unreadable["leeway.models"].values()) == 1
