@@ -22,7 +22,9 @@ from streams.lifecycle.mistakes import Several, Wrong, shown
 class Section(BaseModel):
     """One mapping of the file: frozen, and a key it does not know is a mistake."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+    )
 
 
 class Context:
