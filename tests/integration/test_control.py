@@ -185,5 +185,5 @@ def test_a_rebalance_loses_nothing_and_counts_nothing_twice(kafka: AnyBroker, na
 
 
 def test_missing_topics_are_one_line(kafka: AnyBroker, unique: Unique) -> None:
-    with pytest.raises(UsageError, match="topic .*models does not exist"):
+    with pytest.raises(UsageError, match=r"topic .*models does not exist"):
         run({"bootstrap.servers": kafka.bootstrap}, prefix=unique("none") + ".", port=0)
