@@ -1,0 +1,180 @@
+"""Does the same input give the same bytes, whoever reads it, in whatever order, and whoever is killed meanwhile?"""
+
+import random
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from streams.broker import Record
+from streams.local_kafka import AnyBroker
+from streams.replay import OUTPUTS, as_lines, replay
+from streams.service import load_service
+from streams.sources import Chunk, Source
+from tests.integration import watched
+from tests.integration.running import Deployment, Ends, Roles, outgoing
+from tests.integration.watched import Arrival
+from tests.until import until
+
+pytestmark = pytest.mark.kafka
+
+Unique = Callable[[str], str]
+SAME = tuple(name for name in OUTPUTS if name != "dead-letters")  # those say where they were
+PATIENCE = timedelta(seconds=120)
+KILLS = 10
+
+
+@cache
+def expected() -> dict[str, bytes]:
+    """What a replay finds in the stream, by topic."""
+    found = replay(
+        Source("seeded", watched.lifecycles(), None, (), _chunks),
+        watched.references(),
+        receivers=load_service(None, {}).public_receivers,
+    )
+    return {name: as_lines(found.topics[name]) for name in SAME}
+
+
+def _chunks() -> Iterator[Chunk]:
+    for kind in ("predictions", "features"):
+        values = [arrival.value for arrival in watched.arrivals() if arrival.kind == kind]
+        yield Chunk(kind, values, 0)  # type: ignore[arg-type]  # both are kinds
+
+
+def test_the_stream_holds_something_of_everything() -> None:
+    """Else equal bytes would prove little."""
+    found = expected()
+    changes = (b"opened", b"escalated", b"eased", b"resolved")
+    assert found["results"].count(b"\n") >= 5 * 100
+    for change in changes:
+        assert b'"change":"%b"' % change in found["alerts"] or change == b"escalated"
+    for verdict in (b"stable", b"drifting", b"severe", b"insufficient"):
+        assert b'"verdict":"%b"' % verdict in found["results"]
+    for kind in (b"data_drift", b"pipeline"):
+        assert b'"kind":"%b"' % kind in found["alerts"]
+    assert b'"inhibited_by":"ep-' in found["alerts"]
+    assert b'"segment":"country=DE"' in found["alerts"]
+    assert found["alerts.slack"]
+    assert found["alerts.pagerduty"]
+    assert b'"name":"approved"' in found["retraining"]
+
+
+def test_one_profiler_and_one_partition_give_the_bytes_of_a_replay(
+    kafka: AnyBroker, unique: Unique, tmp_path: Path
+) -> None:
+    place = _deployed(kafka, unique("one"), tmp_path, partitions=1, sources=1)
+    _produce(place, watched.arrivals(), lambda: 0)
+    with Roles(place.children(profiler=1, judge=1)) as roles:
+        _until_judged(place, roles)
+    _assert_same(place)
+
+
+def test_order_partitions_and_profilers_change_no_byte(
+    kafka: AnyBroker, unique: Unique, tmp_path: Path
+) -> None:
+    place = _deployed(kafka, unique("four"), tmp_path, partitions=3, sources=4)
+    dice = random.Random(7)
+    _produce(place, watched.shuffled(watched.arrivals(), seed=7), lambda: dice.randrange(4))
+    with Roles(place.children(profiler=2, judge=1)) as roles:
+        _until_judged(place, roles)
+    _assert_same(place)
+
+
+def test_ten_killed_profilers_and_judges_change_no_byte(
+    kafka: AnyBroker, unique: Unique, tmp_path: Path
+) -> None:
+    place = _deployed(kafka, unique("ten"), tmp_path, partitions=3, sources=4)
+    with (
+        Roles(place.children(profiler=2, judge=2)) as roles,
+        _producing(place, watched.shuffled(watched.arrivals(), seed=8)) as hurry,
+    ):
+        _torment(place, roles, seed=8)
+        hurry.set()
+        _until_judged(place, roles)
+    _assert_same(place)
+
+
+def _deployed(
+    kafka: AnyBroker, prefix: str, folder: Path, *, partitions: int, sources: int
+) -> Deployment:
+    place = Deployment(kafka, prefix, folder, partitions=partitions, sources=sources)
+    place.register(watched.lifecycles(), watched.references())
+    return place
+
+
+def _produce(place: Deployment, stream: Sequence[Arrival], partition: Callable[[], int]) -> None:
+    writer = place.writer()
+    for arrival in stream:
+        writer.write(outgoing(place.names, arrival.kind, arrival.value, partition()))
+    writer.flush()
+
+
+@contextmanager
+def _producing(place: Deployment, stream: Sequence[Arrival]) -> Iterator[threading.Event]:
+    """Produce the stream bit by bit, to four partitions, and what is left at once when the event is set.
+
+    No partition falls silent for as long as `idle` says before all is written, or else its events would come late.
+    """
+    hurry, dice = threading.Event(), random.Random(8)
+
+    def produce() -> None:
+        for first in range(0, len(stream), 300):
+            _produce(place, stream[first : first + 300], lambda: dice.randrange(4))
+            hurry.wait(0.25)
+
+    thread = threading.Thread(target=produce, name="producer")
+    thread.start()
+    try:
+        yield hurry
+    finally:
+        hurry.set()
+        thread.join()
+
+
+def _torment(place: Deployment, roles: Roles, seed: int) -> None:
+    """Kill whoever has just been writing, at random; what it wrote may be committed by then or not."""
+    dice = random.Random(seed)
+    victims = [f"{role}-{number}" for role in ("profiler", "judge") for number in (1, 2)] * 3
+    dice.shuffle(victims)
+    with Ends(place.properties) as ends:
+        for victim in victims[:KILLS]:
+            topic = place.names("profiles" if victim.startswith("profiler") else "state")
+            more = ends.of(topic) + dice.randrange(1, 40)
+            until(lambda t=topic, m=more: ends.of(t) >= m, PATIENCE, victim)  # type: ignore[misc]
+            until(lambda v=victim: roles.kill(v), PATIENCE, victim)  # type: ignore[misc]
+
+
+def _until_judged(place: Deployment, roles: Roles) -> None:
+    wanted, results = expected()["results"].count(b"\n"), 0
+    with place.tail("results") as tail:
+
+        def judged() -> bool:
+            nonlocal results
+            results += len(tail.read())
+            assert roles.gave_up is None
+            return results >= wanted
+
+        until(judged, PATIENCE, lambda: f"{results} of {wanted} results")
+
+
+def _assert_same(place: Deployment) -> None:
+    found = place.read(*SAME)
+    for name in SAME:
+        ids = [dict(record.headers)["ce_id"] for record in found[name]]
+        assert len(ids) == len(set(ids)), f"{name}: something is there twice"
+        given, wanted = as_lines(sorted(found[name], key=_key_and_time)), expected()[name]
+        if given != wanted:  # not in one assert: pytest would compare megabytes word by word
+            pairs = zip(given.splitlines(), wanted.splitlines(), strict=False)
+            first = next((pair for pair in pairs if pair[0] != pair[1]), None)
+            pytest.fail(
+                f"{name}: {given.count(10)} records, expected {wanted.count(10)}; "
+                f"the first that differs, and what was expected:\n{first}"
+            )
+
+
+def _key_and_time(record: Record) -> tuple[bytes, bytes]:
+    return record.key or b"", dict(record.headers).get("ce_time", b"")
