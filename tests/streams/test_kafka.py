@@ -1,11 +1,12 @@
 """What only Kafka has: open transactions, settings that can be wrong, brokers that do not answer."""
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import KafkaError, Producer
 
-from streams import kafka_admin, kafka_writer
+from streams import kafka_admin, kafka_reader, kafka_writer
 from streams.broker import Aborted, Partition, Work
 from streams.errors import BrokerError, Fenced, LeewayError, UsageError
 from streams.kafka import KafkaBroker
@@ -120,3 +121,32 @@ def test_who_is_no_longer_in_the_group_does_not_commit(door: KafkaDoor) -> None:
         broker.commit(Work([], {Partition(topic, 0): 7}))
     (offset,) = broker._committed([Partition(topic, 0)]).values()
     assert offset < 0
+
+
+@pytest.mark.kafka
+def test_restore_waits_for_what_a_predecessor_has_not_decided_and_following_does_not(
+    door: KafkaDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_reader, "_SETTLE_S", 0.0)
+    topic, broker = door.topic(), door.member("judges")
+    assert isinstance(broker, KafkaBroker)
+    predecessor = Producer({**door.properties, "transactional.id": f"{topic}-p", "log_level": 2})
+    predecessor.init_transactions(10)
+    predecessor.begin_transaction()
+    predecessor.produce(topic, b"counts", b"key")
+    predecessor.flush(10)
+    asked = itertools.count()
+
+    def clock() -> float:
+        """Time passes only where it is looked at, and the predecessor decides late."""
+        now = next(asked)
+        if now == 20:
+            predecessor.commit_transaction(10)
+        return now / 10
+
+    for waits, found in ((False, []), (True, [b"counts"])):
+        reader = broker._new_reader("restore", [Partition(topic, 0)], wait_ms=10)
+        records = reader.read_to_end(wait_for_open_transactions=waits, clock=clock)
+        assert [record.value for record in records] == found
+        reader.close()
+    predecessor.close()
