@@ -198,14 +198,22 @@ def _variables(
         elif section == "receivers" and rest:
             yield from _of_receiver(name, rest, environment[name], file)
         elif section in ServiceFile.model_fields and rest:
-            keys = keys_of(section_at(ServiceFile, (section,)) or Receiver)
-            if section in ("routing", "brokers") or rest not in keys:
+            known = section_at(ServiceFile, (section,))
+            if not isinstance(known, type):
+                raise UsageError(f"{name}: {section} has no variables: write it into leeway.yaml")
+            keys = keys_of(known)
+            if rest not in keys:
                 hint = did_you_mean(rest, keys)
                 raise UsageError(
                     f"{name}: {rest} is not a key of {section}: expected {', '.join(keys)}"
                     + (f"; {hint}" if hint else "")
                 )
-            yield name, (section, rest), environment[name]
+            yield name, (section, rest), _value(environment[name])
+
+
+def _value(text: str) -> object:
+    """A variable's value; `true` and `false` are booleans there as in the file."""
+    return {"true": True, "false": False}.get(text, text)
 
 
 def _property(name: str, rest: str, value: str) -> tuple[Steps, object]:
@@ -236,10 +244,10 @@ def _of_receiver(
         plain = key.removesuffix("_file")
         if plain in SECRETS and plain in KEYS[channel] and key != plain:
             yield name, (*steps[:2], plain), {"file": value}
-        elif key in SECRETS:
+        elif key in SECRETS and key != "url":
             yield name, steps, {"env": name}
         elif key in keys and key not in ("name", "channel"):
-            yield name, steps, value
+            yield name, steps, _value(value)
         else:
             raise UsageError(
                 f"{name}: {key} is not a key of a receiver: expected {', '.join(KEYS[channel])}"

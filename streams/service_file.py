@@ -392,7 +392,8 @@ def contradictions(file: ServiceFile) -> Iterator[tuple[Steps, Wrong]]:
     for place, route in enumerate(file.routing):
         for index, name in enumerate(route.receivers):
             if name not in (names or DEFAULT_RECEIVERS):
-                yield ("routing", place, "receivers", index), _nobody(name, names)
+                known = names or list(DEFAULT_RECEIVERS)
+                yield ("routing", place, "receivers", index), _nobody(name, known)
 
 
 _EMAIL = {"host": "the mail server", "from": "the sender's address", "to": "addresses"}
