@@ -37,11 +37,12 @@ _MANY_AT_ONCE = 3
 
 def from_verdict(verdict: Verdict) -> Finding:
     """What the input detector says. The kind is `data_drift` as soon as one culprit is a feature."""
-    culprits = verdict.culprits
     seen = {series.series: series for series in verdict.series}
+    inputs = _inputs(verdict.culprits, seen)
+    # Inputs lead, by their share of the alarm: what outputs do follows from them.
+    culprits = (*inputs, *(c for c in verdict.culprits if c not in inputs))
     onset, alarm = verdict.onset, verdict.alarm
     lead = seen.get(culprits[0].series) if culprits else None
-    inputs = _inputs(culprits, seen)
     kind: Kind = "prediction_drift" if culprits and not inputs else "data_drift"
     who = _who(culprits, inputs)
     return Finding(
@@ -50,7 +51,7 @@ def from_verdict(verdict: Verdict) -> Finding:
         calm=verdict.status == Status.STABLE,
         headline=f"{who} drifted",
         recovery=f"{who} recovered",
-        summary=_summary(verdict, seen, None if onset is None else onset.estimate_ms),
+        summary=_summary(verdict, culprits, seen),
         since=None
         if onset is None
         else Since(
@@ -143,16 +144,18 @@ def _who(culprits: Sequence[Culprit], inputs: Sequence[Culprit]) -> str:
     return short_name(named[0].series) + (f" and {more} more {noun}{plural}" if more else "")
 
 
-def _summary(verdict: Verdict, seen: Mapping[str, SeriesVerdict], since_ms: int | None) -> str:
-    if not verdict.culprits:
+def _summary(
+    verdict: Verdict, culprits: Sequence[Culprit], seen: Mapping[str, SeriesVerdict]
+) -> str:
+    if not culprits:
         return verdict.reason.explanation
-    first, *others = verdict.culprits
+    first, *others = culprits
     said = f"{short_name(first.series)}: {what_moved(first, seen.get(first.series))}."
     if first.effect is not None:
         said += f" {effect_in_full(first.effect)}"
-    if since_ms is not None:
+    if verdict.onset is not None:
         joint = " Since" if first.effect is None else ", since"
-        said += f"{joint} about {clock(since_ms, verdict.window.end_ms)}"
+        said += f"{joint} about {clock(verdict.onset.estimate_ms, verdict.window.end_ms)}"
     said = said.removesuffix(".") + "."
     if others:
         names = ", ".join(short_name(culprit.series) for culprit in others[:4])

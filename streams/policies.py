@@ -13,7 +13,7 @@ from alerting.settings import (
 )
 from alerting.types import Bound, Kind, Pipeline
 from streams.lifecycle import Lifecycle
-from streams.lifecycle.conditions import KindTest
+from streams.lifecycle.conditions import KindTest, Value
 
 DRIFT: tuple[Kind, ...] = ("data_drift", "prediction_drift")  # what is detected in this release
 _UNITS = (
@@ -84,11 +84,6 @@ def retraining(lifecycle: Lifecycle, console: str | None) -> RetrainingPolicy:
             conditions.append(
                 RetrainingCondition(entry.name, kinds, entry.action, entry.approval, entry.priority)
             )
-    gates: dict[str, Bound] = {}
-    for name, gate in wanted.promotion_gates.items():
-        gates[name] = {
-            side: str(line) for side, line in (("min", gate.min), ("max", gate.max)) if line
-        }
     pipeline = wanted.pipeline
     return RetrainingPolicy(
         model=model(lifecycle),
@@ -105,10 +100,30 @@ def retraining(lifecycle: Lifecycle, console: str | None) -> RetrainingPolicy:
         finish_within_ms=_ms(guards.finish_within),
         dry_run=guards.dry_run,
         pipeline=Pipeline(pipeline.location, pipeline.data_sources, dict(pipeline.params)),
-        gates=gates,
-        checks=tuple(str(c) for c in pipeline.validation_requirements),
+        gates=_gates(lifecycle),
+        checks=tuple(r.text for r in pipeline.validation_requirements if r.bound is None),
         console=_page(lifecycle, console),
     )
+
+
+def _gates(lifecycle: Lifecycle) -> dict[str, Bound]:
+    """The promotion gates, and the validation requirements that are bounds of a metric."""
+    found: dict[str, Bound] = {}
+    for requirement in lifecycle.retraining.pipeline.validation_requirements:
+        if (bound := requirement.bound) is not None:
+            found[bound.metric] = {"min" if ">" in bound.op else "max": _line(bound.value)}
+    for name, gate in lifecycle.retraining.promotion_gates.items():
+        for side, value in (("min", gate.min), ("max", gate.max)):
+            if value is not None:
+                found[name] = {side: _line(value)}
+        if gate.segment is not None:
+            found[name]["segment"] = gate.segment
+    return found
+
+
+def _line(value: Value) -> float | str:
+    """A bound as contracts write it: a number, or text with its unit or base."""
+    return value.amount if value.base == "number" and not value.unit else str(value)
 
 
 def _kinds(test: KindTest) -> tuple[Kind, ...]:
