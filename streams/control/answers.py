@@ -100,9 +100,13 @@ def _state(
 
 
 def open_episodes(read: ReadModel, model_id: str | None = None) -> tuple[Story, ...]:
-    """What is firing, worst first, then the longest open."""
+    """What is firing: worst first, whole models before their segments, then the longest open."""
     found = [story for story in stories(read.episodes, model_id) if not story.ended]
-    return tuple(sorted(found, key=lambda s: (-_rank(s.latest.severity), s.since_ms, s.id)))
+    return tuple(sorted(found, key=_urgency))
+
+
+def _urgency(story: Story) -> tuple[int, bool, int, str]:
+    return -_rank(story.latest.severity), story.segment != "all", story.since_ms, story.id
 
 
 def _rank(severity: str) -> int:

@@ -20,7 +20,7 @@ from streams.control.parts import (
     top,
 )
 from streams.control.views import Judged, ReadModel
-from streams.control.wording import ago, effect, number, p_value, percent, sentence, words
+from streams.control.wording import ago, effect, number, p_value, percent, sentence, times, words
 
 RESULTS = 24
 _REASONS = {reason.value: reason.explanation for reason in Reason}
@@ -104,7 +104,7 @@ def _judged(one: Judged) -> Html:
         " to ",
         moment(one.end_ms, short=True),
         f", {number(one.events)} events. {sentence(explained(one.reason))}",
-        None if ratio is None else f" The alarm stands at {percent(ratio)} of its threshold.",
+        None if ratio is None else f" The alarm stands at {times(ratio)} of its threshold.",
     )
     rows = [_series(series) for series in one.series]
     return section(
@@ -154,7 +154,7 @@ def _results(read: ReadModel, view: ModelView, version: str, segment: str) -> Ht
             pill(one.verdict, "verdict"),
             explained(one.reason),
             number(one.events),
-            "–" if one.alarm_ratio is None else percent(one.alarm_ratio),
+            "–" if one.alarm_ratio is None else times(one.alarm_ratio),
         )
         for one in found
     ]

@@ -60,6 +60,16 @@ def percent(share: float) -> str:
     return f"{100 * share:.{digits}g}\N{NO-BREAK SPACE}%"
 
 
+def times(ratio: float) -> str:
+    r"""
+    >>> [times(ratio) for ratio in (0.0, 0.09, 1.0, 2.67, 2200.4)]
+    ['0\xa0%', '9\xa0%', '1\xa0×', '2.7\xa0×', '2,200\xa0×']
+    """
+    if ratio < 1:
+        return percent(ratio)
+    return f"{ratio:.2g}\N{NO-BREAK SPACE}×" if ratio < 10 else f"{ratio:,.0f}\N{NO-BREAK SPACE}×"
+
+
 def sentence(text: str) -> str:
     """
     >>> sentence("nothing surprising")

@@ -79,12 +79,13 @@ def test_a_model_is_as_its_records_say(
     assert because in (None, view.because)
 
 
-def test_the_worst_problem_comes_first_then_the_oldest() -> None:
+def test_the_worst_problem_comes_first_then_whole_models_then_the_oldest() -> None:
     alerts = [
         alert(opened_hour=1),
         alert(opened_hour=2, severity="critical", kind="performance"),
         alert(opened_hour=3, severity="critical", kind="operational"),
         alert(opened_hour=0, model="churn"),
+        alert(opened_hour=0, segment="country=DE", kind="data_quality"),
     ]
     read = read_model(*(told("alerts", one) for one in alerts))
     found = [(s.model_id, s.kind) for s in answers.open_episodes(read)]
@@ -93,6 +94,7 @@ def test_the_worst_problem_comes_first_then_the_oldest() -> None:
         ("loans", "operational"),
         ("churn", "data_drift"),
         ("loans", "data_drift"),
+        ("loans", "data_quality"),
     ]
 
 
