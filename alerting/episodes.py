@@ -201,8 +201,9 @@ def _go_on(
     if context.inhibited_by is not None:
         return replace(now, inhibited_ms=context.at_ms), ()
     free_ms = 0 if now.inhibited_ms is None else context.at_ms - now.inhibited_ms
-    if free_ms >= 2 * context.window_ms and heard.receivers and not now.told:
-        # one window after what explained it was over, it is news of its own
+    if free_ms >= 2 * context.window_ms and heard.receivers and not now.told and finding.visible:
+        # one window after what explained it was over, it is news of its own; unless it is only waiting for its own
+        # tail to be precise enough, as small segments do when all of them recovered together
         return _publish(policy, now, _News("opened", said, heard, finding), context)
     return now, ()
 

@@ -72,6 +72,7 @@ def from_verdict(verdict: Verdict) -> Finding:
         signals=tuple(_signals(culprits[:MOST_AFFECTED], seen)),
         leading_score=culprits[0].score if culprits else None,
         severe_windows=verdict.severe_windows,
+        visible=any(_beyond_its_floor(seen.get(culprit.series)) for culprit in culprits),
     )
 
 
@@ -161,6 +162,12 @@ def _summary(
         names = ", ".join(short_name(culprit.series) for culprit in others[:4])
         said += f" Also {names}" + (f" and {len(others) - 4} more." if len(others) > 4 else ".")
     return clip(said, SUMMARY_LIMIT)
+
+
+def _beyond_its_floor(series: SeriesVerdict | None) -> bool:
+    """Whether the window's own effect surely matters."""
+    effect = series.effect if series is not None else None
+    return effect is not None and max(effect.low, -effect.high) >= effect.floor
 
 
 def _affected(culprit: Culprit, seen: SeriesVerdict | None) -> Affected:

@@ -368,6 +368,7 @@ class Finding:
     signals: tuple[Signal, ...] = ()
     leading_score: str | None = None  # what moved in the leading series
     severe_windows: int = 0
+    visible: bool = True  # this window alone shows the problem, not only what came before
 
 
 @dataclass(frozen=True, slots=True)

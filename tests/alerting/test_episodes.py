@@ -244,6 +244,16 @@ def test_an_inhibited_episode_is_delivered_one_window_after_its_source_resolved(
     ]
 
 
+def test_an_inhibited_episode_that_no_longer_shows_is_not_delivered_after_its_source() -> None:
+    episode, _ = advance(policy(), None, finding(), context(inhibited_by="ep-source"))
+    for window in range(1, 6):
+        here = context(window, inhibited_by="ep-source" if window < 2 else None)
+        episode, alerts = advance(policy(), episode, replace(finding(), visible=False), here)
+        assert alerts == ()
+    _, (end,) = advance(policy(), episode, finding(STABLE), context(6))
+    assert (end.change, end.delivery.receivers) == ("resolved", ())
+
+
 def test_nobody_hears_the_end_of_what_they_never_heard_of() -> None:
     episode, _ = advance(policy(), None, finding(), context(inhibited_by="ep-source"))
     _, (end,) = advance(policy(), episode, finding(STABLE), context(1))
