@@ -284,9 +284,10 @@ def windows(lifecycle: Lifecycle) -> Windows:
     detection, base = monitoring.drift_detection, monitoring.window
     concept = detection.concept_drift
     panes = -(-monitoring.data_quality.window // base.pane)
+    inputs = detection.data_drift.check_frequency or base.size
     return Windows(
-        inputs=detection.data_drift.check_frequency or base.size,
-        prediction=detection.prediction_drift.check_frequency or base.size,
+        inputs=inputs,
+        prediction=detection.prediction_drift.check_frequency or inputs,
         outcomes=concept.window if concept else None,
         health=panes * base.pane,
     )

@@ -28,9 +28,11 @@ def windows(lifecycle: Lifecycle, names: Names) -> Found:
     if pane % _SECOND:
         wrong = Wrong(human(pane), "is not a number of whole seconds", "1s or more")
         yield Contradiction((*base, "pane"), wrong)
-    elif pane > LONGEST_WINDOW:
+        return
+    if pane > LONGEST_WINDOW:
         wrong = Wrong(human(pane), "is longer than a window can be", "at most 31d")
         yield Contradiction((*base, "pane"), wrong)
+        return
     drift: Steps = ("monitoring", "drift_detection")
     detection = monitoring.drift_detection
     found: list[tuple[Steps, timedelta | None]] = [

@@ -198,6 +198,8 @@ def rate(value: object) -> Rate:
     >>> str(rate("1 per 90 days"))
     '1 per 90d'
     """
+    if isinstance(value, Rate):
+        return value
     expected = "N per DURATION, such as 1 per 90 days"
     found = (
         re.fullmatch(r"\s*(\d{1,6})\s+per\s+(.+)", value, re.I) if isinstance(value, str) else None

@@ -146,6 +146,9 @@ def _gate(name: str, written: object) -> Gate:
     try:
         line = conditions.value(written[side], about.unit)
     except Wrong as error:
+        if error.subject == "cannot read":
+            expected = "a number, or a value such as current - 1 point"
+            raise Wrong(shown(written[side]), "is not a value", expected, at=(side,)) from None
         raise Wrong(error.subject, error.what, error.expected, error.hint, (side,)) from None
     segment = grammar.text(written["segment"]) if "segment" in written else None
     return Gate(min=line, segment=segment) if side == "min" else Gate(max=line, segment=segment)

@@ -12,6 +12,7 @@ _PAIR = re.compile(
     r"""(?:^|[\s{,\-])(?P<key>[^\s#{}\[\],:"'&*!|>%@`][^#{}\[\],:"']*|"[^"]*"|'[^']*'):\s+(?=\S)"""
 )
 _VALUE = re.compile(r"^\s*(?:-\s+)*|[\[,]\s*")
+_INDEXED = re.compile(r"""[:,\[{]\s*(?P<value>[^\s,{}\[\]:"'#&*!]+\[\d*\w*\][^\s,}\]]*)""")
 _BLOCK = re.compile(r"[>|][-+0-9]{0,2}")
 _LEADING = re.compile(r"[>|%@`]")
 
@@ -132,6 +133,9 @@ def _needs_quotes(ahead: str, line: str, number: int, *, flow: bool, quote: bool
     pairs = {found.end() for found in _PAIR.finditer(line)}
     if flow and ahead.rstrip().endswith(":"):  # its key stands on the line before
         pairs.add(len(line) - len(line.lstrip()))
+    for found in _INDEXED.finditer(line) if flow else ():
+        place, value = Place(number, found.start("value") + 1), found["value"]
+        return _quotes(place, value, 'a "[" inside a plain value', quote=quote)
     for start in sorted(pairs | {found.end() for found in _VALUE.finditer(line)}):
         value = _plain(line[start:], flow=flow)
         if not value or value[0] in "\"'&*!#" or _BLOCK.fullmatch(value):
@@ -142,12 +146,15 @@ def _needs_quotes(ahead: str, line: str, number: int, *, flow: bool, quote: bool
             what = '": " inside a plain value'
         else:
             continue
-        mended = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        expected = f"quotes, {quoted(value)}" if quote else "quotes around it"
-        place = Place(number, start + 1)
-        repair = Repair(place, len(value), mended)
-        return Problem(place, f"not YAML: {what}: expected {expected}", repair)
+        return _quotes(Place(number, start + 1), value, what, quote=quote)
     return None
+
+
+def _quotes(place: Place, value: str, what: str, *, quote: bool) -> Problem:
+    mended = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    expected = f"quotes, {quoted(value)}" if quote else "quotes around it"
+    text = f"not YAML: {what}: expected {expected}"
+    return Problem(place, text, Repair(place, len(value), mended))
 
 
 def _plain(rest: str, *, flow: bool) -> str:

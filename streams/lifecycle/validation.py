@@ -226,7 +226,8 @@ def _unknown_key(root: type[BaseModel], section: Any, path: Steps) -> str:
     homes = list(dict.fromkeys(dotted(p[: p.index(key) + 1]) for p in elsewhere))
     if len(homes) == 1:
         return f"{what}a known key; did you mean {quoted(homes[0])}?"
-    return f"{what}{either(keys)}"
+    hint = "; a number is written without commas" if str(key).isdigit() else ""
+    return f"{what}{either(keys)}{hint}"
 
 
 def _misshapen(kind: str, root: type[BaseModel], path: Steps, body: Node) -> Wrong:

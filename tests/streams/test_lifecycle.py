@@ -17,9 +17,11 @@ from streams.errors import LifecycleError, StateError
 from streams.lifecycle import Lifecycle, load, notices, read, windows
 from streams.lifecycle.acts import ACTS, NOT_YET
 from streams.lifecycle.conditions import KindTest
+from streams.lifecycle.monitoring import PerformanceMetric
 from streams.lifecycle.nodes import read as read_nodes
 from streams.lifecycle.paths import Const
 from streams.lifecycle.schema import every_key
+from streams.lifecycle.written import Section
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -195,6 +197,25 @@ def test_rules_without_a_name_get_one_that_says_what_they_are_about() -> None:
     ]
 
 
+def test_a_rule_says_how_long_it_waits_wherever_that_is_written() -> None:
+    found = one(
+        "monitoring: {alerts: [{condition: data drift for 10m}, {condition: performance, for: 2 of 3 windows}]}"
+    )
+    first, second = (rule.persistence for rule in found.monitoring.alerts)
+    assert first is not None
+    assert second is not None
+    assert (first.time, second.windows, second.of) == (10 * MINUTE, 2, 3)
+
+
+def test_the_mean_of_a_feature_may_be_tested_like_a_metric() -> None:
+    found = one(
+        "features: {queue depth: {type: number, role: operational}}",
+        "monitoring: {performance_metrics: [{metric: queue depth, threshold: {max: 9}}], "
+        "alerts: [{condition: queue depth above 9}]}",
+    )
+    assert str(found.monitoring.alerts[0].condition) == "queue depth > 9"
+
+
 def test_without_features_the_monitored_ones_are_declared_by_being_listed() -> None:
     (found,) = load(
         'model_lifecycle: {model_id: m, version: "1", prediction: {}, monitoring: {drift_detection: '
@@ -202,6 +223,24 @@ def test_without_features_the_monitored_ones_are_declared_by_being_listed() -> N
         "m.yaml",
     )
     assert found.monitoring.drift_detection.data_drift.features_monitored == ("a", "b")
+
+
+def test_every_part_can_be_built_from_what_it_holds() -> None:
+    waiting: list[Any] = [complete()]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, PerformanceMetric):
+            continue  # holds times as numbers, which a file may not
+        if isinstance(part, Section):
+            held = {
+                about.alias or name: getattr(part, name)
+                for name, about in type(part).model_fields.items()
+                if about.is_required() or getattr(part, name) != about.default
+            }
+            assert type(part).model_validate(held) == part
+            waiting += held.values()
+        elif isinstance(part, tuple | dict):
+            waiting += part.values() if isinstance(part, dict) else part
 
 
 def test_a_lifecycle_cannot_be_changed() -> None:
@@ -506,7 +545,7 @@ def test_windows_are_as_long_as_they_are_used() -> None:
     daily = one(
         "monitoring: {window: {size: 30m}, drift_detection: {data_drift: {check_frequency: Daily}}}"
     )
-    assert (windows(daily).inputs, windows(daily).prediction) == (DAY, 30 * MINUTE)
+    assert (windows(daily).inputs, windows(daily).prediction) == (DAY, DAY)
     realtime = one(
         "monitoring: {window: {size: 30m}, drift_detection: {data_drift: {check_frequency: Real-time}}}"
     )
