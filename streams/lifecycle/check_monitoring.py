@@ -22,6 +22,7 @@ _SECOND = timedelta(seconds=1)
 
 
 def windows(lifecycle: Lifecycle, names: Names) -> Found:
+    """Windows that are not whole panes, and panes that are no part of a window."""
     monitoring = lifecycle.monitoring
     base: Steps = ("monitoring", "window")
     pane, size = monitoring.window.pane, monitoring.window.size
@@ -67,6 +68,7 @@ def windows(lifecycle: Lifecycle, names: Names) -> Found:
 
 
 def metrics(lifecycle: Lifecycle) -> Found:
+    """Critical lines that are not worse than the threshold; slices without a value between their limits."""
     for place, metric in enumerate(lifecycle.monitoring.performance_metrics):
         path: Steps = ("monitoring", "performance_metrics", place)
         if metric.critical is not None and metric.threshold is not None:
@@ -97,6 +99,7 @@ def _beyond(threshold: Bound, critical: Bound, path: Steps) -> Found:
 
 
 def drift(lifecycle: Lifecycle, names: Names) -> Found:
+    """Features nobody declared; severe thresholds that are not beyond the other one."""
     detection = lifecycle.monitoring.drift_detection
     base: Steps = ("monitoring", "drift_detection")
     monitored = detection.data_drift.features_monitored
@@ -136,6 +139,7 @@ def drift(lifecycle: Lifecycle, names: Names) -> Found:
 
 
 def labels(lifecycle: Lifecycle) -> Found:
+    """Labels that are expected later than they must be there."""
     labels = lifecycle.monitoring.labels
     if labels is None:
         return
@@ -160,6 +164,7 @@ def labels(lifecycle: Lifecycle) -> Found:
 
 
 def alerts(lifecycle: Lifecycle, names: Names) -> Found:
+    """Names given twice, channels nobody has, waiting said twice, and conditions (see `condition`)."""
     seen: list[str] = []
     for place, rule in enumerate(lifecycle.monitoring.alerts):
         path: Steps = ("monitoring", "alerts", place)
