@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -116,7 +117,9 @@ class Roles:
     """Children under the product's own supervisor, tended by a thread; all of them end with the context."""
 
     def __init__(self, children: Sequence[Child]) -> None:
+        self.names = tuple(child.name for child in children)
         self.said: list[str] = []
+        self._kills: Counter[str] = Counter()
         self._supervisor = Supervisor(
             children, lambda name, line: self.said.append(f"{name} {line}")
         )
@@ -146,7 +149,13 @@ class Roles:
             pid = self._supervisor.pids().get(name)
             if pid is not None:
                 os.kill(pid, signal.SIGKILL)
+                self._kills[name] += 1
         return pid is not None
+
+    def works(self, name: str) -> bool:
+        """Whether it has started, also since the last kill."""
+        starts = sum(line.startswith(f"{name} ") and "role.started" in line for line in self.said)
+        return starts > self._kills[name]
 
     @property
     def gave_up(self) -> int | None:

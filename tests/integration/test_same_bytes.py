@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -119,12 +119,15 @@ def _producing(place: Deployment, stream: Sequence[Arrival]) -> Iterator[threadi
 
     No partition falls silent for as long as `idle` says before all is written, or else its events would come late.
     """
-    hurry, dice = threading.Event(), random.Random(8)
+    hurry, dice, writer = threading.Event(), random.Random(8), place.writer()
 
     def produce() -> None:
-        for first in range(0, len(stream), 300):
-            _produce(place, stream[first : first + 300], lambda: dice.randrange(4))
-            hurry.wait(0.25)
+        for number, arrival in enumerate(stream):
+            writer.write(outgoing(place.names, arrival.kind, arrival.value, dice.randrange(4)))
+            if number % 300 == 0 and not hurry.is_set():
+                writer.flush()
+                hurry.wait(0.25)
+        writer.flush()
 
     thread = threading.Thread(target=produce, name="producer")
     thread.start()
@@ -136,16 +139,24 @@ def _producing(place: Deployment, stream: Sequence[Arrival]) -> Iterator[threadi
 
 
 def _torment(place: Deployment, roles: Roles, seed: int) -> None:
-    """Kill whoever has just been writing, at random; what it wrote may be committed by then or not."""
+    """Kill one after another while it works: a little after something was written, which is committed or not."""
     dice = random.Random(seed)
-    victims = [f"{role}-{number}" for role in ("profiler", "judge") for number in (1, 2)] * 3
-    dice.shuffle(victims)
+    victims: list[str] = []
+    while len(victims) < KILLS:
+        victims += dice.sample(list(roles.names), len(roles.names))
+    never = threading.Event()
     with Ends(place.properties) as ends:
         for victim in victims[:KILLS]:
+            until(partial(roles.works, victim), PATIENCE, victim)
             topic = place.names("profiles" if victim.startswith("profiler") else "state")
-            more = ends.of(topic) + dice.randrange(1, 40)
-            until(lambda t=topic, m=more: ends.of(t) >= m, PATIENCE, victim)  # type: ignore[misc]
-            until(lambda v=victim: roles.kill(v), PATIENCE, victim)  # type: ignore[misc]
+            more = ends.of(topic) + dice.randrange(1, 20)
+            until(partial(_reaches, ends, topic, more), PATIENCE, victim)
+            never.wait(dice.uniform(0, 0.3))
+            assert roles.kill(victim)
+
+
+def _reaches(ends: Ends, topic: str, length: int) -> bool:
+    return ends.of(topic) >= length
 
 
 def _until_judged(place: Deployment, roles: Roles) -> None:
