@@ -106,7 +106,9 @@ class NumericCells:
         for column in self._edges:
             np.greater(block, column, out=above)
             np.add(bins, above, out=bins, casting="unsafe")
-        with np.errstate(over="ignore"):  # a value near the largest float becomes infinite, and is clipped
+        with np.errstate(
+            over="ignore"
+        ):  # a value near the largest float becomes infinite, and is clipped
             units = block - self._centre
             units *= self._unit
         np.clip(units, -REACH * UNIT, REACH * UNIT, out=units)
@@ -115,14 +117,14 @@ class NumericCells:
         for k, support in self._support:
             off = support[bins[k]] != block[k]
             if off.any():
-                strange = np.zeros(block.shape, bool) if strange is None else strange
+                off &= ~np.isnan(block[k])  # missing is not odd
+                strange = np.zeros(block.shape, bool) if strange is None else strange.copy()
                 strange[k] |= off
         cells += bins
         if np.isnan(units.sum()):
             missing = np.isnan(block)
             cells = np.where(missing, self._odd + 1, cells)
             units[missing] = 0.0
-            strange = strange & ~missing if strange is not odd and strange is not None else strange
         if strange is not None:
             cells = np.where(strange, self._odd, cells)
             units[strange] = 0.0

@@ -5,7 +5,7 @@ two implementations, `streams.kafka` and `streams.memory`, that pass one suite
 (tests/streams/test_broker_contract.py). `streams.loop` joins the two and owns the only clock.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -110,6 +110,14 @@ class Hurried(Protocol):
     @property
     def urgent(self) -> bool:
         """Somebody waits for what was concluded since the last flush."""
+
+
+@runtime_checkable
+class Listening(Protocol):
+    """What a stage is besides when a record may say nothing to it."""
+
+    def heard(self) -> Collection[Partition]:
+        """Partitions that brought something usable since this was last asked: all others are silent."""
 
 
 class Listener(Protocol):

@@ -6,13 +6,13 @@ together or forgotten together.
 
 import signal
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import FrameType
 
-from streams.broker import Aborted, Broker, Hurried, Partition, Polled, Record, Stage
+from streams.broker import Aborted, Broker, Hurried, Listening, Partition, Polled, Record, Stage
 from streams.errors import Fenced
 
 __all__ = ["FOREVER_MS", "Loop", "Observer", "Outcome", "drain", "run", "stopping"]
@@ -175,11 +175,10 @@ class _Silence:
         self._reported: frozenset[Partition] = frozenset()
         self._due = 0.0
 
-    def heard(self, polled: Polled, now: float) -> Mapping[Partition, int]:
+    def heard(
+        self, polled: Polled, talking: Collection[Partition], now: float
+    ) -> Mapping[Partition, int]:
         """What to tell the stage after this poll; mostly nothing."""
-        talking = {
-            Partition(b.topic, number) for b in polled.batches for number in set(b.partitions)
-        }
         self._since = {
             p: now if p in talking else self._since.get(p, now) for p in sorted(polled.ends)
         }
@@ -247,7 +246,7 @@ def run(
         while not stop():
             polled = loop.turn(_POLL_S)
             now = clock()
-            if silent_ms := silence.heard(polled, now):
+            if silent_ms := silence.heard(polled, _talking(stage, polled), now):
                 stage.idle(silent_ms)
             urgent = hurried is not None and now >= not_before and hurried.urgent
             if urgent or now >= commit_due:
@@ -258,6 +257,12 @@ def run(
         loop.commit()
     finally:
         broker.close()
+
+
+def _talking(stage: Stage, polled: Polled) -> Collection[Partition]:
+    if isinstance(stage, Listening):
+        return stage.heard()
+    return {Partition(b.topic, number) for b in polled.batches for number in set(b.partitions)}
 
 
 def drain(

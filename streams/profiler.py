@@ -7,7 +7,7 @@ with the offsets all this used up.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -22,12 +22,13 @@ from streams.dead_letters import dead_letter
 from streams.events import (
     FIRST_MS,
     LAST_MS,
-    MAX_BYTES,
     DeadLetter,
     Defects,
     Reading,
     Topic,
     readings,
+    sound,
+    sound_alone,
 )
 from streams.lifecycle import Lifecycle
 from streams.messages import (
@@ -75,8 +76,8 @@ class _Sheet:
         series = [r.series for r in reference.series] if reference else []
         self.binner = Binner(series)
         self.readings = readings(self.lifecycle, names, {s.name: s.type for s in series})
-        ranges = _ranges(self.lifecycle)
-        self.rows = [Rows(reading, self.binner, ranges) for reading in self.readings]
+        ranges, allowed = _ranges(self.lifecycle), _allowed(self.lifecycle)
+        self.rows = [Rows(reading, self.binner, ranges, allowed) for reading in self.readings]
         self.segments = segments.compile_definitions(self.lifecycle, reference)
         self.pane_ms = self.lifecycle.monitoring.window.pane // timedelta(milliseconds=1)
         self.groups: dict[tuple[str, int, tuple[str, ...]], _Group] = {}
@@ -103,7 +104,7 @@ class _Sheet:
                 group.waiting[number].clear()
         for group in self.groups.values():
             for rows, counters in zip(self.rows, group.counters, strict=True):
-                rows.fold(counters, group.cells, group.invalid)
+                rows.fold(counters, group.cells, group.invalid, group.violations)
 
     def summaries(self) -> Iterator[Summary]:
         """One per version, pane and segment, in that order; an event is in one segment of each definition."""
@@ -157,6 +158,15 @@ def _ranges(lifecycle: Lifecycle) -> dict[str, tuple[float, float]]:
     return {name: (float(low), float(high)) for name, (low, high) in found.items()}
 
 
+def _allowed(lifecycle: Lifecycle) -> dict[str, frozenset[str]]:
+    """Declared values per categorical series; others are counted as a violation and where they belong."""
+    return {
+        f"feature:{name}": frozenset(feature.allowed)
+        for name, feature in lifecycle.features.items()
+        if feature.allowed is not None
+    }
+
+
 @dataclass(slots=True)
 class _Source:
     """How far one source partition was read, as far as this process knows."""
@@ -206,6 +216,7 @@ class Profiler:
         self._rows: dict[type, tuple[_Sheet, Reading, Rows, int]] = {}
         self._topics: dict[str, Topic] = {}
         self._sources: dict[Partition, _Source] = {}
+        self._heard: dict[Partition, None] = {}
         self.seen = Seen()
         self._void()
 
@@ -253,12 +264,20 @@ class Profiler:
             return
         events, times, where = self._decode(topic, batch)
         self._advance(batch, times, where)
-        self._count_slots(batch.topic, times)
+        self._count_slots(batch.topic, times, where)
         if events:
             self._add(topic, events, times)
             self._waiting += len(events)
             if self._waiting >= SETTLE_AT:
                 self._settle()
+
+    def heard(self) -> Collection[Partition]:
+        """Partitions that brought usable events since this was last asked.
+
+        One that brings nothing usable must not hold time back for all the others.
+        """
+        heard, self._heard = self._heard, {}
+        return heard.keys()
 
     def idle(self, silent_ms: Mapping[Partition, int]) -> None:
         """Note which partitions have crossed the silence after which some model leaves them out."""
@@ -322,7 +341,7 @@ class Profiler:
             try:
                 events = list(map(topic.decode, batch.values))
                 times = topic.times_ms(events)
-                if max(map(len, batch.values)) <= MAX_BYTES and not _ahead(topic, times, batch):  # type: ignore[arg-type]
+                if sound(batch.values) and not _ahead(topic, times, batch):  # type: ignore[arg-type]
                     return events, times, None
             except (msgspec.MsgspecError, RecursionError, TypeError, ValueError, OverflowError):
                 pass  # something in here needs a closer look
@@ -403,6 +422,7 @@ class Profiler:
                     group.events += len(group_events)
                     if version is not None and version != usable:
                         _count(group.invalid, "model_version", "model_version", len(group_events))
+                        self.seen.fields[reading.model_id, "model_version"] += len(group_events)
                     if packed := rows.pack(group_events, group.counters[number]):
                         group.waiting[number].append(packed)
 
@@ -455,14 +475,18 @@ class Profiler:
             partition = Partition(batch.topic, number)
             self._offsets[partition] = offset + 1
             source = self._sources.setdefault(partition, _Source())
-            source.offset, source.idle_ms, source.told = offset + 1, 0, False
+            source.offset, source.told = offset + 1, False
             mine = times[of_event == number] if len(last) > 1 else times
             if len(mine):
-                highest = int(mine.max())
+                highest, source.idle_ms = int(mine.max()), 0
+                self._heard[partition] = None
                 source.highest_ms = max(source.highest_ms or highest, highest)
                 self.seen.watermarks_ms[partition] = source.highest_ms
 
-    def _count_slots(self, topic: str, times: Any) -> None:
+    def _count_slots(self, topic: str, times: Any, where: Sequence[int] | None) -> None:
+        if where is not None:  # one that several models read came in once
+            _, first = np.unique(np.array(where, np.int64), return_index=True)
+            times = times[first]
         if not len(times):
             return
         of, slots = self._slots[topic], times // SLOT_MS
@@ -507,7 +531,7 @@ class Profiler:
 
 def _ahead(topic: Topic, times: Any, batch: Batch) -> bool:
     """Whether some event may be too far ahead of the log's own time."""
-    if batch.timestamps_ms[0] is None:
+    if batch.timestamps_ms[0] is None and not any(batch.timestamps_ms):
         return False
     stamps = np.array(batch.timestamps_ms, np.int64)
     return bool((times - stamps).max() > topic.max_ahead_ms)
@@ -515,16 +539,18 @@ def _ahead(topic: Topic, times: Any, batch: Batch) -> bool:
 
 def _one(topic: Topic, value: bytes | None, stamp: int | None) -> tuple[Any, int] | None:
     """The fast path for one record; None if it needs a closer look."""
-    if topic.decode is None or not value or len(value) > MAX_BYTES:
+    if topic.decode is None or not value:
         return None
     try:
         event = topic.decode(value)
         reading = topic.reading_of[type(event)]
         time_ms = reading.time_ms(event)
-    except (msgspec.MsgspecError, RecursionError, TypeError):
+    except (msgspec.MsgspecError, RecursionError, TypeError, ValueError, OverflowError):
         return None
     too_far = stamp is not None and time_ms > stamp + reading.max_ahead_ms
-    return None if too_far or not FIRST_MS <= time_ms <= LAST_MS else (event, time_ms)
+    if too_far or not FIRST_MS <= time_ms <= LAST_MS or not sound_alone(value):
+        return None
+    return event, time_ms
 
 
 def _split(events: list[Any], key: Callable[[Any], Any] | None) -> Iterator[tuple[Any, list[Any]]]:

@@ -13,11 +13,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from detectors.binning import Binner, Floats, Ints
-from streams.events import ABSENT, ABSENT_TEXT, Reading
+from detectors.binning import MAX_CATEGORY_LENGTH, Binner, Floats, Ints, json_text
+from streams.events import ABSENT, ABSENT_TEXT, ANSWERED, Reading
 
-_WITH_OUTPUT = frozenset((None, "ok", "fallback"))  # other statuses have no prediction and no score
-_astuple = msgspec.structs.astuple
+_astuple: Callable[[Any], tuple[Any, ...]] = msgspec.structs.astuple
 
 
 class Rows:
@@ -28,7 +27,11 @@ class Rows:
     """
 
     def __init__(
-        self, reading: Reading, binner: Binner, ranges: Mapping[str, tuple[float, float]]
+        self,
+        reading: Reading,
+        binner: Binner,
+        ranges: Mapping[str, tuple[float, float]],
+        allowed: Mapping[str, frozenset[str]],
     ) -> None:
         position = {series.name: k for k, series in enumerate(binner.series)}
         values = [w for w in reading.numbers + reading.categories if w.name not in ("scores",)]
@@ -64,7 +67,12 @@ class Rows:
             (i, name, *ranges[name]) for i, name in enumerate(self.numeric) if name in ranges
         ]
         self._folds = [
-            (binner.categories[position[name]], binner.offsets[position[name]], name)
+            (
+                binner.categories[position[name]],
+                binner.offsets[position[name]],
+                name,
+                allowed.get(name),
+            )
             for name in self.categorical
         ]
 
@@ -110,7 +118,7 @@ class Rows:
             ]
         statuses = list(map(self._status, events)) if self._status else []
         if statuses.count(None) != len(statuses):
-            answered = [status in _WITH_OUTPUT for status in statuses]
+            answered = [status in ANSWERED for status in statuses]
             if scores is not None:
                 scores = [s if a else ABSENT for s, a in zip(scores, answered, strict=True)]
             if predictions is not None:
@@ -166,15 +174,32 @@ class Rows:
         return self._positions
 
     def fold(
-        self, counters: Sequence[Counter[Any]], cells: Ints, invalid: dict[str, dict[str, int]]
+        self,
+        counters: Sequence[Counter[Any]],
+        cells: Ints,
+        invalid: dict[str, dict[str, int]],
+        violations: dict[str, dict[str, int]],
     ) -> None:
         """Bring counted categories to their cells and empty the counters."""
-        for (fold, offset, name), counter in zip(self._folds, counters, strict=True):
+        for (fold, offset, name, allowed), counter in zip(self._folds, counters, strict=True):
             counter.pop(ABSENT_TEXT, None)
+            if allowed is not None and (outside := _outside(allowed, counter)):
+                of = violations.setdefault(name, {})
+                of["category"] = of.get("category", 0) + outside
             if too_long := fold.fold(counter, cells[offset : offset + fold.cells]):
                 of = invalid.setdefault(name, {})
                 of["too_long"] = of.get("too_long", 0) + too_long
             counter.clear()
+
+
+def _outside(allowed: frozenset[str], counted: Mapping[Any, int]) -> int:
+    """How many values are categories that were not declared."""
+    found = 0
+    for value, n in counted.items():
+        text = value if isinstance(value, str) else "" if value is None else json_text(value)
+        unusable = value is None or len(text) > MAX_CATEGORY_LENGTH
+        found += 0 if unusable or text in allowed else n
+    return found
 
 
 _Extract = Callable[[list[Any]], list[tuple[Any, ...]]]
@@ -192,9 +217,8 @@ def _rows_of(reading: Reading, names: Sequence[str]) -> tuple[_Extract, list[str
         series_of = {dotted[name].rpartition(".")[2]: name for name in names}
         fields = [f.name for f in msgspec.structs.fields(_struct_at(reading.struct, *parents))]
         if sorted(fields) == sorted(series_of) and len(series_of) == len(names):
-            return lambda events: list(map(_astuple, map(node, events))), [
-                series_of[f] for f in fields
-            ]
+            in_order = [series_of[f] for f in fields]
+            return lambda events: list(map(_astuple, map(node, events))), in_order
     ordered = [n for n in names if n in numeric] + [n for n in names if n not in numeric]
     paths = [dotted[name] for name in ordered]
     if not paths:

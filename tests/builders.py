@@ -1,16 +1,22 @@
 """What tests are about, with keyword defaults for everything else."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from detectors.reference import Reference, build, to_document
-from streams.broker import Batch, Record
+from streams.broker import Batch, Outgoing, Record, Work
 from streams.columns import columns
 from streams.lifecycle import Lifecycle, load
+from streams.messages import Intake, Progress, Summary, add, decode_profile, unpack_cells
+from streams.profiler import Profiler
 from streams.registry import lifecycle_record, reference_record
 from streams.topics import Names
 
@@ -120,3 +126,124 @@ def batch(
         for i in range(len(values))
     ]
     return Batch(topic, list(values), of, offsets, stamps, rows)
+
+
+@cache
+def small() -> Reference:
+    """What `lifecycle()` is compared with, where the numbers do not matter."""
+    return reference(lifecycle(), stream(2_000, seed=99, start_ms=START_MS - 7_200_000))
+
+
+def profiler(*models: tuple[Lifecycle, Reference | None], partitions: int = 1) -> Profiler:
+    """A profiler that knows these models; the source topics have as many partitions as `leeway.profiles`."""
+    one = Profiler(NAMES, partitions, lambda topic: partitions)
+    for of, built in models:
+        one.follow(registered(of, built))
+    return one
+
+
+@dataclass
+class Counted:
+    """What was counted for one model, version, segment and pane."""
+
+    events: int = 0
+    cells: dict[str, list[int]] = field(default_factory=dict)  # by series
+    invalid: dict[str, dict[str, int]] = field(default_factory=dict)
+    violations: dict[str, dict[str, int]] = field(default_factory=dict)
+    sums: bytes = b""
+
+
+@dataclass
+class Profiled:
+    """What a profiler gave out, added up."""
+
+    counted: dict[tuple[str, str, str, int], Counted] = field(default_factory=dict)
+    dead: list[Outgoing] = field(default_factory=list)
+    came_in: Counter[int] = field(default_factory=Counter)  # events by start of their slot
+    unread: Counter[tuple[int, int | None, str]] = field(default_factory=Counter)
+    progress: list[Progress] = field(default_factory=list)
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why each dead letter is one, in order."""
+        return [dict(record.headers)["leeway.reason"].decode() for record in self.dead]
+
+    @property
+    def unregistered(self) -> dict[str, int]:
+        """Events by model that nobody registered."""
+        found: Counter[str] = Counter()
+        for (_, _, name), n in self.unread.items():
+            if name.startswith("model "):
+                found[name.removeprefix("model ")] += n
+        return dict(found)
+
+    @property
+    def only(self) -> Counted:
+        """What was counted, if all of it belongs together."""
+        (one,) = self.counted.values()
+        return one
+
+    def add(self, work: Work, built: Reference | None) -> None:
+        """Add what one flush gave out; a broadcast counts once."""
+        for record in work.records:
+            if record.topic == NAMES("dead-letters"):
+                self.dead.append(record)
+            elif record.partition in (None, 0):
+                assert record.value is not None
+                self._add(decode_profile(record.value), built)
+
+    def _add(self, record: Summary | Progress | Intake, built: Reference | None) -> None:
+        if isinstance(record, Progress):
+            self.progress.append(record)
+        elif isinstance(record, Intake):
+            self.came_in.update(record.events)
+            for unread in record.unread:
+                reasons = dict(unread.dead_letters)
+                reasons |= {f"model {name}": n for name, n in unread.unregistered.items()}
+                for name, n in reasons.items():
+                    self.unread[unread.partition, unread.after_ms, name] += n
+        else:
+            self._add_summary(record, built)
+
+    def _add_summary(self, record: Summary, built: Reference | None) -> None:
+        key = (record.model_id, record.model_version, record.segment, record.pane_start_ms)
+        into = self.counted.setdefault(key, Counted())
+        into.events += record.events
+        cells, at = unpack_cells(record.cells).tolist(), 0
+        for series in built.series if built is not None else ():
+            width = series.series.cells
+            before = into.cells.get(series.series.name, [0] * width)
+            more = cells[at : at + width]
+            into.cells[series.series.name] = [a + b for a, b in zip(before, more, strict=True)]
+            at += width
+        add(into.invalid, record.invalid)
+        add(into.violations, record.violations)
+        sums = np.frombuffer(record.sums, "<i8")
+        into.sums = (sums + np.frombuffer(into.sums or bytes(sums.nbytes), "<i8")).tobytes()
+
+
+def profiled(
+    values: Sequence[bytes | None],
+    of: Lifecycle | None = None,
+    built: Reference | None = None,
+    *,
+    splits: Sequence[int] = (),
+    flush_at: Sequence[int] = (),
+    **settings: Any,
+) -> Profiled:
+    """Run records through a profiler, in batches that end at `splits` and flushes at `flush_at`.
+
+    `settings` are those of `batch`; without a lifecycle, that of `lifecycle()`.
+    """
+    if of is None:
+        of, built = lifecycle(), small()
+    one, found = profiler((of, built)), Profiled()
+    cuts = sorted({0, len(values), *splits, *flush_at})
+    per_record = {n: settings.pop(n) for n in ("partitions", "timestamps_ms") if n in settings}
+    for first, last in pairwise(cuts):
+        mine = {name: of_all[first:last] for name, of_all in per_record.items()}
+        one.step(batch(values[first:last], first_offset=first, **mine, **settings))
+        if last in flush_at:
+            found.add(one.flush(), built)
+    found.add(one.flush(), built)
+    return found
