@@ -62,7 +62,7 @@ def build(
         Event times; None if the data has none (a shuffled training set): then row dependence cannot be calibrated.
     window_ms : length of the windows production will be judged in
     bins : cells of a number; None: 10, or 20 from 2,000 rows per window
-    segments : segment name -> its value in each row, already cut to the most frequent ones
+    segments : grouping -> the segment that each row is in (``country=DE``), already cut to the most frequent ones
 
     Returns
     -------
@@ -155,16 +155,15 @@ def _segments(
     warnings: list[str],
 ) -> tuple[SegmentReference, ...]:
     out = []
-    for name, values in segments.items():
-        distinct, rows = np.unique(np.asarray(values, object).astype(str), return_inverse=True)
+    for of_rows in segments.values():
+        distinct, rows = np.unique(np.asarray(of_rows, object).astype(str), return_inverse=True)
         sizes = np.bincount(rows)
         counts = binner.count(columns, rows, len(distinct)).cells
-        for value, events, cells in zip(distinct.tolist(), sizes.tolist(), counts, strict=True):
+        for segment, events, cells in zip(distinct.tolist(), sizes.tolist(), counts, strict=True):
             per_series = tuple(
                 tuple(cells[at : at + s.cells].tolist())
                 for s, at in zip(binner.series, binner.offsets, strict=True)
             )
-            segment = f"{name}={value}"
             out.append(SegmentReference(segment, events, per_series))
             if events < MINIMUM_ROWS:
                 warnings.append(

@@ -12,7 +12,7 @@ from detectors.binning import INVALID_TEXT, MAX_CATEGORY_LENGTH, Column, json_te
 from detectors.series import SeriesType
 from streams import segments
 from streams.broker import Record
-from streams.events import FEATURES, PREDICTIONS, Reading, Topic
+from streams.events import ANSWERED, FEATURES, PREDICTIONS, Reading, Topic, sound_alone
 from streams.lifecycle import Lifecycle
 from streams.topics import Names
 
@@ -30,7 +30,7 @@ class Columns(NamedTuple):
 
     columns: list[Column]
     times_ms: NDArray[np.int64]
-    segments: dict[str, list[str]]  # grouping, simple or combined -> the value of each event
+    segments: dict[str, list[str]]  # grouping, simple or combined -> the segment of each event
     rejected: Counter[str]  # events by reason
 
 
@@ -54,17 +54,21 @@ def columns(lifecycle: Lifecycle, events: Iterable[bytes], kind: str = PREDICTIO
     read = list(_events(topic, reading, events, rejected))
     found = [_column(reading, want.name, want.type, read) for want in _in_order(reading)]
     kept = [c for c in found if c is not None]
-    grouped = {
-        name: [segments.text_of(value) for value in map(reading.attribute[f"segment:{name}"], read)]
-        for name in (s.name for s in lifecycle.segments if not s.by)
+    values = {
+        segment.name: [
+            segments.text_of(v) for v in map(reading.attribute[f"segment:{segment.name}"], read)
+        ]
+        for segment in lifecycle.segments
+        if not segment.by
     }
+    grouped = segments.most_frequent(lifecycle, values)
     times = np.array([reading.time_ms(event) for event in read], np.int64)
     return Columns(kept, times, grouped, rejected)
 
 
 def _types(lifecycle: Lifecycle, kind: str) -> dict[str, str]:
     """What each series is read as, before there is a reference to say so."""
-    types = {
+    types: dict[str, str] = {
         f"feature:{name}": f.type for name, f in lifecycle.features.items() if f.type in COUNTED
     }
     if kind == FEATURES:
@@ -95,7 +99,7 @@ def _events(
         event = _one(topic, value, offset, rejected)
         if event is None:
             continue
-        if status is not None and status(event) not in (None, "ok", "fallback"):
+        if status is not None and status(event) not in ANSWERED:
             rejected["status"] += 1
             continue
         yield event
@@ -106,10 +110,10 @@ def _one(topic: Topic, value: bytes, offset: int, rejected: Counter[str]) -> Any
         try:
             event = topic.decode(value)
             topic.times_ms([event])
-        except (msgspec.MsgspecError, RecursionError, TypeError, ValueError):
+            if sound_alone(value):
+                return event
+        except (msgspec.MsgspecError, RecursionError, TypeError, ValueError, OverflowError):
             pass  # it needs a closer look
-        else:
-            return event
     found = topic.look(Record("", 0, offset, None, None, value))
     if found.events:
         return found.events[0][1]

@@ -4,8 +4,8 @@ Only values that the reference knows get a series of their own; the rest is `(ot
 `(none)`. So the number of segments is bounded, and does not depend on the order in which values turn up.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +18,7 @@ from streams.lifecycle import Lifecycle
 ALL = "all"
 OTHER, NONE = "(other)", "(none)"
 MAX_VALUE_LENGTH = 64
+MOST_SEGMENTS = 200  # of a model
 _PLAIN = "".join(chr(c) for c in range(32, 127) if chr(c) not in "%,=|")
 
 
@@ -82,6 +83,8 @@ class Definitions(Sequence[Definition]):
 
     def __init__(self, simple: Sequence[str], definitions: Sequence[Definition]) -> None:
         self._simple, self._definitions = tuple(simple), tuple(definitions)
+        # what is part of no segment that is known needs no group of its own: it is (other) to every definition
+        self._parts = {part for d in definitions for name in d.known for part in name.split(",")}
 
     def __getitem__(self, index: Any) -> Any:
         return self._definitions[index]
@@ -96,31 +99,34 @@ class Definitions(Sequence[Definition]):
         if not self._simple:
             yield (), events
             return
-        columns = [map(reading.attribute[f"segment:{name}"], events) for name in self._simple]
+        columns = [map(read, events) for read in self._readers(reading)]
         groups: defaultdict[tuple[Any, ...], list[Any]] = defaultdict(list)
         for raw, event in zip(zip(*columns, strict=True), events, strict=True):
             groups[raw].append(event)
         merged: defaultdict[tuple[str, ...], list[Any]] = defaultdict(list)
         for raw, of in groups.items():
-            merged[tuple(self._value(i, value) for i, value in enumerate(raw))] += of
+            if all(value is None or isinstance(value, str) for value in raw):
+                merged[self._texts(raw)] += of
+                continue
+            for event in of:  # 1, 1.0 and true are one key, and three values
+                merged[self._texts(read(event) for read in self._readers(reading))].append(event)
         yield from merged.items()
 
-    def _value(self, position: int, raw: object) -> str:
+    def _readers(self, reading: Reading) -> Iterator[Callable[[Any], Any]]:
+        return (reading.attribute[f"segment:{name}"] for name in self._simple)
+
+    def _texts(self, raw: Iterable[object]) -> tuple[str, ...]:
+        return tuple(map(self._text, self._simple, raw))
+
+    def _text(self, grouping: str, raw: object) -> str:
         text = text_of(raw)
-        if raw is None:
-            return NONE
-        for definition in self._definitions:
-            if definition.groupings == ((self._simple[position], position),):
-                known = name_of([(self._simple[position], text)]) in definition.known
-                return text if known else OTHER
-        return text  # only part of a combination: the combination decides
+        return text if raw is None or name_of([(grouping, text)]) in self._parts else OTHER
 
 
 def compile_definitions(lifecycle: Lifecycle, reference: Reference | None) -> Definitions:
     """The groupings of a lifecycle, with the segments that its reference knows."""
     known = frozenset(s.segment for s in reference.segments) if reference else frozenset()
-    simple = [s.name for s in lifecycle.segments if not s.by]
-    simple += sorted({n for s in lifecycle.segments for n in s.by or ()} - set(simple))
+    simple = [s.name for s in lifecycle.segments if not s.by]  # combinations are made of these
     definitions = [
         Definition(
             tuple((name, simple.index(name)) for name in segment.by or (segment.name,)), known
@@ -128,3 +134,32 @@ def compile_definitions(lifecycle: Lifecycle, reference: Reference | None) -> De
         for segment in lifecycle.segments
     ]
     return Definitions(simple, definitions or [Definition((), known)])
+
+
+def most_frequent(
+    lifecycle: Lifecycle, values: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    """The segments that a reference will know: the most frequent ones of each grouping, within its cap and the model's.
+
+    Parameters
+    ----------
+    values : simple grouping -> the text of each event
+
+    Returns
+    -------
+    dict
+        Grouping, simple or combined -> the segment of each event; rare ones are `(other)`.
+    """
+    left, found = MOST_SEGMENTS, {}
+    for segment in lifecycle.segments:
+        groupings = segment.by or (segment.name,)
+        rows = list(zip(*(values[name] for name in groupings), strict=True))
+        other, none = (tuple([text] * len(groupings)) for text in (OTHER, NONE))
+        counted = Counter(rows)
+        del counted[other], counted[none]
+        ranked = sorted(counted, key=lambda of: (-counted[of], of))
+        kept = ranked[: min(segment.max_values, left)]
+        left -= len(kept)
+        names = {of: name_of([*zip(groupings, of, strict=True)]) for of in (other, none, *kept)}
+        found[segment.name] = [names.get(row, names[other]) for row in rows]
+    return found

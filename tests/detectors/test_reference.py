@@ -185,7 +185,7 @@ def made(
         model_version="1.2",
         source="train.parquet",
         window_ms=HOUR_MS,
-        segments={"country": g.choice(["DE", "FR"], rows, p=[0.99, 0.01]).tolist()}
+        segments={"country": g.choice(["country=DE", "country=FR"], rows, p=[0.99, 0.01]).tolist()}
         if segments
         else None,
     )
@@ -361,6 +361,6 @@ def test_any_built_reference_round_trips(seed: int, with_times: bool) -> None:
         model_version="1",
         source="s",
         window_ms=HOUR_MS,
-        segments={"s": g.choice(["a", "b"], rows).tolist()},
+        segments={"s": g.choice(["s=a", "s=b"], rows).tolist()},
     )
     assert from_document(json.loads(json.dumps(to_document(reference)))) == reference
