@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from zlib import crc32
 
+import msgspec
 import numpy as np
 
 from alerting.episodes import advance, inhibitor
@@ -23,6 +24,7 @@ from detectors import decision
 from detectors.types import Status, Verdict, Window
 from streams import outputs
 from streams.broker import Batch, Outgoing, Partition, Record, Work
+from streams.errors import StateError
 from streams.messages import SLOT_MS, Intake, Progress, Slot, Summary, decode_profile
 from streams.plans import ModelPlan, compile_plan
 from streams.registry import Registry
@@ -116,7 +118,11 @@ class Judge:
             share = self._shares.get(partition)
             if share is None or value is None:
                 continue
-            record = decode_profile(value)
+            try:
+                record = decode_profile(value)
+            except msgspec.MsgspecError as error:
+                place = f"{batch.topic}-{partition}, offset {offset}"
+                raise StateError(f"{place}: not a record of this Leeway: {error}") from None
             if isinstance(record, Summary):
                 self._merge(share, record)
             elif isinstance(record, Intake):
@@ -209,8 +215,8 @@ class Judge:
                 model.slots_until_ms = slots.pop(0).end_ms
                 self._judge_slot(share, plan, slot)
             elif window is not None:
-                self._judge_all(share, plan, window)
                 model.judged_until_ms = window + plan.window_ms
+                self._judge_all(share, plan, window)
             else:
                 break
             moved = True
@@ -321,20 +327,23 @@ class Judge:
 
 def _complete_until(sources: Mapping[str, SourceProgress], plan: ModelPlan) -> int | None:
     """Event time up to which every source of a model is complete; None while that is not known."""
-    times: list[int] = []
+    awake: list[int] = []
+    ends: list[int] = []
     for topic in plan.topics:
         source = sources.get(topic)
         if source is None:
             return None
         time = source.watermark_ms(plan.lateness_ms, plan.idle_ms)
-        if time is None and not source.silent(plan.idle_ms):
+        if time is not None:
+            awake.append(time)
+        elif not source.silent(plan.idle_ms):
             return None
-        if time is None and source.highest_ms:
-            # Nothing more comes: the window that holds the last event is complete as well.
-            time = plan.start_of(max(source.highest_ms.values())) + plan.window_ms
-        if time is not None:  # a silent topic that never held an event holds nobody up
-            times.append(time)
-    return min(times, default=None)
+        else:  # a silent topic holds nobody up
+            ends += source.highest_ms.values()
+    if awake or not ends:
+        return min(awake, default=None)
+    # Nothing more comes from anywhere: the window that holds the last event is complete as well.
+    return plan.start_of(max(ends)) + plan.window_ms
 
 
 def _complete_slots(share: Share, plan: ModelPlan, model: ModelState, until: int) -> list[Slot]:

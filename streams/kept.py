@@ -42,6 +42,10 @@ class _Change:
     revision: str | None
 
 
+class _Format(msgspec.Struct):
+    format: int
+
+
 class _Document(msgspec.Struct):
     format: int
     part: str
@@ -94,10 +98,11 @@ def restore(records: Iterable[Record]) -> Iterator[tuple[Key, Any]]:
     for record in records:
         if record.key is None or record.value is None:
             continue
-        document = msgspec.json.decode(record.value, type=_Document)
-        if document.format > FORMAT:
+        written = msgspec.json.decode(record.value, type=_Format).format
+        if written > FORMAT:
             raise StateError(
-                f"{record.topic}: {record.key.decode()} has format {document.format}, this Leeway reads up to "
+                f"{record.topic}: {record.key.decode()} has format {written}, this Leeway reads up to "
                 f"{FORMAT}: start the newer Leeway again, or delete the topic's records to begin anew"
             )
+        document = msgspec.json.decode(record.value, type=_Document)
         yield Key(*record.key.decode().split("|", 3)), document.data

@@ -96,6 +96,7 @@ class Intake(msgspec.Struct, frozen=True, tag="intake", tag_field="kind"):
     format: int = FORMAT
 
 
+_profiles: msgspec.msgpack.Decoder[Summary | Progress | Intake]
 _profiles = msgspec.msgpack.Decoder(Summary | Progress | Intake)
 _pack = msgspec.msgpack.Encoder().encode
 

@@ -7,6 +7,7 @@ import msgspec
 
 from detectors.reference import Reference, from_document
 from streams.broker import Outgoing, Record
+from streams.errors import LifecycleError, StateError
 from streams.lifecycle import Lifecycle
 from streams.topics import Names
 
@@ -54,8 +55,8 @@ class Registry:
                 if kind == "lifecycle":
                     self._lifecycle(rest, record.value)
                 elif kind == "reference":
-                    self._reference(*rest.split("|", 1), record.value)
-            except (ValueError, TypeError, msgspec.MsgspecError):
+                    self._reference(rest, record.value)
+            except (LifecycleError, StateError, ValueError, TypeError, msgspec.MsgspecError):
                 self.unreadable += 1
             self.revision += 1
 
@@ -66,11 +67,13 @@ class Registry:
             found = msgspec.json.decode(value, type=_LifecycleRecord)
             self._lifecycles[model_id] = Lifecycle.from_json(bytes(found.lifecycle))
 
-    def _reference(self, model_id: str, reference_id: str, value: bytes | None) -> None:
+    def _reference(self, key: str, value: bytes | None) -> None:
+        model_id, _, reference_id = key.partition("|")
+        found = None if value is None else from_document(msgspec.json.decode(value))
         of_model = self._references.setdefault(model_id, {})
         of_model.pop(reference_id, None)  # written again: it is the newest now
-        if value is not None:
-            of_model[reference_id] = from_document(msgspec.json.decode(value))
+        if found is not None:
+            of_model[reference_id] = found
 
     @property
     def models(self) -> tuple[str, ...]:
