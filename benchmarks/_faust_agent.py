@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from typing import Any, cast
 
 import faust
 import msgspec
@@ -23,8 +24,8 @@ def run(brokers: str, topic: str, events: int) -> None:
         stream_wait_empty=False,
         value_serializer="raw",
     )
-    detectors: dict[tuple[str, int], ADWIN] = {}
-    decode = msgspec.json.Decoder().decode
+    detectors: dict[tuple[str, int], Any] = {}  # river has no types
+    decode, new_detector = msgspec.json.Decoder().decode, cast(Any, ADWIN)
     left = events
     done = asyncio.Event()
 
@@ -37,7 +38,7 @@ def run(brokers: str, topic: str, events: int) -> None:
             for i in range(NUMBERS):
                 detector = detectors.get((model, i))
                 if detector is None:
-                    detector = detectors[model, i] = ADWIN()
+                    detector = detectors[model, i] = new_detector()
                 detector.update(features[f"num_{i}"])
             left -= 1
             if left == 0:

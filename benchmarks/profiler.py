@@ -17,17 +17,20 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from confluent_kafka import Consumer
 
 from benchmarks import _workload as workload
 from streams import kafka
+from streams.broker import Batch, Partition, Record, Stage, Work
+from streams.events import Topic, readings
 from streams.kafka import KafkaBroker
 from streams.local_kafka import any_broker
 from streams.loop import Loop
 from streams.profiler import Profiler
+from streams.registry import Registry
 from streams.topics import Names
 
 MODES = {
@@ -88,7 +91,7 @@ def decode(brokers: str, names: Names, events: int) -> None:
 
 def profile(brokers: str, names: Names, events: int) -> None:
     """The profiler without commits; counts are taken out once a second all the same."""
-    _with_stage(brokers, names, events, _flushing(Profiler(names, 4, lambda _: 4)), None)
+    _with_stage(brokers, names, events, _Flushing(names, 4, lambda _: 4), None)
 
 
 def transactions(brokers: str, names: Names, events: int) -> None:
@@ -97,68 +100,73 @@ def transactions(brokers: str, names: Names, events: int) -> None:
 
 
 def _with_stage(
-    brokers: str, names: Names, events: int, stage: object, every_s: float | None
+    brokers: str, names: Names, events: int, stage: Stage, every_s: float | None
 ) -> None:
     broker = _broker(brokers, names)
-    loop = Loop(
-        broker,
-        stage,
-        [names("predictions")],
-        [names("models")],
-        limit=POLL,
-        clock=time.monotonic,  # type: ignore[arg-type]
-    )
+    topics, models = [names("predictions")], [names("models")]
+    loop = Loop(broker, stage, topics, models, limit=POLL, clock=time.monotonic)
     loop.start()
     _Counted(loop, events).run(every_s)
     broker.close()
 
 
-def _flushing(stage: Profiler) -> Profiler:
-    """Take the work out once a second, as a commit would."""
-    step, due = stage.step, [time.perf_counter() + 1.0]
+class _Flushing(Profiler):
+    """The profiler, its work taken out once a second as a commit would, and thrown away."""
 
-    def stepped(batch: object) -> None:
-        step(batch)  # type: ignore[arg-type]
-        if time.perf_counter() >= due[0]:
-            stage.flush()
-            due[0] = time.perf_counter() + 1.0
+    _due = 0.0
 
-    stage.step = stepped  # type: ignore[method-assign,assignment]
-    return stage
+    def step(self, batch: Batch) -> None:
+        super().step(batch)
+        if time.perf_counter() >= self._due:
+            self.flush()
+            self._due = time.perf_counter() + 1.0
 
 
 class _Ignoring:
     """A stage that does nothing."""
 
-    urgent = False
+    def gained(self, partition: Partition, kept: Iterator[Record]) -> None: ...
 
-    def gained(self, *_: object) -> None: ...
+    def dropped(self, partition: Partition) -> None: ...
 
-    def dropped(self, *_: object) -> None: ...
+    def follow(self, records: Sequence[Record]) -> None: ...
 
-    def follow(self, *_: object) -> None: ...
+    def step(self, batch: Batch) -> None: ...
 
-    def step(self, *_: object) -> None: ...
+    def idle(self, silent_ms: Mapping[Partition, int]) -> None: ...
 
-    def idle(self, *_: object) -> None: ...
+    def forget(self) -> None: ...
 
-    def flush(self) -> object:
-        return None
+    def flush(self) -> Work:
+        return Work()
 
 
 class _Decoding(_Ignoring):
     """The profiler as far as its decoder."""
 
     def __init__(self, names: Names) -> None:
-        self._profiler = Profiler(names, 4, lambda _: 4)
+        self._names, self._registry = names, Registry()
+        self._decode: Callable[[bytes], object] | None = None
 
-    def follow(self, records: object) -> None:  # type: ignore[override]
-        self._profiler.follow(records)  # type: ignore[arg-type]
+    def follow(self, records: Sequence[Record]) -> None:
+        self._registry.apply(records)
 
-    def step(self, batch: object) -> None:  # type: ignore[override]
-        self._profiler._compile()
-        topic = self._profiler._topics[batch.topic]  # type: ignore[attr-defined]
-        list(map(topic.decode, batch.values))  # type: ignore[attr-defined,arg-type]
+    def step(self, batch: Batch) -> None:
+        if self._decode is None:
+            self._decode = self._compiled()
+        list(map(self._decode, batch.values))  # type: ignore[arg-type]
+
+    def _compiled(self) -> Callable[[bytes], object]:
+        of_topic = []
+        for model in self._registry.models:
+            of = self._registry.get(model)
+            assert of is not None
+            assert of.reference is not None
+            types = {s.series.name: s.series.type for s in of.reference.series}
+            of_topic += readings(of.lifecycle, self._names, types)
+        decode = Topic(of_topic).decode
+        assert decode is not None
+        return decode
 
 
 def faust(brokers: str, names: Names, events: int) -> None:
