@@ -73,7 +73,7 @@ class ModelPlan:
 
 def _minor(version: str) -> tuple[str, ...]:
     parts = tuple(version.split("."))
-    return parts[:2] if len(parts) == 3 else parts
+    return parts[:2] if len(parts) == 3 else (version,)
 
 
 def compile_plan(

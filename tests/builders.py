@@ -116,13 +116,14 @@ def batch(
     first_offset: int = 0,
     timestamps_ms: Sequence[int | None] | None = None,
     headers: tuple[tuple[str, bytes], ...] = (),
+    key: bytes | None = None,
 ) -> Batch:
     """Records of one topic, as one poll brings them."""
     of = list(partitions or [0] * len(values))
     stamps = list(timestamps_ms or [None] * len(values))
     offsets = [first_offset + i for i in range(len(values))]
     rows = [
-        Record(topic, of[i], offsets[i], stamps[i], None, values[i], headers)
+        Record(topic, of[i], offsets[i], stamps[i], key, values[i], headers)
         for i in range(len(values))
     ]
     return Batch(topic, list(values), of, offsets, stamps, rows)
