@@ -1,26 +1,39 @@
 """Do README and docs/ say what the code does? Whatever is written there and could become false is read here."""
 
 import ast
+import importlib
 import json
 import re
-import tomllib
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from datetime import timedelta
 from fnmatch import fnmatchcase
+from functools import cache
+from math import inf
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 import pytest
 
-from streams.cli import main
+from alerting.types import TriggerStatus
+from detectors.budget import guarantee
+from detectors.decision import Gates
+from detectors.types import Reason
+from streams.cli import INTERRUPTED, main
+from streams.cli.app import COMMANDS, built
+from streams.errors import LeewayError
 from streams.lifecycle import Lifecycle, load
 from streams.lifecycle.acts import NOT_YET
 from streams.lifecycle.drift import Methods
 from streams.lifecycle.grammar import human
 from streams.lifecycle.schema import every_key, section_at
+from streams.metrics import METRICS, PREFIX
+from streams.service import load_service
+from streams.service_file import ServiceFile
+from streams.topics import SOURCES, TOPICS, Names
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = tuple(sorted((ROOT / "docs").glob("*.md")))
@@ -51,10 +64,47 @@ def rows(text: str, heading: str) -> list[list[str]]:
     return list(_rows(section))
 
 
+@cache
+def trees() -> tuple[ast.Module, ...]:
+    """Our code, file by file."""
+    files = (file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py")))
+    return tuple(ast.parse(file.read_text("utf-8")) for file in files)
+
+
+def calls(name: str) -> Iterator[ast.Call]:
+    """Every call of something by this name."""
+    for tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", None) == name:
+                yield node
+
+
+@cache
+def literals() -> frozenset[str]:
+    """Every text in our code."""
+    return frozenset(
+        node.value
+        for tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+
+
+@cache
+def help_of(name: str) -> str:
+    """What a command prints under --help."""
+    (command,) = (each for each in COMMANDS if each.name == name)
+    made = built(command)
+    return made.get_help(made.context_class(made))
+
+
 def _rows(text: str) -> Iterator[list[str]]:
     for table in re.findall(r"(?:^\|.*\|\n?)+", text, re.M):
         for line in table.splitlines()[2:]:
             yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+MESSAGES, OPERATING, STATISTICS = map(text_of, ("messages.md", "operating.md", "statistics.md"))
 
 
 # ------------------------------------------------------------------------------- the lifecycle's keys
@@ -274,6 +324,208 @@ def write_examples() -> None:
         ),
         "utf-8",
     )
+
+
+# ------------------------------------------------------------------------------- what the pages list
+
+
+def test_every_topic_is_described_with_its_key_partitions_and_retention() -> None:
+    names = Names()
+    described = [
+        tuple(cell.replace("\\|", "|") for cell in row) for row in rows(MESSAGES, "Topics")
+    ]
+    assert [(row[0], row[1], row[2], row[3], row[6]) for row in described] == [
+        (
+            f"`{names(topic.name)}`",
+            topic.key,
+            "P" if topic.partitions is None else str(topic.partitions),
+            "compacted" if topic.retention_days is None else f"{topic.retention_days} days",
+            topic.purpose,
+        )
+        for topic in TOPICS
+    ]
+    assert all(f"`{names(source)}`" in MESSAGES for source in SOURCES)
+
+
+def test_every_reason_for_a_dead_letter_is_described() -> None:
+    reasons = {
+        word.value
+        for call in calls("InvalidEvent")
+        if call.args
+        for word in ast.walk(call.args[0])
+        if isinstance(word, ast.Constant) and isinstance(word.value, str)
+    }
+    described = [row[0].strip("`") for row in rows(MESSAGES, "The whole event: a dead letter")]
+    assert sorted(described) == sorted(reasons)
+
+
+def test_what_a_bad_field_is_counted_as_is_what_the_code_says() -> None:
+    named = [
+        word
+        for row in rows(MESSAGES, "One field, or nothing")
+        for word in re.findall(r"`(\w+)`", row[2])
+    ]
+    assert sorted(set(named) - literals()) == []
+
+
+def test_every_status_of_a_trigger_is_described() -> None:
+    described = [row[0].strip("`") for row in rows(MESSAGES, "Trigger")]
+    assert described == list(get_args(TriggerStatus))
+
+
+def test_every_metric_is_described_with_its_type_and_labels() -> None:
+    described = [(row[0].strip("`"), row[1], row[2]) for row in rows(OPERATING, "Metrics")]
+    assert described == [(PREFIX + m.name, str(m.kind), ", ".join(m.labels)) for m in METRICS]
+
+
+def test_every_metric_named_anywhere_exists() -> None:
+    known = {PREFIX + metric.name for metric in METRICS}
+    named = {
+        name for page in PAGES for name in re.findall(r"\bleeway_\w+", page.read_text("utf-8"))
+    }
+    assert sorted(named - known) == []
+
+
+def test_every_exit_code_is_described() -> None:
+    errors: list[type[LeewayError]] = [LeewayError]
+    for error in errors:  # grows as it goes
+        errors += error.__subclasses__()
+    codes = {0, INTERRUPTED, *(error.exit_code for error in errors)}
+    codes |= set(map(int, re.findall(r"end with (\d)", help_of("replay"))))
+    assert sorted(int(row[0]) for row in rows(OPERATING, "Exit codes")) == sorted(codes)
+
+
+SETTINGS = [row[0].strip("`") for row in rows(OPERATING, "Settings")]
+
+
+def test_every_key_of_the_service_file_is_described_and_no_other() -> None:
+    described = [key for row in SETTINGS if not row.startswith("LEEWAY_") for key in expanded(row)]
+    assert sorted(described) == sorted(".".join(map(str, key)) for key in every_key(ServiceFile))
+
+
+def test_every_environment_variable_is_described() -> None:
+    in_code = {word for word in literals() if re.fullmatch(r"LEEWAY_[A-Z_]+[A-Z]", word)}
+    described = {row for row in SETTINGS if row.startswith("LEEWAY_")}
+    sections = tuple(f"LEEWAY_{section.upper()}_" for section in ServiceFile.model_fields)
+    assert sorted(name for name in in_code - described if not name.startswith(sections)) == []
+    assert sorted(name for name in described - in_code if not name.startswith(sections)) == [
+        "LEEWAY_SECTION_KEY"
+    ]
+
+
+def test_every_variable_in_an_example_is_accepted(tmp_path: Path) -> None:
+    text = "\n".join(page.read_text("utf-8") for page in PAGES)
+    named = set(re.findall(r"\bLEEWAY_[A-Z_]*[A-Z]\b(?!…|_)", text)) - set(SETTINGS)
+    secret = tmp_path / "secret"
+    secret.write_text("kept")
+    values = {name: str(secret) if name.endswith("_FILE") else "9000" for name in sorted(named)}
+    load_service(None, values)  # raises what is wrong
+
+
+def test_every_reason_is_described_in_the_words_that_people_see() -> None:
+    described = {row[0].strip("`"): row[2] for row in rows(STATISTICS, "Reasons")}
+    assert described == {str(reason): reason.explanation for reason in Reason}
+
+
+def test_the_gates_are_those_of_the_detector() -> None:
+    described = {row[0].strip("`"): (row[1], row[2]) for row in rows(STATISTICS, "Gates")}
+    gates = {field.name: getattr(Gates(), field.name) for field in fields(Gates)}
+    assert described == {
+        name: tuple("–" if gate == inf else f"{gate:g}" for gate in both)
+        for name, both in gates.items()
+    }
+
+
+def test_the_promise_is_the_one_that_is_printed() -> None:
+    day_ms = 24 * HOUR_MS
+    lines = guarantee(1, 90 * day_ms, HOUR_MS, 2, calibrated=True)
+    assert Block("text", "\n".join(lines)) in list(blocks(STATISTICS))
+
+
+def test_every_note_on_a_verdict_is_described() -> None:
+    for start in ("row dependence not calibrated", "the reference holds fewer than "):
+        assert any(start in word for word in literals())
+        assert sum(row[0].startswith(start) for row in rows(STATISTICS, "Notes on a verdict")) == 1
+
+
+# ------------------------------------------------------------------------------- pages as such
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    prose = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.S)
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        found = (page.parent / path) if path else page
+        assert found.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", found.read_text("utf-8"), re.M)
+            assert anchor in [re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_lifecycle_in_a_page_loads(page: Path) -> None:
+    for block in blocks(page.read_text("utf-8")):
+        if block.language == "yaml" and "model_lifecycle:" in block.text:
+            assert load(block.text, page.name)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_in_a_page_is_python(page: Path) -> None:
+    for block in blocks(page.read_text("utf-8")):
+        if block.language == "python":
+            compile(block.text, page.name, "exec")
+
+
+COMMAND = re.compile(r"(?:^\$ |`(?:[A-Z_]+=\S+\s+)*)leeway\s+(?!\d)([^`\n]*)", re.M)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_in_a_page_exists_with_its_options(page: Path) -> None:
+    prose = re.sub(r"```json\n.*?```", "", page.read_text("utf-8"), flags=re.S)
+    for typed in COMMAND.findall(prose):
+        name, *words = re.split(r"[\s=]+", typed.strip())
+        if name == "--version":
+            continue
+        assert name in [command.name for command in COMMANDS], typed
+        options = set(re.findall(r"--[a-z-]+", help_of(name)))
+        assert {word for word in words if word.startswith("--")} <= options, typed
+
+
+def test_every_target_of_make_in_a_page_exists() -> None:
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.M)
+    for page in PAGES:
+        for name in re.findall(r"(?:`|^)make ([a-z]+)", page.read_text("utf-8"), re.M):
+            assert name in targets, f"{page.name}: make {name}"
+
+
+@pytest.mark.parametrize(
+    "file",
+    [file for package in PACKAGES for file in sorted((ROOT / package).rglob("__init__.py"))],
+    ids=lambda file: str(file.relative_to(ROOT).parent),
+)
+def test_what_a_package_exports_is_listed_sorted_and_exact(file: Path) -> None:
+    tree = ast.parse(file.read_text("utf-8"))
+    assert ast.get_docstring(tree)
+    package = importlib.import_module(".".join(file.relative_to(ROOT).parent.parts))
+    listed: list[str] = package.__all__
+    assert listed == sorted(listed)
+    assert all(hasattr(package, name) for name in listed)
+    made = [
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_")
+    ]
+    if not made:  # it only passes on what others made
+        made = [
+            alias.asname or alias.name
+            for node in tree.body
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        ]
+    assert set(made) <= set(listed)
 
 
 if __name__ == "__main__":
