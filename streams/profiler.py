@@ -294,6 +294,7 @@ class Profiler:
 
     def flush(self) -> Work:
         """One summary per group, progress and intake for every judge, and the offsets all this used up."""
+        self._compile()
         self._settle()
         records: list[Outgoing] = []
         for sheet in [*self._retired, *(self._sheets[model] for model in sorted(self._sheets))]:
@@ -531,7 +532,7 @@ class Profiler:
 
 def _ahead(topic: Topic, times: Any, batch: Batch) -> bool:
     """Whether some event may be too far ahead of the log's own time."""
-    if batch.timestamps_ms[0] is None and not any(batch.timestamps_ms):
+    if not any(batch.timestamps_ms):
         return False
     stamps = np.array(batch.timestamps_ms, np.int64)
     return bool((times - stamps).max() > topic.max_ahead_ms)
