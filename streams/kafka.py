@@ -269,7 +269,8 @@ class KafkaBroker(Broker):
         if not partitions:
             return {}
         until = monotonic() + 2 * PATIENCE_S
-        return stable_offsets(self._admin(), self._group, partitions, until)
+        settings = {**QUIET, **self._properties}
+        return stable_offsets(settings, self._group, partitions, until)
 
     def _rewind(self, partition: Partition, committed: int) -> None:
         """Go back to what is committed, or to where reading began if nothing is."""

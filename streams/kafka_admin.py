@@ -27,7 +27,15 @@ __all__ = ["Created", "create_topics", "stable_offsets", "topic_partitions"]
 
 _CALL_S = 10.0
 _PAUSE_S = 0.02
-_UNDECIDED = (KafkaError.UNSTABLE_OFFSET_COMMIT, KafkaError._TIMED_OUT)
+_COORDINATOR_S = 5.0
+_UNDECIDED = (
+    KafkaError.UNSTABLE_OFFSET_COMMIT,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+)
 _DELETIONS_MS = DAY_MS  # a compacted topic keeps a deletion at least this long for readers that lag
 
 
@@ -119,14 +127,18 @@ def create_topics(
 
 
 def stable_offsets(
-    admin: AdminClient, group: str, partitions: Sequence[Partition], until: float
+    settings: Mapping[str, Any], group: str, partitions: Sequence[Partition], until: float
 ) -> dict[Partition, int]:
     """The group's committed offsets, once no open transaction can change them; negative where there is none.
 
     Not asked through the consumer: behind its own request to join the group, the answer would wait for all members.
+    Each time asked through a new client: one that has asked before gets no answer any more from a coordinator that was
+    restarted since (librdkafka 2.16: every request times out, for ever; a client made after the restart is answered).
 
     Parameters
     ----------
+    settings
+        librdkafka's, for the client.
     until
         When to give up, on the monotonic clock.
 
@@ -135,11 +147,12 @@ def stable_offsets(
     KafkaException
         The broker refuses, or some offsets are still undecided.
     """
+    client = AdminClient(dict(settings), logger=logging.getLogger("streams.kafka"))
     asked = [TopicPartition(*partition) for partition in partitions]
     while True:
         request = ConsumerGroupTopicPartitions(group, asked)
-        future = admin.list_consumer_group_offsets(
-            [request], require_stable=True, request_timeout=_CALL_S
+        future = client.list_consumer_group_offsets(
+            [request], require_stable=True, request_timeout=_COORDINATOR_S
         )[group]
         try:
             answers = future.result().topic_partitions
@@ -151,6 +164,8 @@ def stable_offsets(
             error = failure.args[0]
         if time.monotonic() > until or not (error.retriable() or error.code() in _UNDECIDED):
             raise KafkaException(error)
+        if error.code() == KafkaError._TIMED_OUT:
+            client = AdminClient(dict(settings), logger=logging.getLogger("streams.kafka"))
         threading.Event().wait(_PAUSE_S)
 
 

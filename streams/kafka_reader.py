@@ -1,8 +1,10 @@
 """How are partitions read in full, outside any group? For what every process follows, and for states to restore."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import (
@@ -24,9 +26,21 @@ from streams.kafka_errors import is_permanent
 __all__ = ["KafkaReader", "record_of"]
 
 _CALL_S = 10.0
+_ASKING_S = 30.0  # where partitions end, while their leaders change
+_PAUSE_S = 0.1
 _STUCK_S = 120.0  # longer than any transaction may stay open
 _SETTLE_S = 1.0  # longer than readers need to see what was committed
 _AT_ONCE = 2000
+_MOVED = frozenset(
+    {
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError._TIMED_OUT,
+        KafkaError._TRANSPORT,
+    }
+)
 _OF_GROUPS = ("group.", "partition.assignment.", "session.", "heartbeat.")
 _FIXED = {
     "auto.offset.reset": "earliest",
@@ -159,6 +173,20 @@ class KafkaReader:
                 raise KafkaException(error)
 
     def _ask_ends(self, isolation: IsolationLevel) -> dict[Partition, int]:
+        """Where the partitions end now, whoever leads them now."""
+        until = time.monotonic() + _ASKING_S
+        while True:
+            try:
+                return self._ends(isolation)
+            except KafkaException as failure:
+                if failure.args[0].code() not in _MOVED or time.monotonic() > until:
+                    raise
+            # The client goes on asking whom it knows until it is told to look (librdkafka 2.16).
+            with suppress(KafkaException):
+                self._admin.list_topics(timeout=_CALL_S)
+            threading.Event().wait(_PAUSE_S)
+
+    def _ends(self, isolation: IsolationLevel) -> dict[Partition, int]:
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         asked = {TopicPartition(*partition): latest for partition in self._positions}
         answers = self._admin.list_offsets(

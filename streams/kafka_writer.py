@@ -23,6 +23,8 @@ T = TypeVar("T")
 CALL_S = 5.0  # one call
 PATIENCE_S = 30.0  # its repetitions, and all calls of a commit together
 _STALLED_S = 45.0  # then the watchdog bites
+_STUCK_S = 15.0  # in the one call that may not mind its time-out
+_OUT_OF_REACH = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)
 _ANY_PARTITION = -1
 _UNUSABLE = 3  # exit code: what the command needs is not there or not usable
 
@@ -80,25 +82,37 @@ class KafkaWriter:
 
     def __init__(self, properties: Mapping[str, str], name: str) -> None:
         self._brokers = properties["bootstrap.servers"]
+        self._settings = {
+            **QUIET,
+            **_DEFAULTS,
+            **properties,
+            **_FIXED,
+            "client.id": name,
+            "transactional.id": name,
+            "error_cb": self.hear,
+            "on_delivery": self._delivered,
+        }
         self._heard: KafkaError | None = None
         self._undelivered: KafkaError | None = None
+        self._lost_sight = False  # of a broker, since the producer was made
         with translated("use Kafka", self._brokers):
-            self._producer = Producer(
-                {
-                    **QUIET,
-                    **_DEFAULTS,
-                    **properties,
-                    **_FIXED,
-                    "client.id": name,
-                    "transactional.id": name,
-                    "error_cb": self.hear,
-                    "on_delivery": self._delivered,
-                },
-                logger=logging.getLogger("streams.kafka"),
-            )
+            self._producer = self._new_producer()
         with self._asking("use Kafka"):
             self._producer.list_topics(timeout=2 * CALL_S)  # a wrong address is noticed here
             insist(self._producer.init_transactions, time.monotonic() + PATIENCE_S)
+
+    def _new_producer(self) -> Producer:
+        return Producer(self._settings, logger=logging.getLogger("streams.kafka"))
+
+    def _renew(self, until: float) -> None:
+        """Go on with another producer after a broker was out of reach.
+
+        One that knew the group's coordinator before may wait for ever for a connection that nobody makes any more
+        (librdkafka issue 5511). Between transactions nothing is lost with it.
+        """
+        self._lost_sight = False
+        self._producer = self._new_producer()
+        insist(self._producer.init_transactions, until)
 
     def partitions(self) -> dict[str, int]:
         """Every topic that can be seen, and how many partitions it has."""
@@ -125,9 +139,12 @@ class KafkaWriter:
         BrokerError
             The outcome is unknown, or it would fail again.
         """
-        with _watched(), self._asking("commit"):
+        with _watched(_STALLED_S), self._asking("commit"):
             until = time.monotonic() + PATIENCE_S
             self._undelivered = None
+            self._producer.poll(0)  # what was heard since the last commit
+            if self._lost_sight:
+                self._renew(until)
             try:
                 self._transact(work, membership, until)
             except KafkaException as failure:
@@ -140,7 +157,8 @@ class KafkaWriter:
         if work.offsets:
             offsets = [TopicPartition(*where, offset) for where, offset in work.offsets.items()]
             send = self._producer.send_offsets_to_transaction
-            insist(lambda timeout_s: send(offsets, membership, timeout_s), until)
+            with _watched(_STUCK_S):
+                insist(lambda timeout_s: send(offsets, membership, timeout_s), until)
         insist(self._producer.commit_transaction, until)
 
     def _produce(self, record: Outgoing, until: float) -> None:
@@ -190,6 +208,8 @@ class KafkaWriter:
         if self._heard is None or self._heard.code() != error.code():
             logs.debug("client.failed", code=error.name(), said=error.str())
         self._heard = error
+        if error.code() in _OUT_OF_REACH:
+            self._lost_sight = True
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is not None and self._undelivered is None:
@@ -197,19 +217,19 @@ class KafkaWriter:
 
 
 @contextmanager
-def _watched() -> Iterator[None]:
+def _watched(patience_s: float) -> Iterator[None]:
     """End the process when a commit does not end.
 
-    After a broker's restart `send_offsets_to_transaction` can block for many minutes whatever its time-out says
-    (librdkafka issues 5456 and 5511), and nothing inside this process can end that call.
+    When a broker restarts in the middle of one, `send_offsets_to_transaction` can block for many minutes whatever its
+    time-out says (librdkafka issues 5456 and 5511), and nothing inside this process can end that call.
     """
 
     def bite() -> None:
-        last_words = f"a commit did not end within {_STALLED_S:.0f} s: ending the process\n"
+        last_words = f"a commit did not end within {patience_s:.0f} s: ending the process\n"
         os.write(2, last_words.encode())
         os._exit(_UNUSABLE)
 
-    dog = threading.Timer(_STALLED_S, bite)
+    dog = threading.Timer(patience_s, bite)
     dog.daemon = True
     dog.start()
     try:
