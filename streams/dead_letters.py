@@ -5,7 +5,7 @@ from streams.events import DeadLetter
 from streams.topics import MAX_MESSAGE_BYTES, Names
 
 KEPT_BYTES = 64 * 1024  # of a value that is too large for the topic
-ROOM_BYTES = 64 * 1024  # of a message that is left for key and headers
+ROOM_BYTES = 64 * 1024  # of a message that is left for our headers
 MAX_EXPLANATION = 1024
 
 
@@ -28,7 +28,8 @@ def dead_letter(
         "__dlq.errors.stage": stage,
         "leeway.reason": dead.reason,
     }
-    if value is not None and len(value) > MAX_MESSAGE_BYTES - ROOM_BYTES:
+    around = len(origin.key or b"") + sum(len(name) + len(text) for name, text in origin.headers)
+    if value is not None and len(value) + around > MAX_MESSAGE_BYTES - ROOM_BYTES:
         about |= {"leeway.truncated": "true", "leeway.size": str(len(value))}
         value = value[:KEPT_BYTES]
     headers = (*origin.headers, *((name, text.encode()) for name, text in about.items()))

@@ -11,14 +11,18 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from alerting.settings import Receiver
 from detectors.reference import Reference, build, to_document
 from streams.broker import Batch, Outgoing, Record, Work
 from streams.columns import columns
+from streams.judge import Judge
 from streams.lifecycle import Lifecycle, load
+from streams.loop import drain
+from streams.memory import MemoryBroker, MemoryLog
 from streams.messages import Intake, Progress, Summary, add, decode_profile, unpack_cells
 from streams.profiler import Profiler
 from streams.registry import lifecycle_record, reference_record
-from streams.topics import Names
+from streams.topics import TOPICS, Names
 
 NAMES = Names()
 START_MS = 1_772_409_600_000  # 2026-03-02T00:00:00Z, a Monday
@@ -248,3 +252,51 @@ def profiled(
             found.add(one.flush(), built)
     found.add(one.flush(), built)
     return found
+
+
+def logged(
+    records: Iterable[Mapping[str, Any] | bytes | None],
+    *models: tuple[Lifecycle, Reference | None],
+    partitions: int = 1,
+    topic: str = "leeway.predictions",
+    timestamps_ms: Sequence[int] | None = None,
+) -> MemoryLog:
+    """A log in memory that holds these records, one after another on its partitions, and what is registered."""
+    log = MemoryLog()
+    for name in ("leeway.predictions", "leeway.features", topic):
+        log.create(name, partitions)
+    for one in TOPICS:
+        log.create(NAMES(one.name), one.partitions or partitions)
+    for of, built in models or ((lifecycle(), small()),):
+        for known in registered(of, built):
+            log.append(known.topic, known.value, known.key, partition=0)
+    for i, record in enumerate(records):
+        value = record if record is None or isinstance(record, bytes) else encode([record])[0]
+        stamp = timestamps_ms[i] if timestamps_ms is not None else None
+        log.append(topic, value, partition=i % partitions, timestamp_ms=stamp)
+    return log
+
+
+def profile(log: MemoryLog, topics: Sequence[str] = ("leeway.predictions",), **how: int) -> None:
+    """Let a profiler read everything on the log."""
+    partitions = log.partition_count(NAMES("profiles"))
+    stage = Profiler(NAMES, partitions, log.partition_count)
+    drain(MemoryBroker(log, "profiler"), stage, topics=topics, followed=[NAMES("models")], **how)  # type: ignore[arg-type]
+
+
+def judge(log: MemoryLog, receivers: Sequence[Receiver] = (), **how: int) -> None:
+    """Let a judge read everything that was profiled."""
+    stage = Judge(NAMES, log.partition_count(NAMES("profiles")), receivers)
+    drain(
+        MemoryBroker(log, "judge"),
+        stage,
+        topics=[NAMES("profiles")],
+        followed=[NAMES("models")],
+        state_topic=NAMES("state"),
+        **how,  # type: ignore[arg-type]
+    )
+
+
+def documents(log: MemoryLog, topic: str) -> list[dict[str, Any]]:
+    """What was written to one of our topics, in order."""
+    return [json.loads(record.value or b"null") for record in log.read(NAMES(topic))]
