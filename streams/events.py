@@ -545,6 +545,32 @@ class Topic:
             union = union | reading.struct
         return msgspec.json.Decoder(union).decode
 
+    def read(
+        self, values: Sequence[bytes | None], timestamps_ms: Sequence[int | None]
+    ) -> tuple[list[Any], NDArray[np.int64]] | None:
+        """The fast path for a whole batch: events and their times; None if one of them needs a closer look."""
+        if self.decode is None:
+            return None
+        try:
+            events = list(map(self.decode, values))
+            times = self.times_ms(events)
+            fine = sound(values) and not self._any_ahead(times, timestamps_ms)  # type: ignore[arg-type]
+        except (msgspec.MsgspecError, RecursionError, TypeError, ValueError, OverflowError):
+            return None
+        return (events, times) if fine else None
+
+    def _any_ahead(self, times: NDArray[np.int64], timestamps_ms: Sequence[int | None]) -> bool:
+        """Whether some event may be too far ahead of the log's own time; files have none.
+
+        Raises
+        ------
+        TypeError
+            Some records have a time and others none.
+        """
+        if timestamps_ms.count(None) == len(timestamps_ms):
+            return False
+        return bool((times - np.array(timestamps_ms, np.int64)).max() > self.max_ahead_ms)
+
     def times_ms(self, events: Sequence[Any]) -> NDArray[np.int64]:
         """Event times of decoded events, in epoch milliseconds.
 
