@@ -118,8 +118,8 @@ class RetrainingPolicy:
     at_most: int = 2
     at_most_per_ms: int = 7 * DAY_MS
     expires_ms: int = 72 * HOUR_MS
-    start_within_ms: int = DAY_MS
-    finish_within_ms: int = 7 * DAY_MS
+    start_within_ms: int | None = DAY_MS  # None: nobody can report, so no deadline can be missed
+    finish_within_ms: int | None = 7 * DAY_MS
     dry_run: bool = False
     pipeline: Pipeline = field(default_factory=lambda: Pipeline(None, (), {}))
     gates: dict[str, Bound] = field(default_factory=dict)

@@ -104,9 +104,9 @@ def _overdue(policy: RetrainingPolicy, memory: TriggerMemory, at_ms: int) -> Mov
     if status == "requested":
         return move(policy, memory, "cancelled", at_ms, by="policy", note="expired")
     if status == "approved":
-        note = f"not started within {duration(policy.start_within_ms)}"
+        note = f"not started within {duration(policy.start_within_ms or 0)}"
     else:
-        note = f"not finished within {duration(policy.finish_within_ms)}"
+        note = f"not finished within {duration(policy.finish_within_ms or 0)}"
     return move(policy, memory, "failed", at_ms, by="policy", note=note)
 
 

@@ -18,6 +18,7 @@ from streams.lifecycle.triggers import Trigger
 
 _LABELS = "labels come with a later release"
 _METHODS = "other methods than auto come with a later release"
+_COMMANDS = "what pipelines report is read with a later release"
 _QUALITY = "alerts about data quality come with a later release"
 _VERSIONS = "comparing and rolling back versions comes with a later release"
 _RELEASE = "releasing a retrained model comes with a later release"
@@ -70,16 +71,20 @@ NOT_YET: tuple[Row, ...] = (
     Row("features.*.transformation", _CONSOLE),
     Row("features.*.leakage", _CONSOLE),
     Row("reference.from", "references built from production come with a later release"),
+    Row("reference.min_events", "references built from production come with a later release"),
     Row("reference.season", _SEASONS),
     Row("reference.timezone", _SEASONS),
     Row("reference.max_age", "the age of a reference is judged with a later release"),
+    Row("metadata.deployed_date", "grace after a deployment comes with a later release"),
     Row("monitoring.window.grace", "grace after a deployment comes with a later release"),
     Row("monitoring.performance_metrics", _LABELS),
     Row("monitoring.drift_detection.data_drift.method", _METHODS),
     Row("monitoring.drift_detection.data_drift.threshold", _METHODS),
+    Row("monitoring.drift_detection.data_drift.severe", _METHODS),
     Row("monitoring.drift_detection.data_drift.alarm", _METHODS),
     Row("monitoring.drift_detection.prediction_drift.method", _METHODS),
     Row("monitoring.drift_detection.prediction_drift.threshold", _METHODS),
+    Row("monitoring.drift_detection.prediction_drift.severe", _METHODS),
     Row("monitoring.drift_detection.prediction_drift.alarm", _METHODS),
     Row("monitoring.drift_detection.concept_drift", _LABELS),
     Row("monitoring.data_quality", _QUALITY),
@@ -88,12 +93,15 @@ NOT_YET: tuple[Row, ...] = (
     Row("monitoring.versions", _VERSIONS),
     Row("monitoring.alerts.*.for", _WAITING),
     Row("retraining.training_window.min_labels", _LABELS),
+    Row("retraining.guards.start_within", _COMMANDS),
+    Row("retraining.guards.finish_within", _COMMANDS),
     Row("retraining.pipeline.validation_requirements", _CARRIED),
     Row("retraining.promotion_gates", _CARRIED),
     Row("retraining.approval_process.auto_deploy_if", _RELEASE),
     Row("retraining.approval_process.manual_review_if", _RELEASE),
     Row("versioning", _VERSIONS),
     Row("retirement", "retirement comes with a later release"),
+    Row("privacy", "alerts name bins by number and show no values in this release"),
 )
 ACTS: tuple[str, ...] = (
     "model_id",
@@ -116,23 +124,19 @@ ACTS: tuple[str, ...] = (
     "segments",
     "reference.id",
     "reference.bins",
-    "reference.min_events",
     "monitoring.window",
     "monitoring.false_alarms",
     "monitoring.drift_detection.data_drift.enabled",
     "monitoring.drift_detection.data_drift.features_monitored",
     "monitoring.drift_detection.data_drift.check_frequency",
-    "monitoring.drift_detection.data_drift.severe",  # told with threshold
     "monitoring.drift_detection.prediction_drift.enabled",
     "monitoring.drift_detection.prediction_drift.check_frequency",
-    "monitoring.drift_detection.prediction_drift.severe",  # told with threshold
     "monitoring.alerts",
     "retraining.trigger_conditions",
     "retraining.training_window",
     "retraining.guards",
     "retraining.pipeline",
     "retraining.approval_process.approvers",
-    "privacy",
 )
 # What acts of conditions, triggers and channels, whose keys are in `ACTS`.
 KINDS_THAT_OPEN = ("data_drift", "prediction_drift", "pipeline")
