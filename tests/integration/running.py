@@ -2,10 +2,12 @@
 
 import json
 import os
+import random
 import signal
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,6 +24,7 @@ from streams.registration import register
 from streams.service import Service, load_service
 from streams.supervisor import SUPERVISED, Child, Supervisor, leeway
 from streams.topics import Names
+from tests.integration.watched import Arrival
 
 SOURCES = ("predictions", "features")
 
@@ -188,6 +191,39 @@ class Ends:
         self._consumer.close()
 
 
-def outgoing(names: Names, kind: str, value: bytes, partition: int) -> Outgoing:
-    """An event as a producer sends it."""
-    return Outgoing(names(kind), None, value, partition=partition)
+def produce(
+    place: Deployment, stream: Sequence[Arrival], partition: Callable[[], int] = lambda: 0
+) -> None:
+    """Send events; each goes where it is told."""
+    writer = place.writer()
+    for arrival in stream:
+        writer.write(Outgoing(place.names(arrival.kind), None, arrival.value, (), partition()))
+    writer.flush()
+
+
+@contextmanager
+def producing(
+    place: Deployment, stream: Sequence[Arrival], *, seed: int, partitions: int = 4
+) -> Iterator[threading.Event]:
+    """Send the stream bit by bit, and what is left at once when the event is set; all is sent when the context ends.
+
+    No partition falls silent for as long as `idle` says before all is sent, or else its events would come late.
+    """
+    hurry, dice, writer = threading.Event(), random.Random(seed), place.writer()
+
+    def send() -> None:
+        for number, arrival in enumerate(stream):
+            partition = dice.randrange(partitions)
+            writer.write(Outgoing(place.names(arrival.kind), None, arrival.value, (), partition))
+            if number % 300 == 0 and not hurry.is_set():
+                writer.flush()
+                hurry.wait(0.25)
+        writer.flush()
+
+    thread = threading.Thread(target=send, name="producer")
+    thread.start()
+    try:
+        yield hurry
+    finally:
+        hurry.set()
+        thread.join()

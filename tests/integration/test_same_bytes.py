@@ -2,8 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
@@ -16,8 +15,7 @@ from streams.replay import OUTPUTS, as_lines, replay
 from streams.service import load_service
 from streams.sources import Chunk, Source
 from tests.integration import watched
-from tests.integration.running import Deployment, Ends, Roles, outgoing
-from tests.integration.watched import Arrival
+from tests.integration.running import Deployment, Ends, Roles, produce, producing
 from tests.until import until
 
 pytestmark = pytest.mark.kafka
@@ -42,7 +40,7 @@ def expected() -> dict[str, bytes]:
 def _chunks() -> Iterator[Chunk]:
     for kind in ("predictions", "features"):
         values = [arrival.value for arrival in watched.arrivals() if arrival.kind == kind]
-        yield Chunk(kind, values, 0)  # type: ignore[arg-type]  # both are kinds
+        yield Chunk(kind, values, 0)
 
 
 def test_the_stream_holds_something_of_everything() -> None:
@@ -67,7 +65,7 @@ def test_one_profiler_and_one_partition_give_the_bytes_of_a_replay(
     kafka: AnyBroker, unique: Unique, tmp_path: Path
 ) -> None:
     place = _deployed(kafka, unique("one"), tmp_path, partitions=1, sources=1)
-    _produce(place, watched.arrivals(), lambda: 0)
+    produce(place, watched.arrivals(), lambda: 0)
     with Roles(place.children(profiler=1, judge=1)) as roles:
         _until_judged(place, roles)
     _assert_same(place)
@@ -78,7 +76,7 @@ def test_order_partitions_and_profilers_change_no_byte(
 ) -> None:
     place = _deployed(kafka, unique("four"), tmp_path, partitions=3, sources=4)
     dice = random.Random(7)
-    _produce(place, watched.shuffled(watched.arrivals(), seed=7), lambda: dice.randrange(4))
+    produce(place, watched.shuffled(watched.arrivals(), seed=7), lambda: dice.randrange(4))
     with Roles(place.children(profiler=2, judge=1)) as roles:
         _until_judged(place, roles)
     _assert_same(place)
@@ -90,7 +88,7 @@ def test_ten_killed_profilers_and_judges_change_no_byte(
     place = _deployed(kafka, unique("ten"), tmp_path, partitions=3, sources=4)
     with (
         Roles(place.children(profiler=2, judge=2)) as roles,
-        _producing(place, watched.shuffled(watched.arrivals(), seed=8)) as hurry,
+        producing(place, watched.shuffled(watched.arrivals(), seed=8), seed=8) as hurry,
     ):
         _torment(place, roles, seed=8)
         hurry.set()
@@ -104,38 +102,6 @@ def _deployed(
     place = Deployment(kafka, prefix, folder, partitions=partitions, sources=sources)
     place.register(watched.lifecycles(), watched.references())
     return place
-
-
-def _produce(place: Deployment, stream: Sequence[Arrival], partition: Callable[[], int]) -> None:
-    writer = place.writer()
-    for arrival in stream:
-        writer.write(outgoing(place.names, arrival.kind, arrival.value, partition()))
-    writer.flush()
-
-
-@contextmanager
-def _producing(place: Deployment, stream: Sequence[Arrival]) -> Iterator[threading.Event]:
-    """Produce the stream bit by bit, to four partitions, and what is left at once when the event is set.
-
-    No partition falls silent for as long as `idle` says before all is written, or else its events would come late.
-    """
-    hurry, dice, writer = threading.Event(), random.Random(8), place.writer()
-
-    def produce() -> None:
-        for number, arrival in enumerate(stream):
-            writer.write(outgoing(place.names, arrival.kind, arrival.value, dice.randrange(4)))
-            if number % 300 == 0 and not hurry.is_set():
-                writer.flush()
-                hurry.wait(0.25)
-        writer.flush()
-
-    thread = threading.Thread(target=produce, name="producer")
-    thread.start()
-    try:
-        yield hurry
-    finally:
-        hurry.set()
-        thread.join()
 
 
 def _torment(place: Deployment, roles: Roles, seed: int) -> None:
