@@ -161,6 +161,7 @@ class Judge:
         if plan is None:
             return  # its lifecycle was taken away after the profiler had counted
         model = share.models.setdefault(summary.model_id, ModelState())
+        share.align(plan)
         start = plan.start_of(summary.pane_start_ms)
         segments = {summary.segment: None} | ({ALL: None} if summary.definition == 0 else {})
         for segment in segments:
@@ -207,6 +208,7 @@ class Judge:
         if until is None:
             return
         model = share.models.setdefault(plan.lifecycle.model_id, ModelState())
+        share.align(plan)
         slots = _complete_slots(share, plan, model, until)
         moved = False
         while True:

@@ -74,6 +74,7 @@ class SubjectState:
 class ModelState:
     """What is kept of one model."""
 
+    window_ms: int | None = None  # the length of its windows
     judged_until_ms: int | None = None
     slots_until_ms: int = 0  # of what came in, judged up to here
     empty: int = 0  # silent windows in a row
@@ -120,6 +121,27 @@ class Share:
             self._kept.delete(Key(plan.lifecycle.model_id, *key, f"window/{start}/{digest}"))
         return closed
 
+    def align(self, plan: ModelPlan) -> None:
+        """Windows have another length now: what is open moves into the window of that length in which it began."""
+        model = self.models[plan.lifecycle.model_id]
+        if model.window_ms == plan.window_ms:
+            return
+        model.window_ms = plan.window_ms
+        if model.judged_until_ms is not None:
+            model.judged_until_ms = plan.start_of(model.judged_until_ms)
+        for key, subject in model.subjects.items():
+            for start in sorted(subject.windows):
+                if (begins := plan.start_of(start)) == start:
+                    continue
+                for digest, window in self.close_window(plan, key, start).items():
+                    into = subject.windows.setdefault(begins, {})
+                    if digest in into:
+                        into[digest].absorb(window)
+                    else:
+                        into[digest] = window
+                    self.put_window(plan, key, begins, digest)
+        self.put_model(plan)
+
     def put_late(self, plan: ModelPlan, key: SubjectKey) -> None:
         """Events came too late for their window."""
         subject = self._subject(plan, key)
@@ -152,6 +174,7 @@ class Share:
         """A model's windows were judged, or what is kept of it as a whole changed."""
         model = self.models[plan.lifecycle.model_id]
         progress = {
+            "window_ms": model.window_ms,
             "judged_until_ms": model.judged_until_ms,
             "slots_until_ms": model.slots_until_ms,
             "empty": model.empty,
@@ -238,8 +261,8 @@ class Share:
         model = self.models.setdefault(key.model_id, ModelState())
         if key.version == NOBODY:
             if name == "progress":
-                model.judged_until_ms, model.empty = data["judged_until_ms"], data["empty"]
-                model.slots_until_ms = data["slots_until_ms"]
+                model.window_ms, model.judged_until_ms = data["window_ms"], data["judged_until_ms"]
+                model.slots_until_ms, model.empty = data["slots_until_ms"], data["empty"]
             elif name == "trigger":
                 model.trigger = msgspec.convert(data, TriggerMemory)
             elif name == "episodes":

@@ -29,6 +29,14 @@ class OpenWindow:
         add(self.invalid, summary.invalid)
         add(self.violations, summary.violations)
 
+    def absorb(self, other: "OpenWindow") -> None:
+        """Add what was counted in another window."""
+        self.cells += other.cells
+        self.events += other.events
+        self.panes |= other.panes
+        add(self.invalid, other.invalid)
+        add(self.violations, other.violations)
+
     @classmethod
     def like(cls, summary: Summary) -> "OpenWindow":
         """Nothing counted yet, in the cells of this summary."""
