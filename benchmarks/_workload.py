@@ -8,8 +8,8 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from detectors.reference import build, to_document
-from streams.columns import columns
 from streams.lifecycle import Lifecycle, load
+from streams.profiling.columns import columns
 from streams.registry import lifecycle_record, reference_record
 from streams.topics import Names
 

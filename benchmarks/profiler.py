@@ -23,13 +23,13 @@ import numpy as np
 from confluent_kafka import Consumer
 
 from benchmarks import _workload as workload
-from streams import kafka
 from streams.broker import Batch, Partition, Record, Stage, Work
-from streams.events import Topic, readings
-from streams.kafka import KafkaBroker
+from streams.kafka import broker as kafka
+from streams.kafka.broker import KafkaBroker
 from streams.local_kafka import any_broker
 from streams.loop import Loop
-from streams.profiler import Profiler
+from streams.profiling.events import Topic, readings
+from streams.profiling.profiler import Profiler
 from streams.registry import Registry
 from streams.topics import Names
 

@@ -1,7 +1,7 @@
 """The door between stages and a log: what a stage is given, what it gives back, and who carries it.
 
 A `Stage` (profiler, joiner, judge) is a fold: no I/O, no clock. A `Broker` reads and writes; it has
-two implementations, `streams.kafka` and `streams.memory`, that pass one suite
+two implementations, `streams.kafka.broker` and `streams.memory`, that pass one suite
 (tests/streams/test_broker_contract.py). `streams.loop` joins the two and owns the only clock.
 """
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from detectors.reference import Reference, to_document
 from streams.errors import UsageError
-from streams.kafka_admin import create_topics, topic_partitions
-from streams.kafka_commands import Writer
+from streams.kafka.admin import create_topics, topic_partitions
+from streams.kafka.commands import Writer
 from streams.lifecycle import Lifecycle
 from streams.registry import lifecycle_record, reference_record
 from streams.service import Service

@@ -13,15 +13,15 @@ from alerting.settings import Receiver
 from streams import logs, metrics
 from streams.broker import Polled
 from streams.errors import BrokerError
-from streams.judge import Judge, Judged
-from streams.kafka import KafkaBroker
-from streams.kafka_admin import topic_partitions
-from streams.kafka_commands import past
+from streams.judging.judge import Judge, Judged
+from streams.kafka.admin import topic_partitions
+from streams.kafka.broker import KafkaBroker
+from streams.kafka.commands import past
 from streams.loop import Observer, Outcome, run
 from streams.metrics import Meter
-from streams.profiler import Profiler, Seen
+from streams.offline.sources import source_topics
+from streams.profiling.profiler import Profiler, Seen
 from streams.registry import Registry
-from streams.sources import source_topics
 from streams.topics import Names
 
 __all__ = ["Process", "judge", "profiler"]

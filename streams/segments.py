@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from detectors.binning import json_text
 from detectors.reference import Reference
-from streams.events import Reading
 from streams.lifecycle import Lifecycle
+from streams.profiling.events import Reading
 
 ALL = "all"
 OTHER, NONE = "(other)", "(none)"

@@ -14,13 +14,13 @@ import numpy as np
 from alerting.settings import Receiver
 from detectors.reference import Reference, build, to_document
 from streams.broker import Batch, Outgoing, Record, Work
-from streams.columns import columns
-from streams.judge import Judge
+from streams.judging.judge import Judge
 from streams.lifecycle import Lifecycle, load
 from streams.loop import drain
 from streams.memory import MemoryBroker, MemoryLog
 from streams.messages import Intake, Progress, Summary, add, decode_profile, unpack_cells
-from streams.profiler import Profiler
+from streams.profiling.columns import columns
+from streams.profiling.profiler import Profiler
 from streams.registry import lifecycle_record, reference_record
 from streams.topics import TOPICS, Names
 

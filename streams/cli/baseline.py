@@ -14,8 +14,8 @@ from streams.cli import output
 from streams.cli.connection import BrokersOption, ConfigOption, past, service_of
 from streams.cli.files import Named, default_reference, named
 from streams.errors import UsageError
-from streams.selection import Kind, parse_kind, parse_where
-from streams.sources import Source, open_source
+from streams.offline.selection import Kind, parse_kind, parse_where
+from streams.offline.sources import Source, open_source
 
 if TYPE_CHECKING:
     from detectors.reference import Reference
@@ -62,7 +62,7 @@ def command(
     The reference is one readable JSON file, enough on its own: the data need not travel with it.
     """
     from detectors.reference import build, to_document
-    from streams.columns import columns
+    from streams.profiling.columns import columns
 
     service = service_of(brokers, config)
     one = _only(named([file], [receiver.name for receiver in service.receivers]), model)

@@ -35,7 +35,7 @@ def service_of(brokers: str | None, config: Path | None) -> "Service":
 
 def past(topic: str, brokers: str | None, config: Path | None) -> Iterator[Sequence[bytes]]:
     """The values of a topic from its beginning to its present end."""
-    from streams import kafka_commands
+    from streams.kafka import commands as kafka_commands
 
     for records in kafka_commands.past(service_of(brokers, config).properties, [topic]):
         yield [record.value or b"" for record in records]
@@ -49,7 +49,7 @@ def read_topics(service: "Service", *topics: str) -> Mapping[str, list["Record"]
     UsageError
         They do not exist: Leeway never ran there.
     """
-    from streams import kafka_commands
+    from streams.kafka import commands as kafka_commands
     from streams.topics import Names
 
     names = Names(service.topics.prefix)

@@ -10,11 +10,11 @@ from streams.cli import output
 from streams.cli.connection import BrokersOption, ConfigOption, past, service_of
 from streams.cli.files import named, references
 from streams.errors import UsageError
-from streams.selection import parse_kind, parse_where
-from streams.sources import open_source
+from streams.offline.selection import parse_kind, parse_where
+from streams.offline.sources import open_source
 
 if TYPE_CHECKING:
-    from streams.replay import Replayed
+    from streams.offline.replay import Replayed
 
 __all__ = ["EXAMPLE", "command"]
 
@@ -66,7 +66,7 @@ def command(
 
     Times are those of the events, so the same file gives the same bytes, today and in a year.
     """
-    from streams.replay import replay
+    from streams.offline.replay import replay
 
     service = service_of(brokers, config)
     found = named(files, [receiver.name for receiver in service.receivers])
@@ -110,7 +110,7 @@ def command(
 
 
 def _write(replayed: "Replayed", directory: Path) -> None:
-    from streams.replay import as_lines
+    from streams.offline.replay import as_lines
 
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,7 @@ def _write(replayed: "Replayed", directory: Path) -> None:
 
 
 def _summary(replayed: "Replayed") -> dict[str, object]:
-    from streams import story
+    from streams.offline import story
 
     topics = {name: [record.value for record in found] for name, found in replayed.topics.items()}
     judged = Counter(
@@ -150,7 +150,7 @@ def _summary(replayed: "Replayed") -> dict[str, object]:
 
 
 def _show(replayed: "Replayed") -> None:
-    from streams import story
+    from streams.offline import story
 
     topics = {name: [record.value for record in found] for name, found in replayed.topics.items()}
     judged: dict[tuple[str, ...], Counter[str]] = {}

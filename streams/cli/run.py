@@ -92,8 +92,8 @@ def children(
 def _prepare(service: "Service", files: Sequence[Path], given: Sequence[Path]) -> None:
     """Apply the lifecycles, and see to it that all topics are there."""
     from streams.cli.files import named, references
+    from streams.offline.sources import source_topics
     from streams.registration import register, see_to_topics
-    from streams.sources import source_topics
 
     found = named(files, [receiver.name for receiver in service.receivers])
     names = Names(service.topics.prefix)

@@ -10,7 +10,7 @@ from streams.cli.connection import BrokersOption, ConfigOption, read_topics, ser
 
 if TYPE_CHECKING:
     from streams.broker import Record
-    from streams.story import ResultSeen
+    from streams.offline.story import ResultSeen
 
 __all__ = ["EXAMPLE", "command"]
 
@@ -28,7 +28,7 @@ def command(
 
     Read from Kafka itself, so it needs no running service.
     """
-    from streams import story
+    from streams.offline import story
     from streams.registry import Registry
 
     service = service_of(brokers, config)
@@ -94,7 +94,7 @@ def _model(model_id: str, result: "ResultSeen | None") -> dict[str, object]:
 
 def _unusable(state: list["Record"]) -> tuple[dict[str, int], dict[str, int]]:
     """Dead letters by reason and events of unregistered models by name, as the judges have counted them."""
-    from streams import kept
+    from streams.judging import kept
 
     newest = {(record.partition, record.key): record for record in state}
     rejected: Counter[str] = Counter()

@@ -20,7 +20,7 @@ from streams.control.door import Door
 from streams.control.server import Site, serving
 from streams.control.views import ReadModel
 from streams.errors import BrokerError, UsageError
-from streams.kafka_admin import topic_partitions
+from streams.kafka.admin import topic_partitions
 from streams.topics import Names
 
 STOP_S = 4.0  # an orderly end may take so long; then the process ends anyway

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from streams.demo.plan import HOUR_MS, Placed
-from streams.story import EpisodeTold, TriggerTold
+from streams.offline.story import EpisodeTold, TriggerTold
 
 __all__ = ["Finding", "compare", "epoch_ms"]
 

@@ -11,16 +11,16 @@ from importlib import resources
 from pathlib import Path
 
 from detectors.reference import Reference, build
-from streams import story
 from streams.broker import Outgoing
-from streams.columns import columns
 from streams.demo.findings import Finding, compare, epoch_ms
 from streams.demo.plan import HOUR_MS, REFERENCE, START_MS, events, placed
 from streams.demo.show import Screen
 from streams.errors import BrokerError
-from streams.kafka_commands import Tail, Writer
+from streams.kafka.commands import Tail, Writer
 from streams.lifecycle import Lifecycle, load
 from streams.local_kafka import any_broker, free_port
+from streams.offline import story
+from streams.profiling.columns import columns
 from streams.registration import register, see_to_topics
 from streams.service import Service, load_service
 from streams.supervisor import ROLES, SUPERVISED, Child, Supervisor, leeway

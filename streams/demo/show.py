@@ -12,7 +12,7 @@ from rich.text import Text
 from streams.broker import Record
 from streams.demo.findings import Finding
 from streams.demo.plan import HOUR_MS, Placed
-from streams.story import AlertSeen
+from streams.offline.story import AlertSeen
 
 __all__ = ["Screen", "hours"]
 

@@ -16,8 +16,8 @@ from confluent_kafka import Consumer, TopicPartition
 
 from detectors.reference import Reference
 from streams.broker import Outgoing, Record
-from streams.kafka_admin import create_topics, topic_partitions
-from streams.kafka_commands import Tail, Writer
+from streams.kafka.admin import create_topics, topic_partitions
+from streams.kafka.commands import Tail, Writer
 from streams.lifecycle import Lifecycle
 from streams.local_kafka import AnyBroker
 from streams.registration import register

@@ -18,7 +18,7 @@ from streams.broker import Partition
 from streams.control.app import Control, run, serve
 from streams.control.door import Door
 from streams.errors import UsageError
-from streams.kafka_admin import create_topics
+from streams.kafka.admin import create_topics
 from streams.local_kafka import AnyBroker
 from streams.topics import Names
 from tests.streams.control.published import alert, intake, lifecycle, result, trigger

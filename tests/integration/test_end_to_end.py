@@ -15,13 +15,13 @@ import msgspec
 import pytest
 
 from detectors.reference import to_document
-from streams import story
 from streams.broker import Record
 from streams.errors import LeewayError
 from streams.local_kafka import AnyBroker, DockerKafka, LocalKafka, free_port, source
-from streams.replay import as_lines, replay
+from streams.offline import story
+from streams.offline.replay import as_lines, replay
+from streams.offline.sources import Chunk, Source
 from streams.service import load_service
-from streams.sources import Chunk, Source
 from streams.supervisor import leeway
 from tests.integration import watched
 from tests.integration.running import Deployment, produce

@@ -16,7 +16,7 @@ from streams.local_kafka import AnyBroker
 from streams.loop import drain
 from streams.memory import MemoryBroker, MemoryLog
 from streams.messages import Summary, decode_profile, unpack_cells
-from streams.profiler import Profiler
+from streams.profiling.profiler import Profiler
 from streams.registry import lifecycle_record, reference_record
 from streams.topics import Names
 from tests.integration import watched

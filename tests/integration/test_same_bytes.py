@@ -11,9 +11,9 @@ import pytest
 
 from streams.broker import Record
 from streams.local_kafka import AnyBroker
-from streams.replay import OUTPUTS, as_lines, replay
+from streams.offline.replay import OUTPUTS, as_lines, replay
+from streams.offline.sources import Chunk, Source
 from streams.service import load_service
-from streams.sources import Chunk, Source
 from tests.integration import watched
 from tests.integration.running import Deployment, Ends, Roles, produce, producing
 from tests.until import until

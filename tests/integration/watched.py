@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 
 from detectors.reference import Reference, build
-from streams.columns import columns
 from streams.lifecycle import Lifecycle, load
+from streams.profiling.columns import columns
 
 PANE_MS, WINDOW_MS, LATENESS_MS = 60_000, 300_000, 60_000
 START_MS = 1_760_918_400_000  # 2025-10-20T00:00:00Z, a Monday, long past

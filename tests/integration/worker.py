@@ -14,7 +14,7 @@ from typing import Any
 
 from streams.broker import Stage
 from streams.errors import LeewayError
-from streams.kafka import KafkaBroker
+from streams.kafka.broker import KafkaBroker
 from streams.loop import run, stopping
 
 

@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from streams.broker import Broker, Outgoing, Partition, Record, Work
-from streams.kafka import KafkaBroker
+from streams.kafka.broker import KafkaBroker
 from streams.memory import MemoryBroker, MemoryLog
 from streams.topics import MAX_MESSAGE_BYTES
 from tests.until import until

@@ -18,7 +18,7 @@ import pytest
 
 from streams.broker import Outgoing
 from streams.cli import main
-from streams.kafka_commands import Writer
+from streams.kafka.commands import Writer
 from streams.local_kafka import AnyBroker, free_port
 from streams.supervisor import leeway
 from tests.until import until
@@ -297,8 +297,8 @@ def _all_judged(status: Any) -> Any:
 
 def _produce(made: Path, environment: dict[str, str]) -> None:
     from streams.lifecycle import read
-    from streams.selection import parse_where
-    from streams.sources import open_source
+    from streams.offline.selection import parse_where
+    from streams.offline.sources import open_source
 
     source = open_source(
         str(made / "churn.parquet"),
@@ -318,6 +318,6 @@ def _produce(made: Path, environment: dict[str, str]) -> None:
 
 
 def _exists(environment: dict[str, str], topic: str) -> bool:
-    from streams.kafka_admin import topic_partitions
+    from streams.kafka.admin import topic_partitions
 
     return topic in topic_partitions({"bootstrap.servers": environment["LEEWAY_BROKERS"]})

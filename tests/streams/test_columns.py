@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from detectors.binning import Binner
 from detectors.reference import from_document, to_document
-from streams.columns import MOST_LABELS, columns
+from streams.profiling.columns import MOST_LABELS, columns
 from tests.builders import START_MS, encode, event, lifecycle, profiled, reference, small, stream
 from tests.streams.test_events import TABLE
 

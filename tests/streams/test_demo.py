@@ -5,16 +5,16 @@ import pytest
 
 from alerting.settings import Receiver
 from detectors.reference import build
-from streams import story
-from streams.columns import columns
 from streams.demo import plan
 from streams.demo.findings import Finding, compare, epoch_ms
 from streams.demo.plan import HOUR_MS, Phase, Placed, events, placed
 from streams.demo.play import demo_lifecycle
 from streams.demo.show import hours
-from streams.replay import replay
-from streams.sources import Chunk, Source
-from streams.story import EpisodeTold, TriggerTold
+from streams.offline import story
+from streams.offline.replay import replay
+from streams.offline.sources import Chunk, Source
+from streams.offline.story import EpisodeTold, TriggerTold
+from streams.profiling.columns import columns
 
 SEED = 3
 SHORT = (

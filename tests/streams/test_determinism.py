@@ -13,9 +13,9 @@ from streams.broker import Partition, Record
 from streams.lifecycle import Lifecycle
 from streams.loop import FOREVER_MS, Loop, Outcome
 from streams.memory import MemoryBroker, MemoryLog
-from streams.profiler import Profiler
-from streams.replay import OUTPUTS, replay
-from streams.sources import Chunk, Source
+from streams.offline.replay import OUTPUTS, replay
+from streams.offline.sources import Chunk, Source
+from streams.profiling.profiler import Profiler
 from tests.builders import (
     MINUTE_MS,
     NAMES,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from streams.broker import Record
 from streams.errors import InvalidEvent
-from streams.events import (
+from streams.profiling.events import (
     FIRST_MS,
     LAST_MS,
     MAX_BYTES,

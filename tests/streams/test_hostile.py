@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from streams.broker import Partition
-from streams.dead_letters import KEPT_BYTES, MAX_EXPLANATION
+from streams.judging.watermarks import SourceProgress
 from streams.loop import run
 from streams.memory import MemoryBroker, MemoryLog
 from streams.messages import SLOT_MS, Progress, decode_profile
-from streams.profiler import Profiler
-from streams.watermarks import SourceProgress
+from streams.profiling.dead_letters import KEPT_BYTES, MAX_EXPLANATION
+from streams.profiling.profiler import Profiler
 from tests.builders import (
     NAMES,
     START_MS,

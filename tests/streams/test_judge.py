@@ -13,7 +13,7 @@ from alerting.settings import Receiver
 from detectors.reference import Reference
 from streams.broker import Batch, Partition, Record, Work
 from streams.errors import StateError
-from streams.judge import MOST_EMPTY, Judge
+from streams.judging.judge import MOST_EMPTY, Judge
 from streams.lifecycle import Lifecycle
 from streams.loop import FOREVER_MS, Loop, Outcome
 from streams.memory import MemoryBroker, MemoryLog

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import KafkaError, Producer
 
-from streams import kafka_admin, kafka_reader, kafka_writer
 from streams.broker import Aborted, Partition, Work
 from streams.errors import BrokerError, Fenced, LeewayError, UsageError
-from streams.kafka import KafkaBroker
-from streams.kafka_admin import create_topics, topic_partitions
-from streams.kafka_errors import explained
+from streams.kafka import admin as kafka_admin
+from streams.kafka import reader as kafka_reader
+from streams.kafka import writer as kafka_writer
+from streams.kafka.admin import create_topics, topic_partitions
+from streams.kafka.broker import KafkaBroker
+from streams.kafka.errors import explained
 from streams.local_kafka import AnyBroker
 from streams.topics import TOPICS, Names
 from tests.streams.doors import QUICK, KafkaDoor, Member, drive

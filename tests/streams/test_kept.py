@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from streams.broker import Outgoing, Record
 from streams.errors import StateError
-from streams.kept import FORMAT, NOBODY, Kept, Key, restore
+from streams.judging.kept import FORMAT, NOBODY, Kept, Key, restore
 from streams.segments import name_of
 
 KEY = Key("m", "1.0.0", "country=DE", "window/0/digest")

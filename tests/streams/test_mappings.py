@@ -8,8 +8,8 @@ import pytest
 
 from detectors.binning import Column
 from detectors.reference import Reference, build
-from streams.events import FEATURES, PREDICTIONS, Topic, readings
 from streams.lifecycle import Lifecycle
+from streams.profiling.events import FEATURES, PREDICTIONS, Topic, readings
 from tests.builders import (
     HOUR_MS,
     NAMES,

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from alerting.settings import AlertRule, Receiver
-from streams import policies
+from streams.judging import policies
+from streams.judging.plans import WEEK_MS, ModelPlan, compile_plan
 from streams.lifecycle import Lifecycle
-from streams.plans import WEEK_MS, ModelPlan, compile_plan
 from streams.registry import Registered
 from tests.builders import HOUR_MS, NAMES, START_MS, lifecycle, small
 

@@ -8,11 +8,11 @@ import pytest
 
 from detectors.reference import Reference, build
 from streams.broker import Partition, Work
-from streams.columns import columns
 from streams.lifecycle import Lifecycle
 from streams.loop import FOREVER_MS
 from streams.messages import SLOT_MS, Intake, Progress, Report, Summary, decode_profile
-from streams.profiler import MAX_UNREGISTERED, OTHER, Profiler
+from streams.profiling.columns import columns
+from streams.profiling.profiler import MAX_UNREGISTERED, OTHER, Profiler
 from streams.registry import lifecycle_record
 from tests.builders import (
     HOUR_MS,

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.reference import Reference
-from streams.columns import columns
 from streams.lifecycle import Lifecycle
+from streams.profiling.columns import columns
 from streams.segments import encode as encoded
 from streams.segments import name_of
 from tests.builders import (

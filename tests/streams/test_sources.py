@@ -14,11 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streams.columns import columns
 from streams.errors import UsageError
 from streams.lifecycle import Lifecycle, load
-from streams.selection import Where, parse_kind, parse_where
-from streams.sources import Source, in_plain_shape, open_source, source_topics
+from streams.offline.selection import Where, parse_kind, parse_where
+from streams.offline.sources import Source, in_plain_shape, open_source, source_topics
+from streams.profiling.columns import columns
 from streams.topics import Names
 
 NOON_MS = 1_772_452_800_000  # 2026-03-02 12:00 UTC

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.judging.watermarks import SourceProgress
 from streams.messages import Progress, Report
-from streams.watermarks import SourceProgress
 
 LATENESS_MS, IDLE_MS = 60_000, 300_000
 

@@ -11,11 +11,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, cast
 
-from streams import tables
 from streams.errors import UsageError
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.settings import Source as LifecycleSource
-from streams.selection import (
+from streams.offline import tables
+from streams.offline.selection import (
     ONLY_PREDICTIONS,
     Kind,
     Seen,

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from alerting.cloudevents import attributes, headers, notification_headers
 from alerting.types import Alert, Notification, Trigger
 from streams.broker import Outgoing
+from streams.judging.plans import ModelPlan
 from streams.messages import ResultDocument, encode_json
-from streams.plans import ModelPlan
 from streams.topics import Names
 
 

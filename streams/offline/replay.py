@@ -14,12 +14,12 @@ from alerting.settings import Receiver
 from detectors.reference import Reference, to_document
 from streams.broker import Outgoing, Record
 from streams.errors import UsageError
-from streams.judge import Judge
+from streams.judging.judge import Judge
 from streams.loop import drain
 from streams.memory import MemoryBroker, MemoryLog
-from streams.profiler import Profiler
+from streams.offline.sources import Source, source_topics, topic_of
+from streams.profiling.profiler import Profiler
 from streams.registry import lifecycle_record, reference_record
-from streams.sources import Source, source_topics, topic_of
 from streams.topics import TOPICS, Names
 
 __all__ = ["OUTPUTS", "Replayed", "as_lines", "replay"]

@@ -15,11 +15,11 @@ from alerting.types import Episode, TriggerMemory
 from detectors import decision
 from detectors.types import Window
 from streams.broker import Outgoing, Record
-from streams.kept import NOBODY, Kept, Key, restore
+from streams.judging.kept import NOBODY, Kept, Key, restore
+from streams.judging.plans import ModelPlan
+from streams.judging.watermarks import SourceProgress
+from streams.judging.windows import OpenWindow
 from streams.messages import SLOT_MS, Intake, Slot, Unread
-from streams.plans import ModelPlan
-from streams.watermarks import SourceProgress
-from streams.windows import OpenWindow
 
 SubjectKey = tuple[str, str]  # version, segment
 MOST_NAMES = 1_000  # of unregistered models; the rest is one name

@@ -12,8 +12,8 @@ from detectors.binning import INVALID_TEXT, MAX_CATEGORY_LENGTH, Column, json_te
 from detectors.series import SeriesType
 from streams import segments
 from streams.broker import Record
-from streams.events import ANSWERED, FEATURES, PREDICTIONS, Reading, Topic, sound_alone
 from streams.lifecycle import Lifecycle
+from streams.profiling.events import ANSWERED, FEATURES, PREDICTIONS, Reading, Topic, sound_alone
 from streams.topics import Names
 
 COUNTED = (

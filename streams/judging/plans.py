@@ -8,7 +8,8 @@ from alerting.settings import EpisodePolicy, Receiver, RetrainingPolicy
 from detectors import budget
 from detectors.decision import Gates, Plan, Policy
 from detectors.reference import Reference
-from streams import policies, segments
+from streams import segments
+from streams.judging import policies
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.acts import windows
 from streams.registry import Registered

@@ -20,7 +20,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from streams.broker import Partition
 from streams.errors import UsageError
-from streams.kafka_errors import QUIET, bootstrap, translated
+from streams.kafka.errors import QUIET, bootstrap, translated
 from streams.topics import DAY_MS, MAX_MESSAGE_BYTES, TOPICS, Names, Topic
 
 __all__ = ["Created", "create_topics", "stable_offsets", "topic_partitions"]
@@ -147,7 +147,7 @@ def stable_offsets(
     KafkaException
         The broker refuses, or some offsets are still undecided.
     """
-    client = AdminClient(dict(settings), logger=logging.getLogger("streams.kafka"))
+    client = AdminClient(dict(settings), logger=logging.getLogger("streams.kafka.broker"))
     asked = [TopicPartition(*partition) for partition in partitions]
     while True:
         request = ConsumerGroupTopicPartitions(group, asked)
@@ -165,7 +165,7 @@ def stable_offsets(
         if time.monotonic() > until or not (error.retriable() or error.code() in _UNDECIDED):
             raise KafkaException(error)
         if error.code() == KafkaError._TIMED_OUT:
-            client = AdminClient(dict(settings), logger=logging.getLogger("streams.kafka"))
+            client = AdminClient(dict(settings), logger=logging.getLogger("streams.kafka.broker"))
         threading.Event().wait(_PAUSE_S)
 
 
@@ -212,7 +212,7 @@ class _Admin:
         self._heard: KafkaError | None = None
         settings: dict[str, Any] = {**QUIET, **properties, "error_cb": self._hear}
         with translated("use Kafka", self._brokers):
-            self.client = AdminClient(settings, logger=logging.getLogger("streams.kafka"))
+            self.client = AdminClient(settings, logger=logging.getLogger("streams.kafka.broker"))
 
     def asking(self, doing: str) -> AbstractContextManager[None]:
         return translated(doing, self._brokers, self._overheard)

@@ -22,18 +22,18 @@ from alerting.triggers import request
 from alerting.types import Alert, Subject, Trigger
 from detectors import decision
 from detectors.types import Status, Verdict, Window
-from streams import outputs
 from streams.broker import Batch, Outgoing, Partition, Record, Work
 from streams.errors import StateError
+from streams.judging import outputs
+from streams.judging.plans import ModelPlan, compile_plan
+from streams.judging.results import result
+from streams.judging.share import ModelState, Share, SubjectKey, SubjectState
+from streams.judging.watermarks import SourceProgress
+from streams.judging.windows import OpenWindow
 from streams.messages import SLOT_MS, Intake, Progress, Slot, Summary, decode_profile
-from streams.plans import ModelPlan, compile_plan
 from streams.registry import Registry
-from streams.results import result
 from streams.segments import ALL
-from streams.share import ModelState, Share, SubjectKey, SubjectState
 from streams.topics import Names
-from streams.watermarks import SourceProgress
-from streams.windows import OpenWindow
 
 MOST_EMPTY = (
     1_000  # silent windows in a row that are judged; then nothing is said until events return

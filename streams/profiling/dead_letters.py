@@ -1,7 +1,7 @@
 """What could not be processed, byte for byte, with its origin and the reason in headers."""
 
 from streams.broker import Outgoing
-from streams.events import DeadLetter
+from streams.profiling.events import DeadLetter
 from streams.topics import MAX_MESSAGE_BYTES, Names
 
 KEPT_BYTES = 64 * 1024  # of a value that is too large for the topic

@@ -1,6 +1,6 @@
 """How do commands read and write Kafka? Outside any group: a topic's past, what is new in it, and single records.
 
-Stages never come here; they read and write through `streams.kafka`.
+Stages never come here; they read and write through `streams.kafka.broker`.
 """
 
 import logging
@@ -21,13 +21,13 @@ from confluent_kafka import (
 from streams import logs
 from streams.broker import Outgoing, Partition, Record
 from streams.errors import BrokerError, UsageError
-from streams.kafka_admin import topic_partitions
-from streams.kafka_errors import QUIET, explained, is_permanent, translated
-from streams.kafka_reader import record_of
+from streams.kafka.admin import topic_partitions
+from streams.kafka.errors import QUIET, explained, is_permanent, translated
+from streams.kafka.reader import record_of
 
 __all__ = ["Tail", "Writer", "past"]
 
-_LOG = logging.getLogger("streams.kafka")
+_LOG = logging.getLogger("streams.kafka.broker")
 _AT_ONCE = 5000
 _WAIT_S = 0.2
 _STUCK_S = 60.0

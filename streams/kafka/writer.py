@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from streams import logs
 from streams.broker import Aborted, Outgoing, Work
 from streams.errors import BrokerError
-from streams.kafka_errors import QUIET, explained, is_fencing, is_permanent, translated
+from streams.kafka.errors import QUIET, explained, is_fencing, is_permanent, translated
 from streams.topics import MAX_MESSAGE_BYTES
 
 __all__ = ["KafkaWriter", "insist"]
@@ -102,7 +102,7 @@ class KafkaWriter:
             insist(self._producer.init_transactions, time.monotonic() + PATIENCE_S)
 
     def _new_producer(self) -> Producer:
-        return Producer(self._settings, logger=logging.getLogger("streams.kafka"))
+        return Producer(self._settings, logger=logging.getLogger("streams.kafka.broker"))
 
     def _renew(self, until: float) -> None:
         """Go on with another producer after a broker was out of reach.

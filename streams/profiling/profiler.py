@@ -18,17 +18,6 @@ import numpy as np
 from detectors.binning import Binner
 from streams import segments
 from streams.broker import Batch, Outgoing, Partition, Record, Work
-from streams.dead_letters import dead_letter
-from streams.events import (
-    FIRST_MS,
-    LAST_MS,
-    DeadLetter,
-    Defects,
-    Reading,
-    Topic,
-    readings,
-    sound_alone,
-)
 from streams.lifecycle import Lifecycle
 from streams.messages import (
     KIND,
@@ -42,8 +31,19 @@ from streams.messages import (
     pack_cells,
     pack_sums,
 )
+from streams.profiling.dead_letters import dead_letter
+from streams.profiling.events import (
+    FIRST_MS,
+    LAST_MS,
+    DeadLetter,
+    Defects,
+    Reading,
+    Topic,
+    readings,
+    sound_alone,
+)
+from streams.profiling.rows import Rows
 from streams.registry import Registered, Registry
-from streams.rows import Rows
 from streams.topics import Names
 
 SETTLE_AT = 20_000  # rows that wait for numpy: fewer and its call overhead shows, more and they leave the cache

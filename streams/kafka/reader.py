@@ -21,7 +21,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from streams.broker import Partition, Record
 from streams.errors import BrokerError
-from streams.kafka_errors import is_permanent
+from streams.kafka.errors import is_permanent
 
 __all__ = ["KafkaReader", "record_of"]
 
@@ -104,7 +104,7 @@ class KafkaReader:
                 "group.id": name,
                 "client.id": name,
             },
-            logger=logging.getLogger("streams.kafka"),
+            logger=logging.getLogger("streams.kafka.broker"),
         )
         # Else the client looks for the leaders once a second, and asks where the beginning is after half of one.
         self._consumer.list_topics(timeout=_CALL_S)

@@ -32,10 +32,10 @@ from confluent_kafka.admin import AdminClient
 from streams import logs
 from streams.broker import Aborted, Batch, Broker, Listener, Partition, Polled, Record, Work
 from streams.errors import BrokerError, UsageError
-from streams.kafka_admin import stable_offsets
-from streams.kafka_errors import QUIET, bootstrap, explained, is_permanent, translated
-from streams.kafka_reader import KafkaReader, record_of
-from streams.kafka_writer import PATIENCE_S, KafkaWriter
+from streams.kafka.admin import stable_offsets
+from streams.kafka.errors import QUIET, bootstrap, explained, is_permanent, translated
+from streams.kafka.reader import KafkaReader, record_of
+from streams.kafka.writer import PATIENCE_S, KafkaWriter
 
 __all__ = ["KafkaBroker"]
 
@@ -132,7 +132,7 @@ class KafkaBroker(Broker):
         with self._asking("join the group"):
             self._consumer = Consumer(
                 {**settings, **names, "error_cb": self._writer.hear},
-                logger=logging.getLogger("streams.kafka"),
+                logger=logging.getLogger("streams.kafka.broker"),
             )
             self._consumer.subscribe(
                 list(topics),
@@ -327,7 +327,9 @@ class KafkaBroker(Broker):
     def _admin(self) -> AdminClient:
         if self._admin_client is None:
             settings: dict[str, Any] = {**QUIET, **self._properties}
-            self._admin_client = AdminClient(settings, logger=logging.getLogger("streams.kafka"))
+            self._admin_client = AdminClient(
+                settings, logger=logging.getLogger("streams.kafka.broker")
+            )
         return self._admin_client
 
     def partition_count(self, topic: str) -> int:

@@ -5,6 +5,8 @@ import msgspec
 from alerting.identity import result_id, rfc3339
 from alerting.types import Subject
 from detectors.types import SeriesVerdict, Verdict
+from streams.judging.plans import ModelPlan
+from streams.judging.windows import OpenWindow
 from streams.messages import (
     AlarmDocument,
     EffectDocument,
@@ -16,8 +18,6 @@ from streams.messages import (
     WindowDocument,
     encode_json,
 )
-from streams.plans import ModelPlan
-from streams.windows import OpenWindow
 
 INPUTS = "inputs"
 MOST_SERIES = 400

@@ -1,0 +1,3 @@
+"""How do events become counts? Decoding, binning, segments of work between two commits."""
+
+__all__: list[str] = []
