@@ -1,4 +1,4 @@
-"""How long after a window's end is its alert there? From the event that ends the window to the alert on `leeway.alerts`.
+"""How long after a window ends is its alert there? From the event that ends it to the alert on `leeway.alerts`.
 
     python -m benchmarks.latency [--windows 20] [--brokers HOST:PORT]
 
