@@ -31,8 +31,8 @@ from tests.builders import (
 )
 
 WINDOW_MS, LATENESS_MS = 5 * MINUTE_MS, MINUTE_MS
-WINDOWS, PER_WINDOW = 24, 210
-SHIFTED = range(8, 14)
+WINDOWS, PER_WINDOW = 18, 210
+SHIFTED = range(5, 10)
 SLACK = Receiver("slack", "slack", "#ml")
 SAID = tuple(name for name in OUTPUTS if name != "dead-letters")  # whose offsets are where they lay
 
@@ -70,7 +70,7 @@ def arrivals() -> tuple[tuple[int, bytes], ...]:
     found: list[tuple[int, bytes]] = []
     step = WINDOW_MS // PER_WINDOW
     for n in range(WINDOWS):
-        if n in (17, 18):
+        if n in (13, 14):
             continue  # silence
         start, shift = START_MS + n * WINDOW_MS, 1.5 if n in SHIFTED else 0.0
         rows = tagged(stream(PER_WINDOW, seed=n, start_ms=start, step_ms=step, shift=shift))
@@ -119,8 +119,9 @@ def test_the_stream_is_worth_the_trouble() -> None:
     assert sizes["dead-letters"] == WINDOWS - 2 + 20
 
 
-@pytest.mark.parametrize("partitions", [1, 3, 8])
-@pytest.mark.parametrize("batch", [7, 1_000, 10_000])
+@pytest.mark.parametrize(
+    ("partitions", "batch"), [(1, 7), (1, 1_000), (3, 7), (3, 10_000), (8, 1_000), (8, 10_000)]
+)
 def test_partitions_and_batches_change_no_byte(partitions: int, batch: int) -> None:
     assert found([v for _, v in arrivals()], partitions=partitions, batch=batch) == expected()
 
@@ -227,7 +228,7 @@ def undisturbed() -> dict[str, list[Any]]:
     return said(log)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_two_profilers_in_any_order_with_aborts_and_crashes_change_no_byte(seed: int) -> None:
     log = fresh_log()
     workers = Workers(log, seed)

@@ -425,7 +425,7 @@ def test_what_the_parser_takes_is_an_object_and_all_else_is_refused(value: bytes
     assert reason in ("", "empty", "too_large", "not_json", "too_deep", "not_object")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(JSON)
 def test_the_fast_way_and_the_careful_one_agree_on_a_value(value: Any) -> None:
     topic = Topic([Reading(lifecycle(), PREDICTIONS, NAMES, TYPES)])

@@ -433,8 +433,8 @@ def test_records_of_partitions_that_are_not_ours_are_passed_over() -> None:
 # ---- a shift that comes and goes, through the whole judge
 
 
-SHIFTED = range(12, 26)
-WINDOWS = 60
+SHIFTED = range(10, 20)
+WINDOWS = 48
 BUDGET = {"false_alarms": "1 per day"}
 
 
