@@ -32,7 +32,7 @@ from detectors.reference import build, to_document
 from streams.broker import Outgoing, Record
 from streams.kafka.admin import create_topics
 from streams.kafka.commands import Tail, Writer
-from streams.lifecycle import Lifecycle, load
+from streams.lifecycle import load
 from streams.local_kafka import any_broker
 from streams.messages import Progress, decode_profile
 from streams.profiling.columns import columns
@@ -56,19 +56,11 @@ class Round(NamedTuple):
     alerted: float
 
 
-def lifecycles(windows: int) -> tuple[Lifecycle, ...]:
-    """A model for each window."""
-    documents = [
-        {
-            "model_lifecycle": {
-                "model_id": f"model-{number:02d}",
-                "version": "1.0.0",
-                "features": {"income": "number", "age": "number", "home": "category"},
-            }
-        }
-        for number in range(windows)
-    ]
-    return tuple(one for d in documents for one in load(json.dumps(d), "latency.yaml"))
+def lifecycle(number: int) -> str:
+    """A model, as a file. JSON is YAML."""
+    features = {"income": "number", "age": "number", "home": "category"}
+    about = {"model_id": f"model-{number:02d}", "version": "1.0.0", "features": features}
+    return json.dumps({"model_lifecycle": about})
 
 
 def events(model: int, start_ms: int, count: int, *, broken: bool, seed: int) -> list[bytes]:
@@ -126,8 +118,11 @@ def running(brokers: str, windows: int) -> Iterator[Service]:
 
 def _written(folder: Path, windows: int) -> Iterator[Path]:
     """Lifecycle files, each with its reference beside it."""
-    for number, one in enumerate(lifecycles(windows)):
-        read = columns(one, events(number, 0, 20_000, broken=False, seed=1))
+    for number in range(windows):
+        path = folder / f"{number}.yaml"
+        path.write_text(lifecycle(number))
+        (one,) = load(path.read_text(), path.name)
+        read = columns(one, events(number, FIRST_MS - HOUR_MS, 20_000, broken=False, seed=1))
         reference, _ = build(
             read.columns,
             None,
@@ -139,8 +134,6 @@ def _written(folder: Path, windows: int) -> Iterator[Path]:
         )
         document = msgspec.json.encode(to_document(reference))
         (folder / f"{one.model_id}.reference.json").write_bytes(document)
-        path = folder / f"{one.model_id}.yaml"
-        path.write_bytes(b'{"model_lifecycle": ' + one.to_json() + b"}")
         yield path
 
 
