@@ -91,6 +91,7 @@ def command(
             source,
             known,
             receivers=service.public_receivers,
+            console=service.links.console,
             partitions=partitions,
             batch=batch,
             advance=advance,

@@ -14,7 +14,7 @@ from zlib import crc32
 import msgspec
 import numpy as np
 
-from alerting.episodes import advance, inhibitor
+from alerting.episodes import advance, inhibitor, resolve
 from alerting.findings import from_intake, from_verdict
 from alerting.notify import notify
 from alerting.settings import Context, Receiver
@@ -48,6 +48,7 @@ class _Measured(NamedTuple):
 
     verdict: Verdict
     counted: OpenWindow | None
+    anew: bool = False  # the detector knew nothing of what came before
 
 
 @dataclass(slots=True)
@@ -254,11 +255,11 @@ class Judge:
         if detector is None:
             _, verdict = decision.decide(None, None, window, np.zeros(0, np.int64))
             return _Measured(verdict, counted)
-        memory = subject.recall(plan, detector)
+        memory, anew = subject.recall(plan, detector)
         cells = counted.cells if counted is not None else np.zeros(detector.cells, np.int64)
         subject.memory, verdict = decision.decide(detector, memory, window, cells)
         share.put_memory(plan, key, window)
-        return _Measured(verdict, counted)
+        return _Measured(verdict, counted, anew)
 
     def _judge(
         self,
@@ -269,7 +270,7 @@ class Judge:
     ) -> None:
         """From one verdict to everything that people and pipelines hear of it."""
         model = share.models[plan.lifecycle.model_id]
-        subject, (verdict, counted) = model.subjects[key], measured[key]
+        subject, (verdict, counted, anew) = model.subjects[key], measured[key]
         about = Subject(plan.lifecycle.model_id, *key)
         document = result(plan, about, verdict, counted)
         finding = from_verdict(verdict)
@@ -282,14 +283,17 @@ class Judge:
             inhibited_by=inhibitor(finding.kind, about, model.episodes, plan.lifecycle.version),
         )
         before = subject.episode
-        subject.episode, alerts = advance(plan.episodes, before, finding, context)
+        ended: tuple[Alert, ...] = ()
+        if anew and before is not None and before.open:  # another reference: the present is normal
+            subject.episode, ended = resolve(plan.episodes, before, "rebaselined", context)
+        subject.episode, alerts = advance(plan.episodes, subject.episode, finding, context)
         triggers: tuple[Trigger, ...] = ()
         if key == (plan.lifecycle.version, ALL):
             model.trigger, triggers = request(
                 plan.retraining, model.trigger, subject.episode, finding, context, _counter(subject)
             )
         self._concluded.append(outputs.result_record(self._names, plan, document))
-        self._publish(alerts, triggers)
+        self._publish((*ended, *alerts), triggers)
         if subject.episode is not before:
             share.put_episode(plan, key)
         self.judged.windows[plan.lifecycle.model_id, verdict.status] += 1

@@ -42,13 +42,14 @@ class SubjectState:
         default_factory=dict
     )  # restored, until there is a plan to read it by
 
-    def recall(self, plan: ModelPlan, detector: decision.Plan) -> decision.Memory:
-        """The memory under the present reference: as kept, or a fresh one."""
+    def recall(self, plan: ModelPlan, detector: decision.Plan) -> tuple[decision.Memory, bool]:
+        """The memory under the present reference, and whether it begins anew."""
         if self.unread:
             self._read(plan, detector)
-        if self.memory is None or self.digest != plan.digest:
-            self.memory, self.digest = decision.Memory.start(detector), plan.digest
-        return self.memory
+        if self.memory is not None and self.digest == plan.digest:
+            return self.memory, False
+        self.memory, self.digest = decision.Memory.start(detector), plan.digest
+        return self.memory, True
 
     def _read(self, plan: ModelPlan, detector: decision.Plan) -> None:
         parts, self.unread = self.unread, {}

@@ -51,6 +51,7 @@ def replay(
     *,
     names: Names | None = None,
     receivers: Sequence[Receiver] = (),
+    console: str | None = None,
     partitions: int = 1,
     batch: int = _BATCH,
     advance: Callable[[int], None] = lambda read: None,
@@ -60,6 +61,7 @@ def replay(
     Parameters
     ----------
     references : by model id
+    console : address of the console's pages, for links
     partitions : of every topic; changes nothing about what is found
     batch : records of one poll; changes nothing about what is found
     advance : told how far into `Source.size` the work is
@@ -99,7 +101,7 @@ def replay(
     )
     drain(
         MemoryBroker(log, "judge"),
-        Judge(names, partitions, receivers),
+        Judge(names, partitions, receivers, console),
         topics=[names("profiles")],
         followed=followed,
         state_topic=names("state"),

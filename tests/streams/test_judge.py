@@ -349,6 +349,32 @@ def test_counts_under_another_reference_are_compared_with_nothing() -> None:
     assert desk.verdicts() == [("00:00", 250, "no_reference")]
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_another_reference_ends_an_open_episode_as_rebaselined(*, restarts: bool) -> None:
+    desk = Desk()
+    for n in range(4):
+        desk.count(minute(5 * n + 1, 300, seed=n, shift=2.0))
+    desk.reach(START_MS + 21 * MINUTE_MS)
+    newer = reference(watched(), stream(2_000, seed=4, shift=2.0))
+    if restarts:
+        desk.models = ((watched(), newer),)
+        desk.restart()
+    for stage in (desk.judge, desk._counts):
+        stage.follow(registered(watched(), newer))
+    for n in range(4, 8):
+        desk.count(minute(5 * n + 1, 300, seed=n, shift=2.0))
+    desk.reach(START_MS + 41 * MINUTE_MS)
+    desk.flush()
+    alerts = [json.loads(r.value) for r in desk.written if r.topic == "leeway.alerts"]
+    assert [(a["change"], a["at"][11:16], a["resolve_reason"]) for a in alerts][-1] == (
+        "resolved",
+        "00:25",
+        "rebaselined",
+    )
+    assert alerts[0]["change"] == "opened"
+    assert len({a["episode_id"] for a in alerts}) == 1
+
+
 def test_a_window_with_counts_of_two_references_is_judged_by_the_new_ones() -> None:
     desk = Desk()
     desk.count(minute(1))
