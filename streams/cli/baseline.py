@@ -62,6 +62,7 @@ def command(
     The reference is one readable JSON file, enough on its own: the data need not travel with it.
     """
     from detectors.reference import build, to_document
+    from streams.lifecycle.acts import windows
     from streams.profiling.columns import columns
 
     service = service_of(brokers, config)
@@ -90,7 +91,7 @@ def command(
         model_id=lifecycle.model_id,
         model_version=lifecycle.version,
         source=Path(data).name if not data.startswith("topic:") else data,
-        window_ms=lifecycle.monitoring.window.size // timedelta(milliseconds=1),
+        window_ms=windows(lifecycle).inputs // timedelta(milliseconds=1),
         bins=lifecycle.reference.bins,
         segments=segments,
     )
