@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from detectors.reference import Reference
 from streams.broker import Outgoing, Record
@@ -99,6 +100,17 @@ class Deployment:
         for records in found.values():
             records.sort(key=lambda record: (record.partition, record.offset))
         return found
+
+    def shared(self, role: str, members: int, partitions: int) -> bool:
+        """Whether so many processes have all partitions of their sources among them, each at least one."""
+        admin = AdminClient({"bootstrap.servers": self.service.brokers})
+        group = self.names.prefix + role
+        try:
+            described = admin.describe_consumer_groups([group], request_timeout=10)[group].result()
+        except KafkaException:  # the broker has yet to make its table of groups
+            return False
+        shares = [len(member.assignment.topic_partitions) for member in described.members]
+        return len(shares) == members and all(shares) and sum(shares) == partitions
 
     def children(self, **roles: int) -> list[Child]:
         """So many children of each role, as `leeway run` would start them."""

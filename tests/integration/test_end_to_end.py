@@ -117,10 +117,12 @@ def test_a_service_tells_what_it_finds_and_survives_kills_and_a_restart_of_its_b
         produce(place, _sent(STEPS[0], STEPS[1]))
         _until_judged(place, STEPS[1], service)
 
+        children = {role: service.child(role) for role in ("profiler", "judge")}
         broker.stop()
         broker.start()
         produce(place, _sent(STEPS[1], STEPS[2]))
         _until_judged(place, STEPS[2], service)
+        assert children == {role: service.child(role) for role in children}, "none had to die"
 
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(10) == 0, "drains, and ends with 0"

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 
 from detectors.reference import to_document
 from streams.broker import Record
@@ -35,42 +33,34 @@ def test_a_profiler_that_joins_and_leaves_counts_no_event_twice_and_loses_none(
     place = Deployment(kafka, unique("joins"), tmp_path, partitions=2, sources=4)
     place.register(watched.lifecycles(), watched.references())
     first, second = place.children(profiler=2)
-    stream = watched.shuffled(watched.arrivals(), seed=3)
-    group = place.names.prefix + "profiler"
-    with Roles([first]) as staying, producing(place, stream, seed=3):
-        until(partial(_shared_by, place, group, 1), PATIENCE)
+    stream, wanted = watched.shuffled(watched.arrivals(), seed=3), _counted(_by_one_profiler())
+    everything, found = sum(int(cells[0]) for cells in wanted.values()), list[Record]()
+    with (
+        Roles([first]) as staying,
+        place.tail("profiles") as tail,
+        producing(place, stream, seed=3) as hurry,
+    ):
+
+        def counted() -> int:
+            """How many events are in committed summaries so far."""
+            found.extend(tail.read())
+            return sum(one.events for one in _summaries(found))
+
+        until(partial(place.shared, "profiler", 1, 8), PATIENCE)
         with Roles([second]):
-            until(partial(_shared_by, place, group, 2), PATIENCE)
-            _until_more_is_counted(place)
-        until(partial(_shared_by, place, group, 1), PATIENCE)
-        _until_more_is_counted(place)
-    with Roles([first]):  # what is left, in one go, by one that was stopped and started
-        wanted = _counted(_by_one_profiler())
-        until(
-            lambda: _events(_counted(place.read("profiles")["profiles"])) >= _events(wanted),
-            PATIENCE,
-        )
-    found = _counted(place.read("profiles")["profiles"])
-    assert staying.gave_up is None
-    assert found.keys() == wanted.keys()
+            until(partial(place.shared, "profiler", 2, 8), PATIENCE)
+            shared_at = counted()
+            until(lambda: counted() > shared_at + 1_000, PATIENCE)
+        until(partial(place.shared, "profiler", 1, 8), PATIENCE)
+        left_at = counted()
+        assert left_at < everything, "events flowed all the time"
+        hurry.set()
+        until(lambda: counted() >= everything, PATIENCE, lambda: f"{counted()} of {everything}")
+        assert staying.gave_up is None
+    counts = _counted(place.read("profiles")["profiles"])
+    assert counts.keys() == wanted.keys()
     for pane, cells in wanted.items():
-        assert found[pane].tolist() == cells.tolist(), pane
-
-
-def _shared_by(place: Deployment, group: str, members: int) -> bool:
-    """Whether so many have all partitions among them, each at least one."""
-    admin = AdminClient({"bootstrap.servers": place.service.brokers})
-    try:
-        described = admin.describe_consumer_groups([group], request_timeout=10)[group].result()
-    except KafkaException:  # the broker has yet to make its table of groups
-        return False
-    shares = [len(member.assignment.topic_partitions) for member in described.members]
-    return len(shares) == members and all(shares) and sum(shares) == 8
-
-
-def _until_more_is_counted(place: Deployment) -> None:
-    before = len(place.read("profiles")["profiles"])
-    until(lambda: len(place.read("profiles")["profiles"]) > before + 20, PATIENCE)
+        assert counts[pane].tolist() == cells.tolist(), pane
 
 
 def _counted(records: Sequence[Record]) -> dict[Place, np.ndarray]:
@@ -81,10 +71,6 @@ def _counted(records: Sequence[Record]) -> dict[Place, np.ndarray]:
         counts = np.concatenate([[one.events], unpack_cells(one.cells)])
         found[key] = found[key] + counts if key in found else counts
     return dict(sorted(found.items()))
-
-
-def _events(counted: dict[Place, np.ndarray]) -> int:
-    return int(sum(cells[0] for cells in counted.values()))
 
 
 def _summaries(records: Sequence[Record]) -> Iterator[Summary]:

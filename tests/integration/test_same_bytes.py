@@ -24,13 +24,17 @@ Unique = Callable[[str], str]
 SAME = tuple(name for name in OUTPUTS if name != "dead-letters")  # those say where they were
 PATIENCE = timedelta(seconds=120)
 KILLS = 10
+AT_ONCE, BIT_BY_BIT = (
+    "2s",
+    "5s",
+)  # silence after which nothing more is expected, by how events are sent
 
 
 @cache
-def expected() -> dict[str, bytes]:
-    """What a replay finds in the stream, by topic."""
+def expected(idle: str) -> dict[str, bytes]:
+    """What a replay finds in the stream, by topic; results name the revision of their lifecycle, hence `idle`."""
     found = replay(
-        Source("seeded", watched.lifecycles(), None, (), _chunks),
+        Source("seeded", watched.lifecycles(idle), None, (), _chunks),
         watched.references(),
         receivers=load_service(None, {}).public_receivers,
     )
@@ -45,7 +49,7 @@ def _chunks() -> Iterator[Chunk]:
 
 def test_the_stream_holds_something_of_everything() -> None:
     """Else equal bytes would prove little."""
-    found = expected()
+    found = expected(AT_ONCE)
     changes = (b"opened", b"escalated", b"eased", b"resolved")
     assert found["results"].count(b"\n") >= 5 * 100
     for change in changes:
@@ -64,44 +68,40 @@ def test_the_stream_holds_something_of_everything() -> None:
 def test_one_profiler_and_one_partition_give_the_bytes_of_a_replay(
     kafka: AnyBroker, unique: Unique, tmp_path: Path
 ) -> None:
-    place = _deployed(kafka, unique("one"), tmp_path, partitions=1, sources=1)
-    produce(place, watched.arrivals(), lambda: 0)
+    place = Deployment(kafka, unique("one"), tmp_path, partitions=1, sources=1)
+    place.register(watched.lifecycles(AT_ONCE), watched.references())
+    produce(place, watched.arrivals())
     with Roles(place.children(profiler=1, judge=1)) as roles:
-        _until_judged(place, roles)
-    _assert_same(place)
+        _until_judged(place, roles, AT_ONCE)
+    _assert_same(place, AT_ONCE)
 
 
 def test_order_partitions_and_profilers_change_no_byte(
     kafka: AnyBroker, unique: Unique, tmp_path: Path
 ) -> None:
-    place = _deployed(kafka, unique("four"), tmp_path, partitions=3, sources=4)
+    place = Deployment(kafka, unique("four"), tmp_path, partitions=3, sources=4)
+    place.register(watched.lifecycles(AT_ONCE), watched.references())
     dice = random.Random(7)
-    produce(place, watched.shuffled(watched.arrivals(), seed=7), lambda: dice.randrange(4))
     with Roles(place.children(profiler=2, judge=1)) as roles:
-        _until_judged(place, roles)
-    _assert_same(place)
+        until(partial(place.shared, "profiler", 2, 8), PATIENCE)
+        produce(place, watched.shuffled(watched.arrivals(), seed=7), lambda: dice.randrange(4))
+        _until_judged(place, roles, AT_ONCE)
+    _assert_same(place, AT_ONCE)
 
 
 def test_ten_killed_profilers_and_judges_change_no_byte(
     kafka: AnyBroker, unique: Unique, tmp_path: Path
 ) -> None:
-    place = _deployed(kafka, unique("ten"), tmp_path, partitions=3, sources=4)
+    place = Deployment(kafka, unique("ten"), tmp_path, partitions=3, sources=4)
+    place.register(watched.lifecycles(BIT_BY_BIT), watched.references())
     with (
         Roles(place.children(profiler=2, judge=2)) as roles,
         producing(place, watched.shuffled(watched.arrivals(), seed=8), seed=8) as hurry,
     ):
         _torment(place, roles, seed=8)
         hurry.set()
-        _until_judged(place, roles)
-    _assert_same(place)
-
-
-def _deployed(
-    kafka: AnyBroker, prefix: str, folder: Path, *, partitions: int, sources: int
-) -> Deployment:
-    place = Deployment(kafka, prefix, folder, partitions=partitions, sources=sources)
-    place.register(watched.lifecycles(), watched.references())
-    return place
+        _until_judged(place, roles, BIT_BY_BIT)
+    _assert_same(place, BIT_BY_BIT)
 
 
 def _torment(place: Deployment, roles: Roles, seed: int) -> None:
@@ -125,8 +125,8 @@ def _reaches(ends: Ends, topic: str, length: int) -> bool:
     return ends.of(topic) >= length
 
 
-def _until_judged(place: Deployment, roles: Roles) -> None:
-    wanted, results = expected()["results"].count(b"\n"), 0
+def _until_judged(place: Deployment, roles: Roles, idle: str) -> None:
+    wanted, results = expected(idle)["results"].count(b"\n"), 0
     with place.tail("results") as tail:
 
         def judged() -> bool:
@@ -138,12 +138,12 @@ def _until_judged(place: Deployment, roles: Roles) -> None:
         until(judged, PATIENCE, lambda: f"{results} of {wanted} results")
 
 
-def _assert_same(place: Deployment) -> None:
+def _assert_same(place: Deployment, idle: str) -> None:
     found = place.read(*SAME)
     for name in SAME:
         ids = [dict(record.headers)["ce_id"] for record in found[name]]
         assert len(ids) == len(set(ids)), f"{name}: something is there twice"
-        given, wanted = as_lines(sorted(found[name], key=_key_and_time)), expected()[name]
+        given, wanted = as_lines(sorted(found[name], key=_key_and_time)), expected(idle)[name]
         if given != wanted:  # not in one assert: pytest would compare megabytes word by word
             pairs = zip(given.splitlines(), wanted.splitlines(), strict=False)
             first = next((pair for pair in pairs if pair[0] != pair[1]), None)
