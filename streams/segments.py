@@ -13,7 +13,7 @@ from urllib.parse import quote
 from detectors.binning import json_text
 from detectors.reference import Reference
 from streams.lifecycle import Lifecycle
-from streams.profiling.events import Reading
+from streams.profiling.reading import Reading
 
 ALL = "all"
 OTHER, NONE = "(other)", "(none)"

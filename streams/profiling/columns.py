@@ -13,7 +13,10 @@ from detectors.series import SeriesType
 from streams import segments
 from streams.broker import Record
 from streams.lifecycle import Lifecycle
-from streams.profiling.events import ANSWERED, FEATURES, PREDICTIONS, Reading, Topic, sound_alone
+from streams.profiling.events import Topic
+from streams.profiling.fields import ANSWERED
+from streams.profiling.reading import FEATURES, PREDICTIONS, Reading
+from streams.profiling.wire import sound_alone
 from streams.topics import Names
 
 COUNTED = (

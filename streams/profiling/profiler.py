@@ -32,17 +32,11 @@ from streams.messages import (
     pack_sums,
 )
 from streams.profiling.dead_letters import dead_letter
-from streams.profiling.events import (
-    FIRST_MS,
-    LAST_MS,
-    DeadLetter,
-    Defects,
-    Reading,
-    Topic,
-    readings,
-    sound_alone,
-)
+from streams.profiling.events import DeadLetter, Topic, readings
+from streams.profiling.fields import FIRST_MS, LAST_MS
+from streams.profiling.reading import Defects, Reading
 from streams.profiling.rows import Rows
+from streams.profiling.wire import sound_alone
 from streams.registry import Registered, Registry
 from streams.topics import Names
 

@@ -14,7 +14,8 @@ import msgspec
 import numpy as np
 
 from detectors.binning import MAX_CATEGORY_LENGTH, Binner, Floats, Ints, json_text
-from streams.profiling.events import ABSENT, ABSENT_TEXT, ANSWERED, Reading
+from streams.profiling.fields import ABSENT, ABSENT_TEXT, ANSWERED
+from streams.profiling.reading import Reading
 
 _astuple: Callable[[Any], tuple[Any, ...]] = msgspec.structs.astuple
 

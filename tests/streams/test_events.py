@@ -13,18 +13,10 @@ from hypothesis import strategies as st
 
 from streams.broker import Record
 from streams.errors import InvalidEvent
-from streams.profiling.events import (
-    FIRST_MS,
-    LAST_MS,
-    MAX_BYTES,
-    PREDICTIONS,
-    Reading,
-    Topic,
-    parse,
-    parse_time,
-    sound,
-    sound_alone,
-)
+from streams.profiling.events import Topic
+from streams.profiling.fields import FIRST_MS, LAST_MS, parse_time
+from streams.profiling.reading import PREDICTIONS, Reading
+from streams.profiling.wire import MAX_BYTES, parse, sound, sound_alone
 from tests.builders import (
     NAMES,
     START_MS,

@@ -9,7 +9,8 @@ import pytest
 from detectors.binning import Column
 from detectors.reference import Reference, build
 from streams.lifecycle import Lifecycle
-from streams.profiling.events import FEATURES, PREDICTIONS, Topic, readings
+from streams.profiling.events import Topic, readings
+from streams.profiling.reading import FEATURES, PREDICTIONS
 from tests.builders import (
     HOUR_MS,
     NAMES,

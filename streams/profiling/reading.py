@@ -1,0 +1,328 @@
+"""How does one lifecycle read one kind of event? Its source mapping, compiled once into a msgspec struct."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from streams.broker import Record
+from streams.lifecycle import Lifecycle
+from streams.lifecycle.paths import Const, Path
+from streams.lifecycle.settings import Segment
+from streams.profiling.fields import (
+    ANSWERED,
+    FIRST_MS,
+    LAST_MS,
+    STATUSES,
+    UNIT_PER_S,
+    VERSION,
+    moment_of,
+    parse_time,
+    same,
+    tag_of,
+    to_ms,
+    typed,
+    value_at,
+)
+from streams.topics import Names
+
+PREDICTIONS, FEATURES = "predictions", "features"
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """One value a reading takes out of an event."""
+
+    name: str  # a series, or a field of contracts §1.1
+    path: Path
+    type: str  # number integer category boolean output, or time version status tag
+
+
+@dataclass(slots=True)
+class Defects:
+    """Fields of one event that could not be used: series or field -> reason."""
+
+    of: dict[str, str] = field(default_factory=dict)
+
+
+class Reading:
+    """How one lifecycle reads one kind of event from its topic.
+
+    The fast path is to decode `struct`; it exists (`fast`) when the mapping uses nothing but keys.
+    `read` is the careful one. Both give the same struct: `numbers` and `categories` say which
+    attributes of it hold which series.
+    """
+
+    def __init__(
+        self, lifecycle: Lifecycle, kind: str, names: Names, types: Mapping[str, str]
+    ) -> None:
+        source = lifecycle.source.predictions if kind == PREDICTIONS else lifecycle.source.features
+        assert source is not None  # `readings` asks only for those there are
+        self.kind, self.model_id, self.current = kind, lifecycle.model_id, lifecycle.version
+        self.topic = source.topic or names(kind)
+        self.max_ahead_ms = lifecycle.monitoring.window.max_ahead // timedelta(milliseconds=1)
+        self.unit = source.timestamp_unit
+        self.filter = source.filter
+        self._fields = source.fields
+        self.segments = lifecycle.segments
+        self._positive = lifecycle.prediction.positive if lifecycle.prediction else None
+        self.id_path = self._mapped("model_id")
+        self.wants = tuple(self._wanted(lifecycle, types))
+        self.numbers = tuple(w for w in self.wants if w.type in ("number", "integer"))
+        self.categories = tuple(w for w in self.wants if w.type in ("category", "boolean"))
+        self._tree = _Tree(self)
+        self.struct = self._tree.struct
+        self.attribute, self.dotted = self._tree.attribute, self._tree.dotted
+        self.fast = self._tree.fast and not self.filter
+
+    def _mapped(self, name: str) -> Path | Const:
+        return self._fields.get(name, (name,))
+
+    def _wanted(self, lifecycle: Lifecycle, types: Mapping[str, str]) -> Iterator[Want]:
+        """In the order of the wire struct: times and texts, then series."""
+        yield from self._special("timestamp", "time")
+        yield from self._special("model_version", "version")
+        if self.kind == PREDICTIONS:
+            yield from self._special("status", "status")
+            yield from self._special("score", types.get("score"))
+            if self._positive and "score" in types:
+                scores = self._mapped("scores")
+                if not isinstance(scores, Const):
+                    yield Want("scores", (*scores, self._positive), types["score"])
+            yield from self._special("prediction", types.get("prediction"))
+        for segment in self.segments:
+            if not segment.by:
+                yield Want(f"segment:{segment.name}", self._segment_path(segment), "tag")
+        root = self._mapped("features")
+        for name, feature in lifecycle.features.items():
+            type_, series = types.get(f"feature:{name}"), f"feature:{name}"
+            if type_ is None or feature.from_ != self.kind:
+                continue
+            if feature.path is not None:
+                yield Want(series, feature.path, type_)
+            elif not isinstance(root, Const):
+                yield Want(series, (*root, name), type_)
+
+    def _special(self, name: str, type_: str | None) -> Iterator[Want]:
+        mapped = self._mapped(name)
+        if type_ is not None and not isinstance(mapped, Const):
+            yield Want(name, mapped, type_)
+
+    def _segment_path(self, segment: Segment) -> Path:
+        tags = self._mapped("tags")
+        if segment.path is not None:
+            return segment.path
+        return (*tags, segment.name) if not isinstance(tags, Const) else ("tags", segment.name)
+
+    @property
+    def constant_id(self) -> bool:
+        """Every event of the topic is this model's."""
+        return isinstance(self.id_path, Const)
+
+    # ---- what a value in the struct means
+
+    def time_ms(self, event: Any) -> int:
+        """Event time of a decoded event."""
+        time = self.attribute["timestamp"](event)
+        return to_ms(time) if isinstance(time, datetime) else time * 1000 // UNIT_PER_S[self.unit]
+
+    def version(self, written: str | None) -> str:
+        """The version an event counts for."""
+        if written is None or not VERSION(written):
+            mapped = self._mapped("model_version")
+            if isinstance(mapped, Const):
+                return str(mapped.value)
+            return "unversioned" if self.kind == PREDICTIONS else self.current
+        return written
+
+    def accepts(self, event: object, record: Record) -> bool:
+        """Whether the lifecycle's filter keeps this event."""
+        return all(same(value_at(event, path, record), value) for path, value in self.filter)
+
+    def read(self, event: object, record: Record) -> tuple[Any, Defects]:
+        """Look at each field on its own.
+
+        Raises
+        ------
+        InvalidEvent
+            The event has no usable time.
+        """
+        defects = Defects()
+        values: dict[str, object] = {}
+        for want in self.wants:
+            values[want.name] = self._value(want, value_at(event, want.path, record), defects)
+        wrong = defects.of.pop("scores", None)
+        if wrong and values.get("score") is None:  # else nobody looks at it
+            defects.of["score"] = wrong
+        if values.get("status") not in ANSWERED:
+            for unread in ("prediction", "score"):
+                defects.of.pop(unread, None)
+        return self._tree.assemble(values), defects
+
+    def _value(self, want: Want, raw: object, defects: Defects) -> object:
+        if want.type == "time":
+            unit = "ms" if want.path == ("$timestamp",) else self.unit
+            time = parse_time(raw, unit)
+            return time if isinstance(time, datetime) or unit == self.unit else moment_of(time)
+        if want.type == "tag":
+            return tag_of(raw)
+        if raw is None:
+            return None
+        if want.type in ("version", "status"):
+            fine = isinstance(raw, str) and (
+                bool(VERSION(raw)) if want.type == "version" else raw in STATUSES
+            )
+            if not fine:
+                defects.of[want.name] = want.name if want.name != "version" else "model_version"
+            return raw if fine else None
+        value, reason = typed(raw, want.type)
+        if reason is not None:
+            defects.of[want.name] = reason
+        return value
+
+
+class _Tree:
+    """The struct types of a reading: one per object of the event that holds something wanted."""
+
+    def __init__(self, reading: Reading) -> None:
+        types: dict[Path, str] = {}
+        self.fast = True
+        for want in reading.wants:
+            both = _together(types.get(want.path, want.type), want.type)
+            self.fast = self.fast and both is not None
+            types[want.path] = both or want.type
+        paths = list(types)
+        # $key and the like, list indexes, and a value inside a value need the careful way
+        for a in paths:
+            odd = not a or any(isinstance(s, int) for s in a) or str(a[0]).startswith("$")
+            inside = any(a != b and b[: len(a)] == a for b in paths)
+            self.fast = self.fast and not odd and not inside
+        tag: tuple[str, str] | None = None
+        if not isinstance(reading.id_path, Const):
+            (*above, name) = reading.id_path or ("$",)
+            free = not above and isinstance(name, str) and name not in {p[0] for p in paths if p}
+            self.fast = self.fast and free and not str(name).startswith("$")
+            tag = str(name), reading.model_id
+        self._shape: Any = None
+        self.dotted: dict[str, str] = {}
+        if self.fast:
+            self._names = {path: f"v{i}" for i, path in enumerate(paths)}
+            annotations = {path: _annotation(type_, reading.unit) for path, type_ in types.items()}
+            places: dict[Path, str] = {}
+            self._shape = _shape(paths)
+            self.struct = self._define(self._shape, (), annotations, places, "", tag)
+            self.dotted = {want.name: places[want.path] for want in reading.wants}
+        else:  # one flat struct, filled by hand
+            self.dotted = {want.name: f"v{i}" for i, want in enumerate(reading.wants)}
+            fields = [(name, Any, None) for name in self.dotted.values()]
+            self.struct = msgspec.defstruct("Event", fields, gc=False, frozen=True)
+        self._wants = reading.wants
+        self.attribute: dict[str, Callable[[Any], Any]] = {
+            name: attrgetter(place) for name, place in self.dotted.items()
+        }
+
+    def _define(
+        self,
+        shape: Mapping[Any, Any],
+        at: Path,
+        annotations: Mapping[Path, Any],
+        dotted: dict[Path, str],
+        prefix: str,
+        tag: tuple[str, str] | None,
+    ) -> Any:
+        fields: list[tuple[str, Any, Any]] = []
+        rename: dict[str, str] = {}
+        for key in sorted(shape, key=lambda k: _numbers_first(annotations.get((*at, k)))):
+            path: Path = (*at, key)
+            name = self._names.get(path) or f"o{len(fields)}"
+            rename[name] = str(key)
+            if path in annotations:
+                fields.append((name, annotations[path], None))
+                dotted[path] = prefix + name
+            else:
+                inner = self._define(
+                    shape[key], path, annotations, dotted, f"{prefix}{name}.", None
+                )
+                fields.append((name, inner, inner()))
+        tag_field, of = tag or (None, None)
+        return msgspec.defstruct(
+            "Event" if not at else "Object",
+            fields,
+            gc=False,
+            frozen=True,
+            rename=rename,
+            tag_field=tag_field,
+            tag=of,
+        )
+
+    def assemble(self, values: Mapping[str, object]) -> Any:
+        """The struct of values found one by one, by name."""
+        if self._shape is None:
+            return self.struct(**{place: values[name] for name, place in self.dotted.items()})
+        # where a series is a segment's value as well, it decides
+        tags_first = sorted(self._wants, key=lambda want: want.type != "tag")
+        by_path = {want.path: values[want.name] for want in tags_first}
+        return self._build(self.struct, self._shape, (), by_path)
+
+    def _build(
+        self, struct: Any, shape: Mapping[Any, Any], at: Path, values: Mapping[Path, object]
+    ) -> Any:
+        parts = {}
+        inner = {f.encode_name: f for f in msgspec.structs.fields(struct)}
+        for key, below in shape.items():
+            path, of = (*at, key), inner[str(key)]
+            parts[of.name] = (
+                values[path] if path in values else self._build(of.type, below, path, values)
+            )
+        return struct(**parts)
+
+
+def _together(one: str, other: str) -> str | None:
+    """What a value is read as that is wanted twice; None if no one way of reading serves both."""
+    if one == other:
+        return one
+    if "tag" in (one, other):  # a segment may be a category, whose values are texts or like texts
+        series = other if one == "tag" else one
+        return series if series in ("category", "boolean") else None
+    return None
+
+
+def _shape(paths: Sequence[Path]) -> dict[Any, Any]:
+    root: dict[Any, Any] = {}
+    for path in paths:
+        at = root
+        for step in path:
+            at = at.setdefault(step, {})
+    return root
+
+
+def _numbers_first(annotation: Any) -> int:
+    """Numbers lead in a struct, so that a row of it begins with what is packed for numpy."""
+    return 0 if annotation in (_NUMBER, _INTEGER) else 1
+
+
+_NUMBER = float | None
+# what needs more bits may be beyond a double, and is looked at
+_INTEGER = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None
+
+
+def _annotation(type_: str, unit: str) -> Any:
+    """What the fast path accepts; anything else is looked at carefully."""
+    if type_ == "time":
+        low, high = (bound * UNIT_PER_S[unit] // 1000 for bound in (FIRST_MS, LAST_MS))
+        whole = Annotated[int, msgspec.Meta(ge=low, le=high)]
+        return whole | Annotated[datetime, msgspec.Meta(tz=True)] | None
+    if type_ == "boolean":
+        return bool | None
+    return {
+        "number": _NUMBER,
+        "integer": _INTEGER,
+        "category": str | int | None,
+        "output": str | int | float | bool | None,
+        "version": str | None,
+        "status": Literal["ok", "error", "timeout", "fallback"] | None,
+        "tag": str | int | float | bool | None,
+    }[type_]
