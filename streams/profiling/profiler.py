@@ -15,10 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from detectors.binning import Binner
-from streams import segments
 from streams.broker import Batch, Outgoing, Partition, Record, Work
-from streams.lifecycle import Lifecycle
 from streams.messages import (
     KIND,
     SLOT_MS,
@@ -28,136 +25,20 @@ from streams.messages import (
     Summary,
     Unread,
     encode_profile,
-    pack_cells,
-    pack_sums,
 )
 from streams.profiling.dead_letters import dead_letter
-from streams.profiling.events import DeadLetter, Topic, readings
+from streams.profiling.events import DeadLetter, Topic
 from streams.profiling.fields import FIRST_MS, LAST_MS
 from streams.profiling.reading import Defects, Reading
 from streams.profiling.rows import Rows
+from streams.profiling.sheet import Sheet, count
 from streams.profiling.wire import sound_alone
-from streams.registry import Registered, Registry
+from streams.registry import Registry
 from streams.topics import Names
 
 SETTLE_AT = 20_000  # rows that wait for numpy: fewer and its call overhead shows, more and they leave the cache
 MAX_UNREGISTERED = 1_000  # names; the rest is one name
 OTHER = "(other)"
-
-
-class _Group:
-    """What was counted for one version, pane and combination of segment values of a model."""
-
-    __slots__ = ("cells", "counters", "events", "invalid", "sums", "violations", "waiting")
-
-    def __init__(self, sheet: "_Sheet") -> None:
-        self.events = 0
-        self.cells = np.zeros(sheet.binner.total, np.int64)
-        self.sums = np.zeros((len(sheet.binner.series), 2), np.int64)
-        self.waiting: list[list[bytes]] = [[] for _ in sheet.rows]
-        self.counters = [rows.counters() for rows in sheet.rows]
-        self.invalid: dict[str, dict[str, int]] = {}
-        self.violations: dict[str, dict[str, int]] = {}
-
-
-class _Sheet:
-    """Everything counted for one model under one reference since the last flush."""
-
-    def __init__(self, registered: Registered, names: Names) -> None:
-        self.lifecycle, reference = registered.lifecycle, registered.reference
-        self.digest = reference.digest if reference else ""
-        series = [r.series for r in reference.series] if reference else []
-        self.binner = Binner(series)
-        self.readings = readings(self.lifecycle, names, {s.name: s.type for s in series})
-        ranges, allowed = _ranges(self.lifecycle), _allowed(self.lifecycle)
-        self.rows = [Rows(reading, self.binner, ranges, allowed) for reading in self.readings]
-        self.segments = segments.compile_definitions(self.lifecycle, reference)
-        self.pane_ms = self.lifecycle.monitoring.window.pane // timedelta(milliseconds=1)
-        self.groups: dict[tuple[str, int, tuple[str, ...]], _Group] = {}
-
-    def group(self, version: str, pane: int, values: tuple[str, ...]) -> _Group:
-        key = version, pane, values
-        found = self.groups.get(key)
-        if found is None:
-            found = self.groups[key] = _Group(self)
-        return found
-
-    def settle(self) -> None:
-        """Bin and count all rows that wait, one call per reading."""
-        for number, rows in enumerate(self.rows):
-            waiting = [g for g in self.groups.values() if g.waiting[number]]
-            if not waiting:
-                continue
-            packed = [b"".join(group.waiting[number]) for group in waiting]
-            lengths = [len(part) // (8 * len(rows.numeric)) for part in packed]
-            cells, sums = rows.count(packed, lengths, [group.violations for group in waiting])
-            for group, more, moments in zip(waiting, cells, sums, strict=True):
-                group.cells += more
-                group.sums[rows.positions] += moments
-                group.waiting[number].clear()
-        for group in self.groups.values():
-            for rows, counters in zip(self.rows, group.counters, strict=True):
-                rows.fold(counters, group.cells, group.invalid, group.violations)
-
-    def summaries(self) -> Iterator[Summary]:
-        """One per version, pane and segment, in that order; an event is in one segment of each definition."""
-        total: dict[tuple[str, int, int, str], _Group] = {}
-        for (version, pane, values), group in self.groups.items():
-            for number, definition in enumerate(self.segments):
-                key = version, pane, number, definition.name_of(values)
-                into = total.get(key)
-                if into is None and len(self.segments) == 1 and not self.segments[0].by:
-                    total[key] = group
-                    continue
-                into = total[key] = into or _Group(self)
-                _merge(into, group)
-        for version, pane, number, segment in sorted(total):
-            group = total[version, pane, number, segment]
-            yield Summary(
-                model_id=self.lifecycle.model_id,
-                model_version=version,
-                segment=segment,
-                definition=number,
-                pane_start_ms=pane * self.pane_ms,
-                reference_digest=self.digest,
-                events=group.events,
-                cells=pack_cells(group.cells),
-                sums=pack_sums(group.sums),
-                invalid=group.invalid,
-                violations=group.violations,
-            )
-
-
-def _merge(into: _Group, group: _Group) -> None:
-    into.events += group.events
-    into.cells += group.cells
-    into.sums += group.sums
-    for mine, more in ((into.invalid, group.invalid), (into.violations, group.violations)):
-        for series, reasons in more.items():
-            for reason, n in reasons.items():
-                _count(mine, series, reason, n)
-
-
-def _count(into: dict[str, dict[str, int]], series: str, reason: str, n: int) -> None:
-    of = into.setdefault(series, {})
-    of[reason] = of.get(reason, 0) + n
-
-
-def _ranges(lifecycle: Lifecycle) -> dict[str, tuple[float, float]]:
-    """Declared bounds per numeric series; what lies outside is counted as a violation and binned as it is."""
-    found = {f"feature:{n}": f.range for n, f in lifecycle.features.items() if f.range is not None}
-    if lifecycle.prediction is not None and lifecycle.prediction.score_range is not None:
-        found["score"] = lifecycle.prediction.score_range
-    return {name: (float(low), float(high)) for name, (low, high) in found.items()}
-
-
-def _allowed(lifecycle: Lifecycle) -> dict[str, frozenset[str]]:
-    """Declared values per categorical series; others are counted as a violation and where they belong."""
-    return {
-        f"feature:{name}": frozenset(feature.allowed)
-        for name, feature in lifecycle.features.items()
-        if feature.allowed is not None
-    }
 
 
 @dataclass(slots=True)
@@ -205,8 +86,8 @@ class Profiler:
         self._names, self._partitions, self._partition_count = names, partitions, partition_count
         self._registry = Registry()
         self._compiled = -1  # revision of the registry that the rest was made from
-        self._sheets: dict[str, _Sheet] = {}
-        self._rows: dict[type, tuple[_Sheet, Reading, Rows, int]] = {}
+        self._sheets: dict[str, Sheet] = {}
+        self._rows: dict[type, tuple[Sheet, Reading, Rows, int]] = {}
         self._topics: dict[str, Topic] = {}
         self._sources: dict[Partition, _Source] = {}
         self._heard: dict[Partition, None] = {}
@@ -244,7 +125,7 @@ class Profiler:
         self._slots: defaultdict[str, Counter[int]] = defaultdict(Counter)  # events by topic, start
         self._unread: dict[tuple[Partition, int | None, int], _Unread] = {}
         self._dead: list[Outgoing] = []
-        self._retired: list[_Sheet] = []
+        self._retired: list[Sheet] = []
 
     def step(self, batch: Batch) -> None:
         """Decode a batch, group it and pack its values."""
@@ -319,7 +200,7 @@ class Profiler:
         for model_id in self._registry.models:
             registered = self._registry.get(model_id)
             assert registered is not None  # it is in the list
-            sheet = self._sheets[model_id] = _Sheet(registered, self._names)
+            sheet = self._sheets[model_id] = Sheet(registered, self._names)
             idle_ms = sheet.lifecycle.monitoring.window.idle // timedelta(milliseconds=1)
             for number, (reading, rows) in enumerate(zip(sheet.readings, sheet.rows, strict=True)):
                 self._rows[reading.struct] = sheet, reading, rows, number
@@ -375,7 +256,7 @@ class Profiler:
         sheet, _, _, _ = self._rows[reading.struct]
         group = sheet.group(*self._group_of(sheet, reading, event, time_ms // sheet.pane_ms))
         for name, reason in defects.of.items():
-            _count(group.invalid, name, reason, 1)
+            count(group.invalid, name, reason, 1)
             self.seen.fields[reading.model_id, reason] += 1
 
     def _bury(self, dead: DeadLetter, before_ms: int | None) -> None:
@@ -410,7 +291,7 @@ class Profiler:
                     group = sheet.group(usable, pane, values)
                     group.events += len(group_events)
                     if version is not None and version != usable:
-                        _count(group.invalid, "model_version", "model_version", len(group_events))
+                        count(group.invalid, "model_version", "model_version", len(group_events))
                         self.seen.fields[reading.model_id, "model_version"] += len(group_events)
                     if packed := rows.pack(group_events, group.counters[number]):
                         group.waiting[number].append(packed)
@@ -438,7 +319,7 @@ class Profiler:
         yield from groups.items()
 
     def _group_of(
-        self, sheet: _Sheet, reading: Reading, event: Any, pane: int
+        self, sheet: Sheet, reading: Reading, event: Any, pane: int
     ) -> tuple[str, int, tuple[str, ...]]:
         read = reading.attribute.get("model_version")
         ((values, _),) = sheet.segments.split([event], reading)

@@ -1,0 +1,133 @@
+"""What has been counted for one model since the last flush? Groups of events, and the summaries they become."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import numpy as np
+
+from detectors.binning import Binner
+from streams import segments
+from streams.lifecycle import Lifecycle
+from streams.messages import (
+    Summary,
+    add,
+    pack_cells,
+    pack_sums,
+)
+from streams.profiling.events import readings
+from streams.profiling.rows import Rows
+from streams.registry import Registered
+from streams.topics import Names
+
+
+class Group:
+    """What was counted for one version, pane and combination of segment values of a model."""
+
+    __slots__ = ("cells", "counters", "events", "invalid", "sums", "violations", "waiting")
+
+    def __init__(self, sheet: "Sheet") -> None:
+        self.events = 0
+        self.cells = np.zeros(sheet.binner.total, np.int64)
+        self.sums = np.zeros((len(sheet.binner.series), 2), np.int64)
+        self.waiting: list[list[bytes]] = [[] for _ in sheet.rows]
+        self.counters = [rows.counters() for rows in sheet.rows]
+        self.invalid: dict[str, dict[str, int]] = {}
+        self.violations: dict[str, dict[str, int]] = {}
+
+
+class Sheet:
+    """Everything counted for one model under one reference since the last flush."""
+
+    def __init__(self, registered: Registered, names: Names) -> None:
+        self.lifecycle, reference = registered.lifecycle, registered.reference
+        self.digest = reference.digest if reference else ""
+        series = [r.series for r in reference.series] if reference else []
+        self.binner = Binner(series)
+        self.readings = readings(self.lifecycle, names, {s.name: s.type for s in series})
+        ranges, allowed = _ranges(self.lifecycle), _allowed(self.lifecycle)
+        self.rows = [Rows(reading, self.binner, ranges, allowed) for reading in self.readings]
+        self.segments = segments.compile_definitions(self.lifecycle, reference)
+        self.pane_ms = self.lifecycle.monitoring.window.pane // timedelta(milliseconds=1)
+        self.groups: dict[tuple[str, int, tuple[str, ...]], Group] = {}
+
+    def group(self, version: str, pane: int, values: tuple[str, ...]) -> Group:
+        key = version, pane, values
+        found = self.groups.get(key)
+        if found is None:
+            found = self.groups[key] = Group(self)
+        return found
+
+    def settle(self) -> None:
+        """Bin and count all rows that wait, one call per reading."""
+        for number, rows in enumerate(self.rows):
+            waiting = [g for g in self.groups.values() if g.waiting[number]]
+            if not waiting:
+                continue
+            packed = [b"".join(group.waiting[number]) for group in waiting]
+            lengths = [len(part) // (8 * len(rows.numeric)) for part in packed]
+            cells, sums = rows.count(packed, lengths, [group.violations for group in waiting])
+            for group, more, moments in zip(waiting, cells, sums, strict=True):
+                group.cells += more
+                group.sums[rows.positions] += moments
+                group.waiting[number].clear()
+        for group in self.groups.values():
+            for rows, counters in zip(self.rows, group.counters, strict=True):
+                rows.fold(counters, group.cells, group.invalid, group.violations)
+
+    def summaries(self) -> Iterator[Summary]:
+        """One per version, pane and segment, in that order; an event is in one segment of each definition."""
+        total: dict[tuple[str, int, int, str], Group] = {}
+        for (version, pane, values), group in self.groups.items():
+            for number, definition in enumerate(self.segments):
+                key = version, pane, number, definition.name_of(values)
+                into = total.get(key)
+                if into is None and len(self.segments) == 1 and not self.segments[0].by:
+                    total[key] = group
+                    continue
+                into = total[key] = into or Group(self)
+                _merge(into, group)
+        for version, pane, number, segment in sorted(total):
+            group = total[version, pane, number, segment]
+            yield Summary(
+                model_id=self.lifecycle.model_id,
+                model_version=version,
+                segment=segment,
+                definition=number,
+                pane_start_ms=pane * self.pane_ms,
+                reference_digest=self.digest,
+                events=group.events,
+                cells=pack_cells(group.cells),
+                sums=pack_sums(group.sums),
+                invalid=group.invalid,
+                violations=group.violations,
+            )
+
+
+def _merge(into: Group, group: Group) -> None:
+    into.events += group.events
+    into.cells += group.cells
+    into.sums += group.sums
+    add(into.invalid, group.invalid)
+    add(into.violations, group.violations)
+
+
+def _ranges(lifecycle: Lifecycle) -> dict[str, tuple[float, float]]:
+    """Declared bounds per numeric series; what lies outside is counted as a violation and binned as it is."""
+    found = {f"feature:{n}": f.range for n, f in lifecycle.features.items() if f.range is not None}
+    if lifecycle.prediction is not None and lifecycle.prediction.score_range is not None:
+        found["score"] = lifecycle.prediction.score_range
+    return {name: (float(low), float(high)) for name, (low, high) in found.items()}
+
+
+def _allowed(lifecycle: Lifecycle) -> dict[str, frozenset[str]]:
+    """Declared values per categorical series; others are counted as a violation and where they belong."""
+    return {
+        f"feature:{name}": frozenset(feature.allowed)
+        for name, feature in lifecycle.features.items()
+        if feature.allowed is not None
+    }
+
+
+def count(into: dict[str, dict[str, int]], series: str, reason: str, n: int) -> None:
+    of = into.setdefault(series, {})
+    of[reason] = of.get(reason, 0) + n
