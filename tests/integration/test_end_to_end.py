@@ -77,7 +77,10 @@ class Service:
     def child(self, role: str) -> int | None:
         """The process that has this role now."""
         listed = subprocess.run(
-            ["ps", "-A", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+            ["ps", "-A", "-ww", "-o", "pid=,ppid=,args="],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         for line in listed.stdout.splitlines():
             pid, parent, command = line.split(None, 2)
