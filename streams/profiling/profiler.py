@@ -373,6 +373,8 @@ class Profiler:
                 report = Report(partition.number, source.highest_ms, source.offset, source.idle_ms)
                 by_topic[partition.topic].append(report)
                 source.told = True
+                if source.offset:  # with offsets the commit fails for who has left the group:
+                    self._offsets.setdefault(partition, source.offset)  # silence is the owner's
         for topic, reports in by_topic.items():
             yield Progress(topic, self._partition_count(topic), reports)
 
