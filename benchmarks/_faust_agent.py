@@ -2,13 +2,13 @@
 
 import asyncio
 import uuid
+from collections import Counter
 from typing import Any, cast
 
 import faust
-import msgspec
 from river.drift import ADWIN
 
-from benchmarks._workload import NUMBERS
+from benchmarks._workload import CATEGORIES, NUMBERS
 
 
 def run(brokers: str, topic: str, events: int) -> None:
@@ -22,24 +22,26 @@ def run(brokers: str, topic: str, events: int) -> None:
         topic_allow_declare=False,
         consumer_auto_offset_reset="earliest",
         stream_wait_empty=False,
-        value_serializer="raw",
     )
-    detectors: dict[tuple[str, int], Any] = {}  # river has no types
-    decode, new_detector = msgspec.json.Decoder().decode, cast(Any, ADWIN)
+    detectors: dict[tuple[str, str], Any] = {}  # river has no types
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    new_detector = cast(Any, ADWIN)
     left = events
     done = asyncio.Event()
 
-    @app.agent(app.topic(topic, value_serializer="raw"))
+    @app.agent(app.topic(topic))
     async def update(stream):  # type: ignore[no-untyped-def]
         nonlocal left
-        async for value in stream:
-            event = decode(value)
-            model, features = event["model_id"], event["features"]
-            for i in range(NUMBERS):
-                detector = detectors.get((model, i))
-                if detector is None:
-                    detector = detectors[model, i] = new_detector()
-                detector.update(features[f"num_{i}"])
+        async for event in stream:
+            model = event["model_id"]
+            numbers = {f"num_{i}": event["features"][f"num_{i}"] for i in range(NUMBERS)}
+            for name, number in (numbers | {"score": event["score"]}).items():
+                if (model, name) not in detectors:
+                    detectors[model, name] = new_detector()
+                detectors[model, name].update(number)
+            texts = {f"cat_{i}": event["features"][f"cat_{i}"] for i in range(CATEGORIES)}
+            for name, text in (texts | {"prediction": event["prediction"]}).items():
+                counts.setdefault((model, name), Counter())[text] += 1
             left -= 1
             if left == 0:
                 done.set()

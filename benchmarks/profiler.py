@@ -39,7 +39,7 @@ MODES = {
     "decode": "+ decode into checked, typed structs with their times",
     "profile": "+ group, bin, count",
     "transactions": "+ exactly-once commits every second: the whole profiler",
-    "faust": "Faust agent, msgspec, ten river ADWIN updates",
+    "faust": "the same series in a plain Faust agent: river ADWIN and Counter, per event",
 }
 TARGET_SHARE, TARGET_TIMES = 0.6, 50
 POLL = 500  # events that fit the processor's cache together with what is made of them
