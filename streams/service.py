@@ -1,6 +1,7 @@
 """How is this process set up? `leeway.yaml`, then `LEEWAY_*`, read once at the start (contracts §3)."""
 
 from collections.abc import Iterator, Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,28 @@ class Service(ServiceFile):
             for each in self.receivers
             if each.channel != "webhook"
         )
+
+
+NOT_YET = {  # what parses but does not act yet, and why
+    "routing": "alerts go where lifecycles and defaults say; routes come with a later release",
+    "limits": "the caps hold; changing them comes with a later release",
+    "metrics.series": "effects of single series come with a later release",
+    "links.runbooks": "runbooks of lifecycles are linked; a default one comes with a later release",
+    "events.mode": "events are always written in binary mode in this release",
+}
+
+
+def notices(service: Service) -> tuple[str, ...]:
+    """One line for each key that was set and does not act yet.
+
+    >>> notices(load_service(None, {"LEEWAY_EVENTS_MODE": "structured"}))
+    ('events.mode: parsed, does not act yet (events are always written in binary mode in this release)',)
+    """
+    return tuple(
+        f"{key}: parsed, does not act yet ({why})"
+        for key, why in NOT_YET.items()
+        if attrgetter(key)(service) != attrgetter(key)(ServiceFile())
+    )
 
 
 def load_service(path: Path | None, environment: Mapping[str, str]) -> Service:

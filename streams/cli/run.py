@@ -57,6 +57,8 @@ def command(
     Without --role all roles run as child processes that are restarted when they fail. In production give each role
     its own deployment; another profiler is another process with --role profiler and its own --instance.
     """
+    from streams.service import notices
+
     service = service_of(brokers, config)
     if role is not None and role not in ROLES:
         raise UsageError(f"--role {role}: expected {', '.join(ROLES[:-1])} or {ROLES[-1]}")
@@ -64,6 +66,8 @@ def command(
     if role is not None:
         _run_role(service, role, instance or f"{role}-1")
         return 0
+    for notice in notices(service):
+        output.remark(f"notice: {notice}")
     output.remark(f"console: http://{service.http.host}:{service.http.port}/")
     kept = Supervisor(children(service, profilers, brokers, config), _say)
     return supervise(kept)
