@@ -72,7 +72,6 @@ class Work:
 
     records: list[Outgoing] = field(default_factory=list)
     offsets: dict[Partition, int] = field(default_factory=dict)
-    urgent: bool = False  # somebody waits for this: commit now, not at the next interval
 
 
 class Stage(Protocol):

@@ -136,7 +136,7 @@ class Judge:
         concluded, offsets = self._concluded, self._offsets
         kept = [record for _, share in sorted(self._shares.items()) for record in share.flush()]
         self._void()
-        return Work([*concluded, *kept], offsets, urgent=bool(concluded))
+        return Work([*concluded, *kept], offsets)
 
     @property
     def urgent(self) -> bool:

@@ -34,13 +34,11 @@ class SubjectState:
     digest: str = ""  # of the reference that the memory belongs to
     episode: Episode | None = None
     late: int = 0  # events that came too late, not yet shown in a result
-    windows: dict[int, dict[str, OpenWindow]] = field(
-        default_factory=dict
-    )  # by start, by reference
+    # by start, by reference
+    windows: dict[int, dict[str, OpenWindow]] = field(default_factory=dict)
     stored: tuple[int, ...] = ()  # windows of the history that are on the state topic
-    unread: dict[str, Any] = field(
-        default_factory=dict
-    )  # restored, until there is a plan to read it by
+    # restored, until there is a plan to read it by
+    unread: dict[str, Any] = field(default_factory=dict)
 
     def recall(self, plan: ModelPlan, detector: decision.Plan) -> tuple[decision.Memory, bool]:
         """The memory under the present reference, and whether it begins anew."""
@@ -153,8 +151,14 @@ class Share:
         subject, at_ms = self._subject(plan, key), window.end_ms
         memory = subject.memory
         assert memory is not None  # it has just judged a window
-        data = {"digest": subject.digest, "memory": decision.to_data(memory)}
-        self._put(plan, (*key, "detector"), lambda: data, at_ms)
+        digest = subject.digest
+        # Made when it is written: of many windows judged between two commits only the last one counts.
+        self._put(
+            plan,
+            (*key, "detector"),
+            lambda: {"digest": digest, "memory": decision.to_data(memory)},
+            at_ms,
+        )
         starts = tuple(past.window.start_ms for past in memory.history)
         for past in memory.history:
             if past.window.start_ms not in subject.stored:

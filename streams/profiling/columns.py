@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +15,6 @@ from streams.lifecycle import Lifecycle
 from streams.profiling.events import Topic
 from streams.profiling.fields import ANSWERED
 from streams.profiling.reading import FEATURES, PREDICTIONS, Reading
-from streams.profiling.wire import sound_alone
 from streams.topics import Names
 
 COUNTED = (
@@ -109,14 +107,8 @@ def _events(
 
 
 def _one(topic: Topic, value: bytes, offset: int, rejected: Counter[str]) -> Any:
-    if topic.decode is not None:
-        try:
-            event = topic.decode(value)
-            topic.times_ms([event])
-            if sound_alone(value):
-                return event
-        except (msgspec.MsgspecError, RecursionError, TypeError, ValueError, OverflowError):
-            pass  # it needs a closer look
+    if (read := topic.read_one(value, None)) is not None:
+        return read[0]
     found = topic.look(Record("", 0, offset, None, None, value))
     if found.events:
         return found.events[0][1]

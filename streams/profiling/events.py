@@ -21,7 +21,7 @@ from streams.lifecycle import Lifecycle
 from streams.lifecycle.paths import Const, Path
 from streams.profiling.fields import FIRST_MS, LAST_MS, MODEL_ID, value_at
 from streams.profiling.reading import FEATURES, PREDICTIONS, Defects, Reading
-from streams.profiling.wire import parse, sound
+from streams.profiling.wire import parse, sound, sound_alone
 from streams.topics import Names
 
 
@@ -90,6 +90,21 @@ class Topic:
         except (msgspec.MsgspecError, RecursionError, TypeError, ValueError, OverflowError):
             return None
         return (events, times) if fine else None
+
+    def read_one(self, value: bytes | None, timestamp_ms: int | None) -> tuple[Any, int] | None:
+        """The fast path for one record: its event and time; None if it needs a closer look."""
+        if self.decode is None or not value:
+            return None
+        try:
+            event = self.decode(value)
+            reading = self.reading_of[type(event)]
+            time_ms = reading.time_ms(event)
+        except (msgspec.MsgspecError, RecursionError, TypeError, ValueError, OverflowError):
+            return None
+        too_far = timestamp_ms is not None and time_ms > timestamp_ms + reading.max_ahead_ms
+        if too_far or not FIRST_MS <= time_ms <= LAST_MS or not sound_alone(value):
+            return None
+        return event, time_ms
 
     def _any_ahead(self, times: NDArray[np.int64], timestamps_ms: Sequence[int | None]) -> bool:
         """Whether some event may be too far ahead of the log's own time; files have none.

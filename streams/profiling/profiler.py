@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from streams.broker import Batch, Outgoing, Partition, Record, Work
@@ -28,11 +27,9 @@ from streams.messages import (
 )
 from streams.profiling.dead_letters import dead_letter
 from streams.profiling.events import DeadLetter, Topic
-from streams.profiling.fields import FIRST_MS, LAST_MS
 from streams.profiling.reading import Defects, Reading
 from streams.profiling.rows import Rows
 from streams.profiling.sheet import Sheet, count
-from streams.profiling.wire import sound_alone
 from streams.registry import Registry
 from streams.topics import Names
 
@@ -131,9 +128,8 @@ class Profiler:
         """Decode a batch, group it and pack its values."""
         self._compile()
         topic = self._topics.get(batch.topic)
-        if (
-            topic is None
-        ):  # no lifecycle reads it any more; its partitions leave with the next subscription
+        if topic is None:
+            # No lifecycle reads it any more; its partitions leave with the next subscription.
             self._advance(batch, np.empty(0, np.int64), [])
             return
         events, times, where = self._decode(topic, batch)
@@ -197,6 +193,7 @@ class Profiler:
         self._rows.clear()
         by_topic: defaultdict[str, list[Reading]] = defaultdict(list)
         limits: defaultdict[str, set[int]] = defaultdict(set)
+        panes: defaultdict[str, set[int]] = defaultdict(set)
         for model_id in self._registry.models:
             registered = self._registry.get(model_id)
             assert registered is not None  # it is in the list
@@ -206,8 +203,11 @@ class Profiler:
                 self._rows[reading.struct] = sheet, reading, rows, number
                 by_topic[reading.topic].append(reading)
                 limits[reading.topic].add(idle_ms)
+                panes[reading.topic].add(sheet.pane_ms)
         self._topics = {name: Topic(of) for name, of in by_topic.items()}
         self._idle_limits = {name: tuple(sorted(of)) for name, of in limits.items()}
+        # One length of pane for a whole topic, as nearly always, is grouped without a look at each event.
+        self._pane_ms = {name: min(of) if len(of) == 1 else None for name, of in panes.items()}
         self._compiled = self._registry.revision
 
     def _decode(self, topic: Topic, batch: Batch) -> tuple[list[Any], Any, Sequence[int] | None]:
@@ -227,7 +227,8 @@ class Profiler:
             if (source := self._sources.get(Partition(batch.topic, number))) is not None
         }
         for index, value in enumerate(batch.values):
-            number, found = batch.partitions[index], _one(topic, value, batch.timestamps_ms[index])
+            number = batch.partitions[index]
+            found = topic.read_one(value, batch.timestamps_ms[index])
             before = highest.get(number)
             if found is not None:
                 events.append(found[0])
@@ -297,9 +298,9 @@ class Profiler:
                         group.waiting[number].append(packed)
 
     def _by_model_and_pane(self, topic: Topic, events: list[Any], times: Any) -> Iterator[Any]:
-        sizes = {self._rows[r.struct][0].pane_ms for r in topic.readings}
-        if len(sizes) == 1:
-            panes = times // min(sizes)
+        pane_ms = self._pane_ms[topic.readings[0].topic]
+        if pane_ms is not None:
+            panes = times // pane_ms
             first = int(panes[0])
             if (panes == first).all():
                 by_type: defaultdict[type, list[Any]] = defaultdict(list)
@@ -399,22 +400,6 @@ class Profiler:
         return Outgoing(
             self._names("profiles"), key, encode_profile(record), ((KIND, kind),), partition
         )
-
-
-def _one(topic: Topic, value: bytes | None, stamp: int | None) -> tuple[Any, int] | None:
-    """The fast path for one record; None if it needs a closer look."""
-    if topic.decode is None or not value:
-        return None
-    try:
-        event = topic.decode(value)
-        reading = topic.reading_of[type(event)]
-        time_ms = reading.time_ms(event)
-    except (msgspec.MsgspecError, RecursionError, TypeError, ValueError, OverflowError):
-        return None
-    too_far = stamp is not None and time_ms > stamp + reading.max_ahead_ms
-    if too_far or not FIRST_MS <= time_ms <= LAST_MS or not sound_alone(value):
-        return None
-    return event, time_ms
 
 
 def _split(events: list[Any], key: Callable[[Any], Any] | None) -> Iterator[tuple[Any, list[Any]]]:
