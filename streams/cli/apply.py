@@ -9,6 +9,7 @@ import typer
 from streams.cli import output
 from streams.cli.connection import BrokersOption, ConfigOption, service_of
 from streams.cli.files import Named, named, references
+from streams.cli.options import ReferencesOption
 
 if TYPE_CHECKING:
     from detectors.reference import Reference
@@ -20,10 +21,7 @@ EXAMPLE = "leeway apply examples/elec2.yaml --brokers localhost:9092"
 
 def command(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="lifecycle files (YAML)")],
-    reference: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="default: MODEL_ID.reference.json beside each lifecycle"),
-    ] = None,
+    reference: ReferencesOption = None,
     brokers: BrokersOption = None,
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,

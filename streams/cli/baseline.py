@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from streams.cli import output
 from streams.cli.connection import BrokersOption, ConfigOption, past, service_of
 from streams.cli.files import Named, default_reference, named
+from streams.cli.options import KindOption, SourceOption, WhereOption
 from streams.errors import UsageError
 from streams.offline.selection import Kind, parse_kind, parse_where
 from streams.offline.sources import Source, open_source
@@ -27,26 +28,15 @@ EXAMPLE = "leeway baseline examples/elec2.yaml --data elec2.parquet --where spli
 
 def command(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="lifecycle file (YAML)")],
-    data: Annotated[
-        str,
-        typer.Option(
-            metavar="SOURCE", help="Parquet, CSV or JSON lines (perhaps .gz), or topic:NAME"
-        ),
-    ],
+    data: SourceOption,
     to: Annotated[
         Path | None,
         typer.Option(
             "--output", metavar="FILE", help="default: MODEL_ID.reference.json beside FILE"
         ),
     ] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN=VALUE", help="keep only such rows; may be repeated"),
-    ] = None,
-    kind: Annotated[
-        str | None,
-        typer.Option(metavar="KIND", help="predictions or features; else told by the fields"),
-    ] = None,
+    where: WhereOption = None,
+    kind: KindOption = None,
     identifier: Annotated[
         str | None, typer.Option("--id", metavar="NAME", help="the reference's own name")
     ] = None,

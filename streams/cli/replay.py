@@ -9,6 +9,7 @@ import typer
 from streams.cli import output
 from streams.cli.connection import BrokersOption, ConfigOption, past, service_of
 from streams.cli.files import named, references
+from streams.cli.options import KindOption, ReferencesOption, SourceOption, WhereOption
 from streams.errors import UsageError
 from streams.offline.selection import parse_kind, parse_where
 from streams.offline.sources import open_source
@@ -25,30 +26,16 @@ FOUND = 4  # exit code under --exit-code
 
 def command(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="lifecycle files (YAML)")],
-    events: Annotated[
-        str,
-        typer.Option(
-            metavar="SOURCE", help="Parquet, CSV or JSON lines (perhaps .gz), or topic:NAME"
-        ),
-    ],
+    events: SourceOption,
     to: Annotated[
         Path | None,
         typer.Option(
             "--output", metavar="DIR", help="one JSON-lines file per output topic goes here"
         ),
     ] = None,
-    reference: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="default: MODEL_ID.reference.json beside each lifecycle"),
-    ] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN=VALUE", help="keep only such rows; may be repeated"),
-    ] = None,
-    kind: Annotated[
-        str | None,
-        typer.Option(metavar="KIND", help="predictions or features; else told by the fields"),
-    ] = None,
+    reference: ReferencesOption = None,
+    where: WhereOption = None,
+    kind: KindOption = None,
     partitions: Annotated[
         int, typer.Option(metavar="N", min=1, max=1000, help="of every topic; changes no result")
     ] = 1,

@@ -11,6 +11,7 @@ import typer
 
 from streams.cli import output
 from streams.cli.connection import BrokersOption, ConfigOption, service_of
+from streams.cli.options import ReferencesOption
 from streams.errors import UsageError
 from streams.supervisor import (
     ROLES,
@@ -45,10 +46,7 @@ def command(
     profilers: Annotated[
         int, typer.Option(metavar="N", min=1, max=256, help="how many profilers to start")
     ] = 1,
-    reference: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="default: MODEL_ID.reference.json beside each lifecycle"),
-    ] = None,
+    reference: ReferencesOption = None,
     brokers: BrokersOption = None,
     config: ConfigOption = None,
 ) -> int:
