@@ -28,8 +28,9 @@ from streams.kafka import broker as kafka
 from streams.kafka.broker import KafkaBroker
 from streams.local_kafka import any_broker
 from streams.loop import Loop
-from streams.profiling.events import Topic, readings
+from streams.profiling.events import Topic
 from streams.profiling.profiler import Profiler
+from streams.profiling.sheet import Sheet
 from streams.registry import Registry
 from streams.topics import Names
 
@@ -163,8 +164,7 @@ class _Decoding(_Ignoring):
         for model in self._registry.models:
             of = self._registry.get(model)
             if of is not None and of.reference is not None:
-                types = {s.series.name: s.series.type for s in of.reference.series}
-                of_topic += readings(of.lifecycle, self._names, types)
+                of_topic += Sheet(of, self._names).readings
         self._topic = Topic(of_topic)
 
     def step(self, batch: Batch) -> None:

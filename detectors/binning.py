@@ -4,7 +4,7 @@ Everything that is added across events is an integer, so that any split of the e
 adds up to the same bits.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -146,28 +146,16 @@ class CategoryCells:
     """Which cell of a category or boolean series a text belongs to."""
 
     def __init__(self, series: Series) -> None:
-        self._odd, self._missing = series.values, series.values + 1
+        self.series = series
+        self.odd, self.missing = series.values, series.values + 1
         self._cell = {text: i for i, text in enumerate(series.categories)}
         self._cell |= {text: len(series.categories) for text in series.known}
-        self.cells = series.cells
 
-    def fold(self, counted: Mapping[str | int | bool | None, int], out: Ints) -> int:
-        """Add how often each value came to the cells in `out`; returns how many values were too long.
-
-        Integers and booleans count under their JSON text.
-        """
-        too_long = 0
-        for value, n in counted.items():
-            if value is None:
-                out[self._missing] += n
-                continue
-            text = value if isinstance(value, str) else json_text(value)
-            if len(text) > MAX_CATEGORY_LENGTH:
-                out[self._odd] += n
-                too_long += n if text != INVALID_TEXT else 0
-            else:
-                out[self._cell.get(text, self._odd)] += n
-        return too_long
+    def cell(self, text: str) -> tuple[int, bool]:
+        """The cell of a text, and whether it can be a category at all: one that is too long cannot."""
+        if len(text) > MAX_CATEGORY_LENGTH:
+            return self.odd, False
+        return self._cell.get(text, self.odd), True
 
 
 def json_text(value: bool | int) -> str:
@@ -237,8 +225,8 @@ class Binner:
             cells[present] += counted
             sums[np.ix_(present, np.array(self.numeric))] += sums_of
         for k in self.categorical:
-            column, fold = columns[k], self.categories[k].fold
-            place = slice(self.offsets[k], self.offsets[k] + self.series[k].cells)
-            for row, (value, is_odd) in enumerate(zip(column.values, column.odd, strict=True)):
-                fold({INVALID_TEXT if is_odd else value: 1}, cells[at[row], place])
+            column, of, first = columns[k], self.categories[k], self.offsets[k]
+            for row, (text, is_odd) in enumerate(zip(column.values, column.odd, strict=True)):
+                cell = of.missing if text is None else of.cell(text)[0]
+                cells[at[row], first + (of.odd if is_odd else cell)] += 1
         return Counts(cells, sums)

@@ -9,6 +9,7 @@ registered is counted. The outcome depends on the event alone, never on its neig
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from streams.broker import Record
 from streams.errors import InvalidEvent
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.paths import Const, Path
+from streams.profiling.codes import Codes
 from streams.profiling.fields import FIRST_MS, LAST_MS, MODEL_ID, value_at
 from streams.profiling.reading import FEATURES, PREDICTIONS, Defects, Reading
 from streams.profiling.wire import parse, sound, sound_alone
@@ -174,8 +176,13 @@ class Topic:
             raise InvalidEvent("timestamp_future")
 
 
-def readings(lifecycle: Lifecycle, names: Names, types: Mapping[str, str]) -> list[Reading]:
-    """How a lifecycle reads its topics; `types` says which series are counted, and as what."""
+def readings(
+    lifecycle: Lifecycle,
+    names: Names,
+    types: Mapping[str, str],
+    codes: Mapping[str, Codes] = MappingProxyType({}),
+) -> list[Reading]:
+    """How a lifecycle reads its topics. See `Reading` for `types` and `codes`."""
     source = lifecycle.source
     kinds = [(PREDICTIONS, source.predictions), (FEATURES, source.features)]
-    return [Reading(lifecycle, kind, names, types) for kind, of in kinds if of is not None]
+    return [Reading(lifecycle, kind, names, types, codes) for kind, of in kinds if of is not None]

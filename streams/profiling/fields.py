@@ -21,8 +21,7 @@ STATUSES = ("ok", "error", "timeout", "fallback")
 ANSWERED = frozenset((None, "ok", "fallback"))  # other statuses have no prediction and no score
 
 INVALID = math.inf  # a number of the wrong type: JSON has no infinity, so nothing else can be one
-ABSENT = -math.inf  # a number that this event does not have to have
-ABSENT_TEXT = "\0" * (MAX_CATEGORY_LENGTH + 2)  # the same for a category
+ABSENT = -math.inf  # a value that this event does not have to have
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WITHOUT_ZONE = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?)?").fullmatch

@@ -188,8 +188,7 @@ class Profiler:
         if self._compiled == self._registry.revision:
             return
         self._settle()
-        self._retired += [sheet for sheet in self._sheets.values() if sheet.groups]
-        self._sheets.clear()
+        former, self._sheets = self._sheets, {}
         self._rows.clear()
         by_topic: defaultdict[str, list[Reading]] = defaultdict(list)
         limits: defaultdict[str, set[int]] = defaultdict(set)
@@ -197,13 +196,18 @@ class Profiler:
         for model_id in self._registry.models:
             registered = self._registry.get(model_id)
             assert registered is not None  # it is in the list
-            sheet = self._sheets[model_id] = Sheet(registered, self._names)
+            sheet = former.get(model_id)
+            if sheet is None or not sheet.counts_for(registered):
+                sheet = Sheet(registered, self._names)
+            self._sheets[model_id] = sheet
             idle_ms = sheet.lifecycle.monitoring.window.idle // timedelta(milliseconds=1)
             for number, (reading, rows) in enumerate(zip(sheet.readings, sheet.rows, strict=True)):
                 self._rows[reading.struct] = sheet, reading, rows, number
                 by_topic[reading.topic].append(reading)
                 limits[reading.topic].add(idle_ms)
                 panes[reading.topic].add(sheet.pane_ms)
+        kept = self._sheets.values()
+        self._retired += [s for s in former.values() if s.groups and s not in kept]
         self._topics = {name: Topic(of) for name, of in by_topic.items()}
         self._idle_limits = {name: tuple(sorted(of)) for name, of in limits.items()}
         # One length of pane for a whole topic, as nearly always, is grouped without a look at each event.
@@ -294,8 +298,9 @@ class Profiler:
                     if version is not None and version != usable:
                         count(group.invalid, "model_version", "model_version", len(group_events))
                         self.seen.fields[reading.model_id, "model_version"] += len(group_events)
-                    if packed := rows.pack(group_events, group.counters[number]):
+                    if packed := rows.pack(group_events):
                         group.waiting[number].append(packed)
+                        group.lengths[number] += len(group_events)
 
     def _by_model_and_pane(self, topic: Topic, events: list[Any], times: Any) -> Iterator[Any]:
         pane_ms = self._pane_ms[topic.readings[0].topic]

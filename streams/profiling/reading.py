@@ -1,9 +1,11 @@
 """How does one lifecycle read one kind of event? Its source mapping, compiled once into a msgspec struct."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -12,6 +14,7 @@ from streams.broker import Record
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.paths import Const, Path
 from streams.lifecycle.settings import Segment
+from streams.profiling.codes import Codes
 from streams.profiling.fields import (
     ANSWERED,
     FIRST_MS,
@@ -30,6 +33,8 @@ from streams.profiling.fields import (
 from streams.topics import Names
 
 PREDICTIONS, FEATURES = "predictions", "features"
+NUMERIC = ("number", "integer")
+SERIES = (*NUMERIC, "category", "boolean")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +57,21 @@ class Reading:
     """How one lifecycle reads one kind of event from its topic.
 
     The fast path is to decode `struct`; it exists (`fast`) when the mapping uses nothing but keys.
-    `read` is the careful one. Both give the same struct: `numbers` and `categories` say which
-    attributes of it hold which series.
+    `read` is the careful one. Both give the same struct: `series` says which attributes of it hold series.
+
+    Parameters
+    ----------
+    types : what each series that is wanted is read as
+    codes : of categories, as far as they are read as codes and not as texts
     """
 
     def __init__(
-        self, lifecycle: Lifecycle, kind: str, names: Names, types: Mapping[str, str]
+        self,
+        lifecycle: Lifecycle,
+        kind: str,
+        names: Names,
+        types: Mapping[str, str],
+        codes: Mapping[str, Codes] = MappingProxyType({}),
     ) -> None:
         source = lifecycle.source.predictions if kind == PREDICTIONS else lifecycle.source.features
         assert source is not None  # `readings` asks only for those there are
@@ -71,8 +85,12 @@ class Reading:
         self._positive = lifecycle.prediction.positive if lifecycle.prediction else None
         self.id_path = self._mapped("model_id")
         self.wants = tuple(self._wanted(lifecycle, types))
-        self.numbers = tuple(w for w in self.wants if w.type in ("number", "integer"))
-        self.categories = tuple(w for w in self.wants if w.type in ("category", "boolean"))
+        self.series = tuple(w for w in self.wants if w.type in SERIES)
+        wanted = Counter(want.path for want in self.wants)
+        # what is wanted twice, say as a segment's value too, is read as the text it is
+        self.codes = {
+            w.name: codes[w.name] for w in self.wants if w.name in codes and wanted[w.path] == 1
+        }
         self._tree = _Tree(self)
         self.struct = self._tree.struct
         self.attribute, self.dotted = self._tree.attribute, self._tree.dotted
@@ -181,7 +199,8 @@ class Reading:
         value, reason = typed(raw, want.type)
         if reason is not None:
             defects.of[want.name] = reason
-        return value
+        codes = self.codes.get(want.name)
+        return value if codes is None else codes.of(value)  # type: ignore[arg-type]
 
 
 class _Tree:
@@ -189,11 +208,17 @@ class _Tree:
 
     def __init__(self, reading: Reading) -> None:
         types: dict[Path, str] = {}
+        annotations: dict[Path, Any] = {}
         self.fast = True
         for want in reading.wants:
             both = _together(types.get(want.path, want.type), want.type)
             self.fast = self.fast and both is not None
             types[want.path] = both or want.type
+            annotations[want.path] = (
+                reading.codes[want.name].annotation
+                if want.name in reading.codes
+                else _annotation(types[want.path], reading.unit)
+            )
         paths = list(types)
         # $key and the like, list indexes, and a value inside a value need the careful way
         for a in paths:
@@ -210,8 +235,11 @@ class _Tree:
         self.dotted: dict[str, str] = {}
         if self.fast:
             self._names = {path: f"v{i}" for i, path in enumerate(paths)}
-            annotations = {path: _annotation(type_, reading.unit) for path, type_ in types.items()}
             places: dict[Path, str] = {}
+            # These lead in a struct, so that it begins with what is packed for numpy.
+            self._packed = {w.path for w in reading.series if w.type in NUMERIC} | {
+                w.path for w in reading.series if w.name in reading.codes
+            }
             self._shape = _shape(paths)
             self.struct = self._define(self._shape, (), annotations, places, "", tag)
             self.dotted = {want.name: places[want.path] for want in reading.wants}
@@ -235,7 +263,7 @@ class _Tree:
     ) -> Any:
         fields: list[tuple[str, Any, Any]] = []
         rename: dict[str, str] = {}
-        for key in sorted(shape, key=lambda k: _numbers_first(annotations.get((*at, k)))):
+        for key in sorted(shape, key=lambda k: (*at, k) not in self._packed):
             path: Path = (*at, key)
             name = self._names.get(path) or f"o{len(fields)}"
             rename[name] = str(key)
@@ -297,11 +325,6 @@ def _shape(paths: Sequence[Path]) -> dict[Any, Any]:
         for step in path:
             at = at.setdefault(step, {})
     return root
-
-
-def _numbers_first(annotation: Any) -> int:
-    """Numbers lead in a struct, so that a row of it begins with what is packed for numpy."""
-    return 0 if annotation in (_NUMBER, _INTEGER) else 1
 
 
 _NUMBER = float | None

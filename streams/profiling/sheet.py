@@ -14,6 +14,7 @@ from streams.messages import (
     pack_cells,
     pack_sums,
 )
+from streams.profiling.codes import Codes
 from streams.profiling.events import readings
 from streams.profiling.rows import Rows
 from streams.registry import Registered
@@ -23,14 +24,14 @@ from streams.topics import Names
 class Group:
     """What was counted for one version, pane and combination of segment values of a model."""
 
-    __slots__ = ("cells", "counters", "events", "invalid", "sums", "violations", "waiting")
+    __slots__ = ("cells", "events", "invalid", "lengths", "sums", "violations", "waiting")
 
     def __init__(self, sheet: "Sheet") -> None:
         self.events = 0
         self.cells = np.zeros(sheet.binner.total, np.int64)
         self.sums = np.zeros((len(sheet.binner.series), 2), np.int64)
-        self.waiting: list[list[bytes]] = [[] for _ in sheet.rows]
-        self.counters = [rows.counters() for rows in sheet.rows]
+        self.waiting: list[list[tuple[bytes, ...]]] = [[] for _ in sheet.rows]
+        self.lengths: list[int] = [0] * len(sheet.rows)  # events that wait
         self.invalid: dict[str, dict[str, int]] = {}
         self.violations: dict[str, dict[str, int]] = {}
 
@@ -39,16 +40,26 @@ class Sheet:
     """Everything counted for one model under one reference since the last flush."""
 
     def __init__(self, registered: Registered, names: Names) -> None:
+        self._registered = registered
         self.lifecycle, reference = registered.lifecycle, registered.reference
         self.digest = reference.digest if reference else ""
         series = [r.series for r in reference.series] if reference else []
         self.binner = Binner(series)
-        self.readings = readings(self.lifecycle, names, {s.name: s.type for s in series})
-        ranges, allowed = _ranges(self.lifecycle), _allowed(self.lifecycle)
-        self.rows = [Rows(reading, self.binner, ranges, allowed) for reading in self.readings]
+        allowed, ranges = _allowed(self.lifecycle), _ranges(self.lifecycle)
+        codes = {
+            of.series.name: Codes(of, allowed.get(of.series.name))
+            for of in self.binner.categories.values()
+        }
+        self.readings = readings(self.lifecycle, names, {s.name: s.type for s in series}, codes)
+        self.rows = [Rows(reading, self.binner, codes, ranges) for reading in self.readings]
         self.segments = segments.compile_definitions(self.lifecycle, reference)
         self.pane_ms = self.lifecycle.monitoring.window.pane // timedelta(milliseconds=1)
         self.groups: dict[tuple[str, int, tuple[str, ...]], Group] = {}
+
+    def counts_for(self, registered: Registered) -> bool:
+        """Whether this is what it was made from: nothing about the model was written since."""
+        mine = self._registered
+        return mine.lifecycle is registered.lifecycle and mine.reference is registered.reference
 
     def group(self, version: str, pane: int, values: tuple[str, ...]) -> Group:
         key = version, pane, values
@@ -63,16 +74,16 @@ class Sheet:
             waiting = [g for g in self.groups.values() if g.waiting[number]]
             if not waiting:
                 continue
-            packed = [b"".join(group.waiting[number]) for group in waiting]
-            lengths = [len(part) // (8 * len(rows.numeric)) for part in packed]
-            cells, sums = rows.count(packed, lengths, [group.violations for group in waiting])
+            packed = [part for group in waiting for part in group.waiting[number]]
+            lengths = [group.lengths[number] for group in waiting]
+            invalid = [group.invalid for group in waiting]
+            violations = [group.violations for group in waiting]
+            cells, sums = rows.count(packed, lengths, invalid, violations)
             for group, more, moments in zip(waiting, cells, sums, strict=True):
                 group.cells += more
                 group.sums[rows.positions] += moments
                 group.waiting[number].clear()
-        for group in self.groups.values():
-            for rows, counters in zip(self.rows, group.counters, strict=True):
-                rows.fold(counters, group.cells, group.invalid, group.violations)
+                group.lengths[number] = 0
 
     def summaries(self) -> Iterator[Summary]:
         """One per version, pane and segment, in that order; an event is in one segment of each definition."""
