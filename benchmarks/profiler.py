@@ -1,6 +1,6 @@
 """What does the profiler cost per event? CPU of each stage of it, and of the same job in Faust and river.
 
-    python -m benchmarks.profiler [--events 1000000] [--rounds 3] [--brokers HOST:PORT]
+    python -m benchmarks.profiler [--events 1000000] [--rounds 5] [--brokers HOST:PORT]
     python -m benchmarks.profiler --memory 5000000
 
 Every figure is the CPU time (user and system, all threads) of a process of its own over the same events
@@ -213,7 +213,7 @@ def compare(brokers: str, events: int, rounds: int) -> None:
     prefix = f"bench-{uuid.uuid4().hex[:8]}."
     print(f"writing {events:,} events of {len(workload.events(0, 1)[0])} bytes", file=sys.stderr)
     workload.prepare(brokers, prefix, events)
-    few = max(20_000, events // 50)
+    few = max(20_000, events // 20)
     found: dict[str, list[float]] = {mode: [] for mode in MODES}
     for number in range(rounds):
         for mode in MODES:
@@ -251,7 +251,7 @@ def _machine() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--memory", type=int, metavar="EVENTS", help="measure memory instead")
     parser.add_argument("--brokers", help="of an existing Kafka; default: a local one is started")
     parser.add_argument("--mode", choices=MODES, help=argparse.SUPPRESS)

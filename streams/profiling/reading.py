@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -91,6 +92,7 @@ class Reading:
         self.codes = {
             w.name: codes[w.name] for w in self.wants if w.name in codes and wanted[w.path] == 1
         }
+        self.version = lru_cache(maxsize=1000)(self._version)  # asked for every group of events
         self._tree = _Tree(self)
         self.struct = self._tree.struct
         self.attribute, self.dotted = self._tree.attribute, self._tree.dotted
@@ -147,7 +149,7 @@ class Reading:
         time = self.attribute["timestamp"](event)
         return to_ms(time) if isinstance(time, datetime) else time * 1000 // UNIT_PER_S[self.unit]
 
-    def version(self, written: str | None) -> str:
+    def _version(self, written: str | None) -> str:
         """The version an event counts for."""
         if written is None or not VERSION(written):
             mapped = self._mapped("model_version")
