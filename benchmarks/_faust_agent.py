@@ -1,8 +1,11 @@
-"""The job of the profiler as one would write it first: a Faust agent that updates river detectors event by event."""
+"""The job of the profiler as one would write it first: a Faust agent, river detectors and counts, event by event."""
 
 import asyncio
 import uuid
+from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterator, MutableMapping
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import faust
@@ -10,21 +13,39 @@ from river.drift import ADWIN
 
 from benchmarks._workload import CATEGORIES, NUMBERS
 
+PANE_S = 300
+DECILES = [-1.28, -0.84, -0.52, -0.25, 0.0, 0.25, 0.52, 0.84, 1.28]
 
-def run(brokers: str, topic: str, events: int) -> None:
-    """Read so many events and stop. No state is kept and nothing is exactly-once."""
+
+def run(brokers: str, topic: str, events: int, *, tables: bool) -> None:
+    """Read so many events and stop.
+
+    Parameters
+    ----------
+    tables : keep the counts in a table of Faust's, so that they survive a restart, each event counted at least once;
+        else in memory, where nothing survives
+    """
+    with TemporaryDirectory() as folder:
+        _run(brokers, topic, events, folder, tables=tables)
+
+
+def _run(brokers: str, topic: str, events: int, folder: str, *, tables: bool) -> None:
     app = faust.App(
         f"bench-{uuid.uuid4().hex[:8]}",
         broker=f"kafka://{brokers}",
         store="memory://",
+        datadir=folder,
         web_enabled=False,
         topic_disable_leader=True,
-        topic_allow_declare=False,
+        topic_allow_declare=tables,
+        topic_replication_factor=1,
         consumer_auto_offset_reset="earliest",
         stream_wait_empty=False,
     )
+    counts: MutableMapping[str, int] = Counter()
+    if tables:
+        counts = cast(Any, app.Table("counts", default=int, partitions=4))
     detectors: dict[tuple[str, str], Any] = {}  # river has no types
-    counts: dict[tuple[str, str], Counter[str]] = {}
     new_detector = cast(Any, ADWIN)
     left = events
     done = asyncio.Event()
@@ -34,14 +55,14 @@ def run(brokers: str, topic: str, events: int) -> None:
         nonlocal left
         async for event in stream:
             model = event["model_id"]
-            numbers = {f"num_{i}": event["features"][f"num_{i}"] for i in range(NUMBERS)}
-            for name, number in (numbers | {"score": event["score"]}).items():
+            pane = event["timestamp"] // (1000 * PANE_S)
+            for name, number in _numbers(event):
                 if (model, name) not in detectors:
                     detectors[model, name] = new_detector()
                 detectors[model, name].update(number)
-            texts = {f"cat_{i}": event["features"][f"cat_{i}"] for i in range(CATEGORIES)}
-            for name, text in (texts | {"prediction": event["prediction"]}).items():
-                counts.setdefault((model, name), Counter())[text] += 1
+                counts[f"{model}|{pane}|{name}|{bisect_left(DECILES, number)}"] += 1
+            for name, text in _texts(event):
+                counts[f"{model}|{pane}|{name}|{text}"] += 1
             left -= 1
             if left == 0:
                 done.set()
@@ -52,3 +73,15 @@ def run(brokers: str, topic: str, events: int) -> None:
         await app.stop()
 
     asyncio.run(main())
+
+
+def _numbers(event: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    for i in range(NUMBERS):
+        yield f"num_{i}", event["features"][f"num_{i}"]
+    yield "score", event["score"]
+
+
+def _texts(event: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for i in range(CATEGORIES):
+        yield f"cat_{i}", event["features"][f"cat_{i}"]
+    yield "prediction", event["prediction"]
