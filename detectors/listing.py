@@ -12,15 +12,14 @@ References
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors import two_sample
 from detectors.effects import Floats, Interval, Ints, psi_terms, shares, smoothed
 from detectors.gauge import Gauge, indicated, magnitude, measure, padded
+from detectors.lists import LISTED, benjamini_yekutieli
 from detectors.plan import Plan
 from detectors.types import Effect, Evidence, Reason, SeriesVerdict, Status, TopBin
 
-LISTED = 0.01  # share of wrong entries in the list
 TOP_BINS = 3
 
 Named = Mapping[str, tuple[Status, Reason]]  # what the alarm says about its culprits
@@ -33,20 +32,6 @@ def missing_name(series: str) -> str:
     ('missing:age', 'missing:score')
     """
     return "missing:" + series.removeprefix("feature:")
-
-
-def moved(p_values: Floats, alpha: float = LISTED) -> NDArray[np.bool_]:
-    """Which of K series moved, by Benjamini-Yekutieli; NaN takes no part.
-
-    >>> moved(np.array([0.5, 1e-9, 0.004])).tolist()
-    [False, True, False]
-    """
-    tested = np.sort(p_values[np.isfinite(p_values)])
-    k = len(tested)
-    ranks = np.arange(1, k + 1)
-    passed = np.flatnonzero(tested <= ranks * (alpha / (k * (1 / ranks).sum()))) if k else ranks
-    limit = tested[passed[-1]] if len(passed) else -1.0
-    return np.asarray(p_values <= limit)
 
 
 def list_series(plan: Plan, counts: Ints, named: Named) -> tuple[SeriesVerdict, ...]:
@@ -102,7 +87,7 @@ def _values(
     enough = n >= plan.policy.min_rows
     chi = two_sample.chi_square(gauge.reference, current, gauge.phi)
     evidence = _evidence(gauge, current, chi, found)
-    listed = moved(np.where(enough, chi.p_value, np.nan))
+    listed = benjamini_yekutieli(np.where(enough, chi.p_value, np.nan))
     bins = _top_bins(gauge, current, np.flatnonzero(chi.p_value < LISTED))
     p_values = chi.p_value.tolist()
     rows = zip(gauge.reference.sum(0).astype(int).tolist(), n.astype(int).tolist(), strict=True)
@@ -140,7 +125,7 @@ def _missing(
     at = i + 2 * len(gauge.numbers)  # the effect of each indicator
     (a, m), (b, n) = gauge.had[:, i], have[:, i]
     test = two_sample.two_proportions(a, m, b, n, gauge.phis[at])
-    listed = moved(test.p_value)
+    listed = benjamini_yekutieli(test.p_value)
     statistics, p_values = _rounded(test.statistic), _six_digits(test.p_value)
     effects, sizes, certain = effects_at(gauge, found, at)
     out: _Ranked = []
