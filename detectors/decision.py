@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.effects import Floats, Interval, Ints
-from detectors.gauge import Gates, Gauge, magnitude, measure, padded
+from detectors.gauge import Gates, Gauge, magnitude, padded
 from detectors.listing import effects_at, list_series, missing_name
 from detectors.memory import Memory, Past, Problem, Suspect, from_data, to_data
 from detectors.plan import Plan, Policy, Watch
-from detectors.sequential import Panel, Standing, State, standing, step
+from detectors.sequential import Panel, Standing, State, standing
 from detectors.types import Alarm, Culprit, Onset, Reason, Status, Verdict, Window
 
 __all__ = ["Gates", "Memory", "Past", "Plan", "Policy", "decide", "from_data", "to_data"]
@@ -66,50 +66,73 @@ def decide(
         )
     if not counts.any():
         return memory, _declined(plan, watch, memory, window, Reason.NO_EVENTS)
-    current = _joined(memory.carried, window, counts)
+    if not plan.judges(window.slot):
+        return memory, _declined(plan, watch, memory, window, Reason.REFERENCE_TOO_SMALL)
+    parts = _joined(memory.carried, window, counts)
+    current = _whole(parts)
     # Events of the window: as many as the watched series with the most has.
     if padded(current.counts, watch.gauge.place).sum(0).max() < plan.policy.min_rows:
-        memory = replace(memory, carried=current)
+        memory = replace(memory, carried=parts)
         return memory, _declined(plan, watch, memory, window, Reason.TOO_FEW_EVENTS)
-    state = step(watch.panel, memory.state, current.counts, current.window.start_ms)
-    history = _remembered(memory.history, window.end_ms - plan.policy.history_ms, current)
+    state = plan.step(
+        memory.state, [(p.window.slot, p.counts) for p in parts], current.window.start_ms
+    )
+    history = _remembered(memory.history, window.end_ms - plan.policy.history_ms, parts)
     now = standing(watch.panel, state)
-    problem = _suspected(plan, watch.panel, memory.problem, state, now, history)
+    spread = _spread(plan, parts)
+    problem = _suspected(plan, watch.panel, memory.problem, state, now, history, current, spread)
     if problem is None:
-        return Memory(state, None, None, history), _verdict(
-            plan, watch, state, now, window, current
-        )
-    graded = measure(watch.gauge, problem.graded)
+        return Memory(state, (), None, history), _verdict(plan, watch, state, now, window, spread)
+    graded = plan.measure(problem.graded)
     problem = _opened(watch.gauge, problem, graded, current)
     problem = _calmed(plan, watch.gauge, problem, history)
     if problem.calm >= plan.policy.hold:
-        verdict = _verdict(plan, watch, state, now, window, current)
+        verdict = _verdict(plan, watch, state, now, window, spread)
         state = State.start(state.log.shape, state.pool - problem.span)
-        return Memory(state, None, None, history), verdict
-    verdict = _verdict(plan, watch, state, now, window, current, problem, graded)
-    return Memory(state, None, problem, history), verdict
+        return Memory(state, (), None, history), verdict
+    verdict = _verdict(plan, watch, state, now, window, spread, problem, graded)
+    return Memory(state, (), problem, history), verdict
 
 
-def _remembered(history: tuple[Past, ...], oldest_ms: int, current: Past) -> tuple[Past, ...]:
+def _remembered(
+    history: tuple[Past, ...], oldest_ms: int, parts: tuple[Past, ...]
+) -> tuple[Past, ...]:
     """The history with the new window, without those that start before `oldest_ms`."""
     gone = 0
     while gone < len(history) and history[gone].window.start_ms < oldest_ms:
         gone += 1
-    return (*history[gone:], current)
+    return (*history[gone:], *parts)
 
 
-def _joined(carried: Past | None, window: Window, counts: Ints) -> Past:
-    if carried is None:
-        return Past(window, counts)
-    w = carried.window
+def _joined(carried: tuple[Past, ...], window: Window, counts: Ints) -> tuple[Past, ...]:
+    """What was carried with the new window: one part for every slot of the season that they lie in, in order."""
+    new = Past(window, counts)
+    if not carried or carried[-1].window.slot != window.slot:
+        return (*carried, new)
+    return (*carried[:-1], _whole((carried[-1], new)))
+
+
+def _whole(parts: tuple[Past, ...]) -> Past:
+    """Windows as one."""
+    if len(parts) == 1:
+        return parts[0]
+    windows = [p.window for p in parts]
     joined = Window(
-        w.start_ms,
-        window.end_ms,
-        w.events + window.events,
-        w.late + window.late,
-        w.panes + window.panes,
+        windows[0].start_ms,
+        windows[-1].end_ms,
+        sum(w.events for w in windows),
+        sum(w.late for w in windows),
+        sum(w.panes for w in windows),
+        windows[0].slot,
     )
-    return Past(joined, carried.counts + counts)
+    return Past(joined, np.add.reduce([p.counts for p in parts], axis=0))
+
+
+def _spread(plan: Plan, windows: Sequence[Past]) -> Ints:
+    """The counts of windows, summed, in the shape of the pool."""
+    return np.asarray(
+        np.add.reduce([plan.spread(p.window.slot, p.counts) for p in windows], axis=0)
+    )
 
 
 def _suspected(
@@ -119,19 +142,20 @@ def _suspected(
     state: State,
     now: Standing,
     history: tuple[Past, ...],
+    current: Past,
+    spread: Ints,
 ) -> Problem | None:
     """The problem after this window: kept, lapsed, or found now; its sums include the window."""
-    current, limit, log = history[-1], plan.policy.log_threshold, round(now.log, 6)
+    limit, log = plan.policy.log_threshold, round(now.log, 6)
     if problem and (problem.opened_ms is not None or log >= limit * LAPSE):
-        span, graded = (counts + current.counts for counts in (problem.span, problem.graded))
+        span, graded = (counts + spread for counts in (problem.span, problem.graded))
         return replace(problem, span=span, graded=graded)
     if log < limit:
         return None
     over = [int(k) for k in np.argsort(-now.series, kind="stable") if now.series[k] >= limit]
     suspects = tuple(_suspect(panel, now, k) for k in over or [int(now.series.argmax())])
     onset = _onset(state, now, current.window)
-    since = [p.counts for p in history if p.window.start_ms >= onset.estimate_ms]
-    span = np.add.reduce(since, axis=0)
+    span = _spread(plan, [p for p in history if p.window.start_ms >= onset.estimate_ms])
     return Problem(onset, suspects, span, span)
 
 
@@ -180,7 +204,7 @@ def _calmed(plan: Plan, gauge: Gauge, problem: Problem, history: tuple[Past, ...
     if problem.opened_ms is None:
         return problem
     since = [p for p in history if p.window.start_ms >= problem.opened_ms]
-    newest = _Newest(gauge, since, _of(gauge, problem))
+    newest = _Newest(plan, gauge, since, _of(gauge, problem))
     calm = problem.calm + 1 if _calm_tail(newest, gauge.drifting) is not None else 0
     tail = _calm_tail(newest, gauge.severe) if problem.severe else None
     problem = replace(problem, calm=calm, mild=0 if tail is None else problem.mild + 1)
@@ -193,18 +217,25 @@ def _calmed(plan: Plan, gauge: Gauge, problem: Problem, history: tuple[Past, ...
 class _Newest:
     """Sums and effects of the newest windows since the opening, for any number of them; each measured once."""
 
-    def __init__(self, gauge: Gauge, since: Sequence[Past], of: NDArray[np.bool_]) -> None:
+    def __init__(
+        self, plan: Plan, gauge: Gauge, since: Sequence[Past], of: NDArray[np.bool_]
+    ) -> None:
         self.gauge, self.of, self.length = gauge, of, len(since)
-        self._since, self._found = since, dict[int, Interval]()
-        self.sums: list[Ints] = []
+        self._plan, self._since, self._found = plan, since, dict[int, Interval]()
+        self._sums: dict[int, Ints] = {}
+
+    def sums(self, windows: int) -> Ints:
+        """The counts of so many windows, in the shape of the pool."""
+        if windows not in self._sums:
+            known = max((w for w in self._sums if w < windows), default=0)
+            more = _spread(self._plan, self._since[self.length - windows : self.length - known])
+            self._sums[windows] = more + self._sums[known] if known else more
+        return self._sums[windows]
 
     def effects(self, windows: int) -> Interval:
         """Those of the culprits on so many windows."""
-        while len(self.sums) < windows:
-            before = self._since[-1 - len(self.sums)].counts
-            self.sums.append(before + self.sums[-1] if self.sums else before)
         if windows not in self._found:
-            found = measure(self.gauge, self.sums[windows - 1])
+            found = self._plan.measure(self.sums(windows))
             self._found[windows] = Interval(*(part[self.of] for part in found))
         return self._found[windows]
 
@@ -232,7 +263,7 @@ def _calm_tail(newest: _Newest, gates: Floats) -> Ints | None:
         middle = (few + enough) // 2
         few, enough = (few, middle) if precise(middle) else (middle, enough)
     least, most = magnitude(newest.effects(enough))
-    return newest.sums[enough - 1] if (most < 2 * reach).all() and (least < gates).all() else None
+    return newest.sums(enough) if (most < 2 * reach).all() and (least < gates).all() else None
 
 
 def _alarm(plan: Plan, state: State, now: Standing) -> Alarm:
@@ -242,8 +273,10 @@ def _alarm(plan: Plan, state: State, now: Standing) -> Alarm:
 
 def _declined(plan: Plan, watch: Watch, memory: Memory, window: Window, reason: Reason) -> Verdict:
     now = standing(watch.panel, memory.state)
-    alarm = _alarm(plan, memory.state, now)
-    return Verdict(window, Status.INSUFFICIENT, reason, alarm, notes=plan.notes)
+    alarm, notes = _alarm(plan, memory.state, now), plan.notes
+    if reason == Reason.REFERENCE_TOO_SMALL:
+        notes = (*notes, f"the reference holds too few events in slot {window.slot} of its season")
+    return Verdict(window, Status.INSUFFICIENT, reason, alarm, notes=notes)
 
 
 def _verdict(
@@ -252,7 +285,7 @@ def _verdict(
     state: State,
     now: Standing,
     window: Window,
-    current: Past,
+    spread: Ints,
     problem: Problem | None = None,
     graded: Interval | None = None,
 ) -> Verdict:
@@ -280,7 +313,7 @@ def _verdict(
         status,
         reason,
         _alarm(plan, state, now),
-        list_series(plan, current.counts, named),
+        list_series(plan, spread, named),
         culprits,
         problem.onset if problem else None,
         problem.severe_windows if problem else 0,

@@ -29,6 +29,35 @@ class Blocks:
     rows: int
 
 
+SLOTS = {"hour_of_day": 24, "hour_of_week": 168}  # of every season
+
+
+@dataclass(frozen=True, slots=True)
+class Season:
+    """A cycle that is no drift: its name, and where its hours are read.
+
+    A window's slot is the local hour of its start: 0 to 23, or, by the week, 24 for every day since Monday added.
+    """
+
+    name: str  # hour_of_day, hour_of_week
+    timezone: str
+
+    @property
+    def slots(self) -> int:
+        """How many it has."""
+        return SLOTS[self.name]
+
+
+@dataclass(frozen=True, slots=True)
+class SlotReference:
+    """The counts of one slot for every series in order, and the windows they came in."""
+
+    slot: int
+    windows: int
+    events: int
+    counts: tuple[tuple[int, ...], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class ReferenceSeries:
     """One series with its counts. `dispersion`: score name and φ; empty if it could not be calibrated."""
@@ -45,6 +74,7 @@ class SegmentReference:
     segment: str
     events: int
     counts: tuple[tuple[int, ...], ...]
+    slots: tuple[SlotReference, ...] = ()  # those that hold enough events to be compared with
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +89,8 @@ class Reference:
     series: tuple[ReferenceSeries, ...]
     segments: tuple[SegmentReference, ...] = ()
     digest: str = ""
+    season: Season | None = None
+    slots: tuple[SlotReference, ...] = ()  # of a season, by number; those that hold events
 
     @property
     def rows(self) -> float:
@@ -77,7 +109,7 @@ def digest(reference: Reference) -> str:
         for r in reference.series
     ]  # fmt: skip
     built, blocks = reference.built_from, reference.blocks
-    whole = [
+    whole: list[object] = [
         reference.reference_id,
         reference.model_id,
         reference.model_version,
@@ -86,5 +118,15 @@ def digest(reference: Reference) -> str:
         parts,
         [[s.segment, s.events, [list(c) for c in s.counts]] for s in reference.segments],
     ]
+    if reference.season is not None:
+        whole += [
+            [reference.season.name, reference.season.timezone],
+            _plain(reference.slots),
+            [_plain(s.slots) for s in reference.segments],
+        ]
     text = json.dumps(whole, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+
+
+def _plain(slots: tuple[SlotReference, ...]) -> list[object]:
+    return [[s.slot, s.windows, s.events, [list(c) for c in s.counts]] for s in slots]

@@ -167,6 +167,16 @@ def indicated(gauge: Gauge, cells: Floats) -> Floats:
     return np.asarray(np.add.reduce(gauge.weights * cells[:, gauge.indicators], axis=1))
 
 
+def against(gauge: Gauge, reference: Ints) -> Gauge:
+    """The same effects, gates and own errors against another reference, int64 of shape (total,).
+
+    Under a season: the reference of a window's slot, or a mixture of several. Own errors stay those of the whole
+    reference: a tail that is long enough covers all slots.
+    """
+    cells = padded(reference, gauge.place)
+    return replace(gauge, reference=np.where(gauge.where, cells, 0.0), had=indicated(gauge, cells))
+
+
 def measure(gauge: Gauge, counts: Ints) -> Interval:
     """All effects of `counts`, int64 of shape (total,): an interval of shape (E,).
 

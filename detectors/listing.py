@@ -39,13 +39,14 @@ def list_series(plan: Plan, counts: Ints, named: Named) -> tuple[SeriesVerdict, 
 
     Parameters
     ----------
-    counts : int64, shape (plan.cells,)
+    counts : int64, in the shape of the plan's pool: (plan.cells,), under a season (slots, plan.cells)
     named : status and reason of the series that carry the alarm; the others are stable or insufficient
     """
-    small = [(_LAST, _too_small(plan, k, counts)) for k in plan.too_small]
+    flat = counts if counts.ndim == 1 else counts.sum(0)
+    small = [(_LAST, _too_small(plan, k, flat)) for k in plan.too_small]
     if plan.watch is None:
         return tuple(verdict for _, verdict in small)
-    gauge = plan.watch.gauge
+    gauge, counts = plan.comparable(counts)
     names = [plan.series[at].name for at in plan.watch.positions]
     cells = padded(counts, gauge.place)
     found, have = measure(gauge, counts), indicated(gauge, cells)

@@ -56,14 +56,14 @@ class Memory:
     """Everything a subject keeps. `history` is stored apart, one record per window."""
 
     state: State
-    carried: Past | None = None  # windows too small to be judged, so far
+    carried: tuple[Past, ...] = ()  # windows too small to be judged so far, joined within a slot
     problem: Problem | None = None
     history: tuple[Past, ...] = ()
 
     @staticmethod
     def start(plan: Plan) -> "Memory":
         """Nothing seen yet: the pool is the reference."""
-        return Memory(State.start(_shape(plan), plan.counts))
+        return Memory(State.start(_shape(plan), plan.pool))
 
 
 def to_data(memory: Memory) -> dict[str, Any]:
@@ -76,8 +76,7 @@ def to_data(memory: Memory) -> dict[str, Any]:
         "since": state.since[betted].tolist(),
         "pool": state.pool.tolist(),
         "looks": state.looks,
-        "carried": carried
-        and {"window": _window(carried.window), "counts": carried.counts.tolist()},
+        "carried": [{"window": _window(p.window), "counts": p.counts.tolist()} for p in carried],
         "problem": problem
         and {
             "onset": [
@@ -107,7 +106,7 @@ def from_data(plan: Plan, data: dict[str, Any], history: Sequence[Past]) -> Memo
     shape = _shape(plan)
     log = np.array([-inf if v is None else v for v in data["log"]], np.float64)
     pool = np.array(data["pool"], np.int64)
-    if log.size != shape[0] * shape[1] or len(pool) != plan.cells:
+    if log.size != shape[0] * shape[1] or pool.shape != plan.pool.shape:
         raise ValueError("the kept state belongs to another reference or lifecycle")
     log = log.reshape(shape)
     betted = np.isfinite(log)
@@ -117,7 +116,7 @@ def from_data(plan: Plan, data: dict[str, Any], history: Sequence[Past]) -> Memo
     carried, problem = data["carried"], data["problem"]
     return Memory(
         State(log, path, since, pool, data["looks"]),
-        carried and Past(Window(*carried["window"]), np.array(carried["counts"], np.int64)),
+        tuple(Past(Window(*p["window"]), np.array(p["counts"], np.int64)) for p in carried),
         problem and _problem(problem),
         tuple(history),
     )
@@ -144,4 +143,4 @@ def _shape(plan: Plan) -> tuple[int, ...]:
 
 
 def _window(window: Window) -> list[int]:
-    return [window.start_ms, window.end_ms, window.events, window.late, window.panes]
+    return [window.start_ms, window.end_ms, window.events, window.late, window.panes, window.slot]

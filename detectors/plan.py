@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from detectors.edges import MINIMUM_ROWS
-from detectors.effects import Ints
-from detectors.frozen import WINDOWS_WORTH, Reference, ReferenceSeries
-from detectors.gauge import Gates, Gauge
+from detectors.effects import Floats, Interval, Ints
+from detectors.frozen import WINDOWS_WORTH, Reference, ReferenceSeries, SlotReference
+from detectors.gauge import Gates, Gauge, against, measure
 from detectors.scores import scores
-from detectors.sequential import Panel, Watched
+from detectors.sequential import Panel, State, Watched, step, step_slots
 from detectors.series import Series
+from detectors.slots import Slots, seasonal_scores
 
 _DAY_MS = 86_400_000
 
@@ -29,11 +30,16 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Watch:
-    """The series that are watched: their places in `Plan.series`, their alarm and their effects."""
+    """The series that are watched: their places in `Plan.series`, their alarm and their effects.
+
+    Under a season `panel` and `gauge` are those of the whole reference: they say how scores and effects are laid out,
+    and `slots` holds what differs between slots.
+    """
 
     positions: tuple[int, ...]
     panel: Panel
     gauge: Gauge
+    slots: Slots | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +61,44 @@ class Plan:
     ]  # positions of series whose reference holds too few rows to be watched
     notes: tuple[str, ...]  # conditions of the guarantee that do not hold
 
+    @property
+    def pool(self) -> Ints:
+        """What the pool starts as: the reference, (cells,), or that of every slot, (slots, cells)."""
+        return self.counts if self.slots is None else self.slots.references
+
+    @property
+    def slots(self) -> Slots | None:
+        """What differs between the slots of a season."""
+        return self.watch.slots if self.watch is not None else None
+
+    def judges(self, slot: int) -> bool:
+        """Whether the reference of a slot supports any verdict."""
+        return self.slots is None or self.slots.judges(slot)
+
+    def step(self, state: State, parts: Sequence[tuple[int, Ints]], at_ms: int) -> State:
+        """The alarm's state after the rows of a window: (slot, counts) of every slot they fell into."""
+        assert self.watch is not None  # else there is nothing to advance
+        if self.slots is None:
+            ((_, counts),) = parts
+            return step(self.watch.panel, state, counts, at_ms)
+        return step_slots([self.slots.part(*part) for part in parts], state, at_ms)
+
+    def spread(self, slot: int, counts: Ints) -> Ints:
+        """Counts of one slot in the shape of the pool; those add up over windows."""
+        return counts if self.slots is None else self.slots.spread(slot, counts)
+
+    def comparable(self, counts: Ints) -> tuple[Gauge, Ints]:
+        """The gauge against what counts in the shape of the pool are compared with, and those as (cells,)."""
+        assert self.watch is not None  # else there is nothing to compare
+        if self.slots is None:
+            return self.watch.gauge, counts
+        reference, current = self.slots.comparable(counts)
+        return against(self.watch.gauge, reference), current
+
+    def measure(self, counts: Ints) -> Interval:
+        """All effects of counts in the shape of the pool."""
+        return measure(*self.comparable(counts))
+
     @staticmethod
     def compile(
         reference: Reference, segment: str, policy: Policy, series: Sequence[str]
@@ -75,8 +119,11 @@ class Plan:
         small = tuple(k for k in wanted if values[k] < MINIMUM_ROWS)
         watch, notes = None, []
         if solid:
+            slots, per_window = _slots(reference, segment, len(counts), float(policy.min_rows))
             watched = [
                 _watched(reference.series[k], offsets[k], np.array(per_series[k]), rows)
+                if slots is None
+                else _seasonal(reference.series[k], offsets[k], slots, per_window, rows)
                 for k in solid
             ]
             panel = Panel.compile(watched, counts, rows)
@@ -88,7 +135,13 @@ class Plan:
                 policy.gates,
                 policy.min_rows,
             )
-            watch = Watch(solid, panel, gauge)
+            of = [every[k] for k in solid]
+            watch = Watch(
+                solid,
+                panel,
+                gauge,
+                None if slots is None else Slots.compile(slots, per_window, of, watched, rows),
+            )
             if not all(reference.series[k].dispersion for k in solid):
                 notes.append("row dependence not calibrated")
             if max(sum(per_series[k]) for k in solid) < WINDOWS_WORTH * rows:
@@ -106,6 +159,33 @@ def _counts(reference: Reference, segment: str) -> tuple[tuple[tuple[int, ...], 
         if s.segment == segment:
             return s.counts, reference.rows * s.events / max(reference.built_from.events, 1)
     return tuple((0,) * r.series.cells for r in reference.series), 0.0
+
+
+def _slots(
+    reference: Reference, segment: str, cells: int, least: float
+) -> tuple[Ints | None, Floats]:
+    """The counts of every slot of a segment, (S, cells), and its rows per window; None without a season."""
+    if reference.season is None:
+        return None, np.zeros(0)
+    of: tuple[SlotReference, ...] = reference.slots
+    if segment != "all":
+        of = next((s.slots for s in reference.segments if s.segment == segment), ())
+    counts = np.zeros((reference.season.slots, cells), np.int64)
+    rows = np.full(len(counts), least)
+    for s in of:
+        counts[s.slot] = [c for cells_of in s.counts for c in cells_of]
+        rows[s.slot] = max(least, s.events / s.windows)
+    return counts, rows
+
+
+def _seasonal(
+    reference: ReferenceSeries, offset: int, slots: Ints, per_window: Floats, rows: float
+) -> Watched:
+    known = dict(reference.dispersion)
+    largest = max(known.values(), default=1.0)
+    cells = slots[:, offset : offset + reference.series.cells]
+    found = seasonal_scores(reference.series, cells, per_window, rows)
+    return Watched(offset, found, tuple(known.get(s.name, largest) for s in found))
 
 
 def _watched(reference: ReferenceSeries, offset: int, counts: Ints, rows: float) -> Watched:

@@ -9,6 +9,7 @@ correction for many series. Two families of bets are mixed for every score (`det
 
 A fold, `step(panel, state, counts, at_ms) -> state`; nothing is mutated. Statistics are natural logarithms. Sums run
 in a fixed order over the first axis, never through BLAS: the bits of one series do not depend on its neighbours.
+Under a season every slot has a `Panel` and a pool, all share one M: `step_slots`.
 Blind to changes that leave every score's mean in place: movement inside one cell, joint distributions, order of rows.
 
 References
@@ -70,6 +71,9 @@ class Panel:
     phi: Floats  # (R,)
     gain: Floats  # (C, R, 12): what a row of events in cell C wins, as logarithm
     usable: NDArray[np.bool_]  # (R, 20): components that exist
+    open: NDArray[
+        np.bool_
+    ]  # (R, 20): those that may bet; fewer than exist in some slots of a season
     log_prior: Floats  # (R, 20): weight of a component within its series
     rows: float  # expected rows per window
 
@@ -80,6 +84,7 @@ class Panel:
         rows: float,
         tolerance: float = 0.0,
         weights: tuple[float, float] = (0.5, 0.5),
+        shut: NDArray[np.bool_] | None = None,
     ) -> "Panel":
         """Prepare every bet.
 
@@ -89,7 +94,8 @@ class Panel:
             The reference, all series one after another.
         rows : expected rows per window
         tolerance : change of a score's mean that is not worth spending budget on; exact with weights (1, 0)
-        weights : of D3 and D4
+        weights : of D3 and D4: (1, 0) is the fixed reference alone, (0, 1) the growing one
+        shut : bool, shape (R, 20): components that never bet on this reference, though others of their kind do
         """
         width = max(len(w.scores[0].values) for w in watched)
         sizes = np.array([len(w.scores) for w in watched])
@@ -135,6 +141,7 @@ class Panel:
             phi,
             gain,
             usable,
+            usable if shut is None else usable & ~shut,
             log_prior,
             rows,
         )
@@ -153,7 +160,9 @@ class State:
     log: Floats  # (R, 20): log M
     path: Floats  # (R, 20): the CUSUM twin, which tells when it began
     since: Ints  # (R, 20): start of the window in which the path last left 0, epoch ms
-    pool: Ints  # (total,): reference and every window since the start
+    pool: (
+        Ints  # (total,): reference and every window since the start; (slots, total) under a season
+    )
     looks: int  # windows since the last reset
 
     @staticmethod
@@ -189,21 +198,88 @@ def step(panel: Panel, state: State, counts: Ints, at_ms: int) -> State:
     expected, φ grows with it: a common effect does not average out. Cost O(C R), .15 ms for 50 features of 12 cells.
     """
     pool = state.pool + counts
+    return _advanced(panel, state, _bets(panel, pool, counts), pool, at_ms)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """The rows of a window that fell into one slot of a season."""
+
+    slot: int
+    panel: Panel  # of this slot
+    counts: Ints  # (total,)
+
+
+def step_slots(parts: Sequence[Part], state: State, at_ms: int) -> State:
+    r"""The state after a window whose rows fell into one or several slots; `state.pool` is (slots, total).
+
+    Notes
+    -----
+    Small windows are judged together, and those may lie in several slots. D3 adds up, as rows do. D4 bets on
+    :math:`z = \sum_s n_s τ_s z_s / \sqrt{\sum_s n_s^2 τ_s^2}` with :math:`τ_s` the standard error in slot s: the
+    recursive residuals of different slots are uncorrelated, so z has variance 1, and a shift that all slots share
+    adds up. With one part it is `step`, to the last bit.
+    """
+    pool = state.pool.copy()
+    found = []
+    for part in parts:
+        pool[part.slot] += part.counts
+        found.append(_bets(part.panel, pool[part.slot], part.counts))
+    return _advanced(
+        parts[0].panel, state, found[0] if len(found) == 1 else _together(found), pool, at_ms
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Bets:
+    """What every score has to bet on in a window, (R,) and (R, 12)."""
+
+    n: Floats  # live rows
+    behind: Floats  # rows behind the z-score
+    z: Floats
+    scale: Floats  # standard error of the window's mean against the pool's
+    fixed: Floats  # gains of D3
+    open: NDArray[np.bool_]
+
+
+def _bets(panel: Panel, pool: Ints, counts: Ints) -> _Bets:
     cells = np.append(counts, 0).astype(np.float64)[panel.place][:, panel.series]
     pooled = np.append(pool, 0).astype(np.float64)[panel.place][:, panel.series]
     n, mean, _ = _moments(panel.moments, cells)
     total, centre, sd = _moments(panel.moments, pooled)
     phi = 1 + (panel.phi - 1) * np.maximum(1.0, n / panel.rows)
-    gain = np.empty(panel.usable.shape)
-    gain[:, :FIXED] = np.add.reduce(cells[:, :, None] * panel.gain, axis=0) / phi[:, None]
+    fixed = np.add.reduce(cells[:, :, None] * panel.gain, axis=0) / phi[:, None]
     scale = sd * np.sqrt(phi * np.maximum(1 / np.maximum(n, 1.0) - 1 / np.maximum(total, 1.0), 0.0))
     z = np.divide(mean - centre, scale, out=np.zeros_like(scale), where=scale > 0)
-    gain[:, FIXED:] = TILTS * z[:, None] - TILTS**2 / 2
     largest = (pooled * panel.live).max(0) / total
     behind = n * np.where(panel.indicator, np.minimum(centre, 1 - centre), 1 - largest)
-    limit = np.where(behind >= ALL_TILTS, 4.0, np.where(behind >= SMALL_TILTS, 2.0, 0.0))
-    active = panel.usable.copy()
-    active[:, :FIXED] &= (n >= 1)[:, None]
+    return _Bets(n, behind, z, scale, fixed, panel.open)
+
+
+def _together(found: Sequence[_Bets]) -> _Bets:
+    """The bets on all parts of a window; a part in which a score may not bet adds nothing to it."""
+    fixed = np.add.reduce([b.fixed * b.open[:, :FIXED] for b in found])
+    growing = [b.open[:, FIXED:].any(1) for b in found]
+    spread = [b.n * b.scale * may for b, may in zip(found, growing, strict=True)]
+    z = np.add.reduce([s * b.z for b, s in zip(found, spread, strict=True)])
+    scale = np.sqrt(np.add.reduce([s * s for s in spread]))
+    return _Bets(
+        np.add.reduce([b.n * b.open[:, :FIXED].any(1) for b in found]),
+        np.add.reduce([b.behind * may for b, may in zip(found, growing, strict=True)]),
+        np.divide(z, scale, out=np.zeros_like(scale), where=scale > 0),
+        scale,
+        fixed,
+        np.logical_or.reduce([b.open for b in found]),
+    )
+
+
+def _advanced(panel: Panel, state: State, bets: _Bets, pool: Ints, at_ms: int) -> State:
+    gain = np.empty(panel.usable.shape)
+    gain[:, :FIXED] = bets.fixed
+    gain[:, FIXED:] = TILTS * bets.z[:, None] - TILTS**2 / 2
+    limit = np.where(bets.behind >= ALL_TILTS, 4.0, np.where(bets.behind >= SMALL_TILTS, 2.0, 0.0))
+    active = bets.open.copy()
+    active[:, :FIXED] &= (bets.n >= 1)[:, None]
     active[:, FIXED:] &= np.abs(TILTS) <= limit[:, None]
     begins = active & (state.path <= 0)
     return State(

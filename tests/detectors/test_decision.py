@@ -116,8 +116,8 @@ def test_fifty_rows_are_insufficient_and_carried() -> None:
     assert [p.window.start_ms for p in memory.history] == [0]
     assert memory.history[0].window.end_ms == 4 * HOUR_MS
     assert memory.history[0].window.panes == 240
-    assert memory.carried is not None
-    assert np.array_equal(memory.carried.counts, two(rows=50))
+    (carried,) = memory.carried
+    assert np.array_equal(carried.counts, two(rows=50))
 
 
 def test_carried_windows_start_the_onset_where_the_first_of_them_starts() -> None:

@@ -1,0 +1,185 @@
+"""What differs between the hours of a season? A reference, bets and a pool for each of its slots, one alarm for all.
+
+A daily cycle is no drift: a window is compared with the reference's windows of the same slot. The scores are those of
+the whole reference, in every slot with that slot's own mid-ranks and bounds; where a slot cannot carry a bet (its
+reference holds too few rows, or nearly always the same value) that bet stands still in it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.edges import MINIMUM_ROWS
+from detectors.effects import Floats, Ints, midranks
+from detectors.scores import ENOUGH, Score, scores
+from detectors.sequential import BETS, COMPONENTS, FIXED, Panel, Part, Watched
+from detectors.series import Series
+
+KEPT_PANELS = 2  # a panel takes .3 MB and about two milliseconds; windows come in order
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slots:
+    """The slots of a plan. S slots, K series of the reference, W watched ones; C cells."""
+
+    references: Ints  # (S, C): the reference of every slot
+    rows: Floats  # (S,): expected rows per window
+    watched: tuple[Watched, ...]  # with the scores of the whole reference
+    series: tuple[Series, ...]  # (W,)
+    solid: NDArray[np.bool_]  # (S, W): series with enough reference rows in the slot
+    column: Ints  # (C,): which watched series a cell belongs to, -1: none
+    overall: float  # expected rows per window of the whole reference: φ belongs to it
+    _panels: dict[int, Panel] = field(default_factory=dict)
+
+    @staticmethod
+    def compile(
+        references: Ints,
+        rows: Floats,
+        series: Sequence[Series],
+        watched: Sequence[Watched],
+        overall: float,
+    ) -> "Slots":
+        """Lay out the slots of the watched `series`, whose scores and places `watched` holds."""
+        column = np.full(references.shape[1], -1)
+        for k, (s, w) in enumerate(zip(series, watched, strict=True)):
+            column[w.offset : w.offset + s.cells] = k
+        values = [
+            references[:, w.offset : w.offset + s.values].sum(1)
+            for s, w in zip(series, watched, strict=True)
+        ]
+        return Slots(
+            references,
+            rows,
+            tuple(watched),
+            tuple(series),
+            np.stack(values, axis=1) >= MINIMUM_ROWS,
+            column,
+            overall,
+        )
+
+    def judges(self, slot: int) -> bool:
+        """Whether the reference of a slot supports any verdict."""
+        return bool(self.solid[slot].any())
+
+    def panel(self, slot: int) -> Panel:
+        """The bets of a slot."""
+        if slot not in self._panels:
+            while len(self._panels) >= KEPT_PANELS:
+                self._panels.pop(next(iter(self._panels)))  # the oldest
+            self._panels[slot] = self._compile(slot)
+        return self._panels[slot]
+
+    def part(self, slot: int, counts: Ints) -> Part:
+        """What `step_slots` wants of a window."""
+        return Part(slot, self.panel(slot), counts)
+
+    def _compile(self, slot: int) -> Panel:
+        counts, watched, shut = self.references[slot], [], []
+        for k, (s, w) in enumerate(zip(self.series, self.watched, strict=True)):
+            cells = counts[w.offset : w.offset + s.cells]
+            found = tuple(_in_slot(score, s, cells) for score in w.scores)
+            watched.append(replace(w, scores=found))
+            varying = any(score.kind == "location" for score in found)
+            n, solid = float(self.rows[slot]), bool(self.solid[slot, k])
+            shut += [_shut(each, s, cells, n, solid=solid, varying=varying) for each in found]
+        return Panel.compile(watched, counts, self.overall, shut=np.stack(shut))
+
+    def spread(self, slot: int, counts: Ints) -> Ints:
+        """Counts (C,) of one slot as those of all, (S, C)."""
+        out = np.zeros_like(self.references)
+        out[slot] = counts
+        return out
+
+    def comparable(self, counts: Ints) -> tuple[Ints, Ints]:
+        """A reference (C,) for counts (S, C) of several slots, and those of them that it can be compared with.
+
+        The mixture of the slots' references, weighted by the current rows in each: what the current rows would look
+        like if every slot were as it was. Its size is that of a sample with the same variance,
+        :math:`m = 1 / \\sum_s w_s^2 / m_s`; that rows are stratified by slot makes both sides vary less, so intervals
+        are on the safe side. Of one slot it is that slot's reference. A series counts in the slots that hold enough
+        reference rows of it. Blind to a change of volume between slots, which is no drift of the values.
+        """
+        solid = np.where(self.column < 0, False, self.solid[:, self.column])
+        current = np.where(solid, counts, 0)
+        ends = [w.offset for w in self.watched]
+        now, had = (
+            np.stack(
+                [of[:, at : at + s.cells].sum(1) for at, s in zip(ends, self.series, strict=True)],
+                axis=1,
+            ).astype(np.float64)
+            for of in (current, np.where(solid, self.references, 0))
+        )  # (S, W)
+        weight = now / np.maximum(now.sum(0), 1.0)
+        size = 1 / np.maximum((weight * weight / np.maximum(had, 1.0)).sum(0), 1e-18)
+        size = np.where(now.sum(0) > 0, size, had.sum(0))
+        weight = np.where(now.sum(0) > 0, weight, had / np.maximum(had.sum(0), 1.0))
+        each = (size * weight / np.maximum(had, 1.0))[:, self.column]
+        mixed = np.rint(np.add.reduce(np.where(solid, self.references * each, 0.0), axis=0))
+        return mixed.astype(np.int64), current.sum(0)
+
+
+def _in_slot(score: Score, series: Series, counts: Ints) -> Score:
+    """A score of the whole reference as it is in a slot with these counts: other mid-ranks, other usual value."""
+    values = score.values.copy()
+    share = counts[: series.values] / max(int(counts[: series.values].sum()), 1)
+    if score.kind == "location":
+        values[: series.values] = midranks(share)
+    elif score.kind == "spread":
+        values[: series.values] = np.abs(2 * midranks(share) - 1)
+    elif score.kind == "unusual":
+        values[: series.values] = 1.0
+        values[int(share.argmax())] = 0.0
+    return replace(score, values=values)
+
+
+def seasonal_scores(
+    series: Series, references: Ints, per_window: Floats, rows: float
+) -> tuple[Score, ...]:
+    """The scores of a series under a season: those of all slots together, (S, cells), in windows of `rows` rows.
+
+    A number that is nearly constant in some slot (`per_window` rows each) has the score `unusual` for it as well.
+    """
+    whole = references.sum(0)
+    found = scores(series, whole, rows)
+    if not any(s.kind == "location" for s in found) or _varies(series, references, per_window):
+        return found
+    values, live = np.zeros(series.cells), np.zeros(series.cells, bool)
+    values[: series.values], live[: series.values] = 1.0, True
+    values[int(whole[: series.values].argmax())] = 0.0
+    return (*found, Score("unusual", "unusual", values, live, indicator=True, rare=True))
+
+
+def _constant(series: Series, counts: Ints, rows: float) -> bool:
+    """Whether a number has nearly always the same value, as in `detectors.scores`."""
+    values = counts[: series.values]
+    return bool(rows * (1 - values.max() / max(int(values.sum()), 1)) < ENOUGH)
+
+
+def _varies(series: Series, references: Ints, rows: Floats) -> bool:
+    """Whether a number varies in all slots that hold enough of it; (S, cells) and (S,)."""
+    return not any(
+        _constant(series, counts, float(n))
+        for counts, n in zip(references, rows, strict=True)
+        if counts[: series.values].sum() >= MINIMUM_ROWS
+    )
+
+
+def _shut(
+    score: Score, series: Series, counts: Ints, rows: float, *, solid: bool, varying: bool
+) -> NDArray[np.bool_]:
+    """Which of the components of a score may not bet in a slot, (20,); `varying`: the series has `location`."""
+    out = np.zeros(COMPONENTS, bool)
+    constant = series.numeric and _constant(series, counts, rows)
+    if not solid or (not score.indicator and constant):
+        out[:] = True
+    elif score.name == "unusual" and not constant and varying:
+        out[:] = True  # here location and spread see more
+    elif score.indicator and not score.rare:
+        live = float(counts[score.live].sum())
+        share = float((counts * score.values)[score.live].sum()) / max(live, 1.0)
+        if rows * min(share, 1 - share) < ENOUGH:  # rare here: it only grows by surprise
+            out[len(BETS) : FIXED] = True
+            out[FIXED:] = True
+    return out
