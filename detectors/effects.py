@@ -26,7 +26,7 @@ class Interval(NamedTuple):
     high: Floats
 
 
-def wilson(share: Number, rows: Number, z: float = Z95) -> tuple[Floats, Floats]:
+def wilson(share: Number, rows: Number, z: Number = Z95) -> tuple[Floats, Floats]:
     r"""Bounds of a share seen as `share` in `rows` rows.
 
     Unlike :math:`\hat p \pm z\,se` they hold at 0 and 1 [1]_.
@@ -53,6 +53,7 @@ def difference(
     current: Number,
     rows_current: Number,
     phi: Number = 1.0,
+    z: Number = Z95,
 ) -> Interval:
     r"""Difference of two shares, current less reference, with Newcombe's interval (his method 10) [1]_.
 
@@ -64,6 +65,7 @@ def difference(
     reference, current : how many rows of either side have the property
     rows_reference, rows_current : how many rows there are
     phi : over-dispersion; both row numbers are divided by it
+    z : how many standard errors wide; more than 1.96 where one of several shares was picked
 
     Examples
     --------
@@ -78,7 +80,7 @@ def difference(
     """
     m, n = (np.maximum(np.asarray(r, np.float64), 1e-9) for r in (rows_reference, rows_current))
     p, q = np.asarray(reference) / m, np.asarray(current) / n
-    (low_p, high_p), (low_q, high_q) = wilson(p, m / phi), wilson(q, n / phi)
+    (low_p, high_p), (low_q, high_q) = wilson(p, m / phi, z), wilson(q, n / phi, z)
     return Interval(
         q - p,
         q - p - np.sqrt((q - low_q) ** 2 + (high_p - p) ** 2),
@@ -92,14 +94,20 @@ def shares(counts: Counts) -> tuple[Floats, Floats]:
     return counts / np.maximum(rows, 1.0), rows
 
 
+def total(terms: Floats) -> Floats:
+    """Sum over the cells, from the first to the last: the same bits for one series as for many, padded or not."""
+    return np.asarray(np.add.accumulate(terms, axis=0)[-1])
+
+
 def midranks(share: Floats) -> Floats:
     """Mid-rank of every cell: the share of rows below it, and half of its own."""
     return np.asarray(share.cumsum(0) - share / 2)
 
 
-def _variance(share: Floats, score: Floats) -> Floats:
-    mean = (share * score).sum(0)
-    return np.asarray(np.maximum((share * score * score).sum(0) - mean * mean, 0.0))
+def variance(share: Floats, score: Floats) -> Floats:
+    """Variance of a number that is `score` for a row in the cell."""
+    mean = total(share * score)
+    return np.asarray(np.maximum(total(share * score * score) - mean * mean, 0.0))
 
 
 def location(reference: Counts, current: Counts, phi: Number = 1.0) -> Interval:
@@ -127,8 +135,8 @@ def location(reference: Counts, current: Counts, phi: Number = 1.0) -> Interval:
     """
     (p, m), (q, n) = shares(reference), shares(current)
     u, v = midranks(p), midranks(q)
-    se = np.sqrt(phi * (_variance(q, u) / np.maximum(n, 1) + _variance(p, v) / np.maximum(m, 1)))
-    value = (q * u).sum(0) - 0.5
+    se = np.sqrt(phi * (variance(q, u) / np.maximum(n, 1) + variance(p, v) / np.maximum(m, 1)))
+    value = total(q * u) - 0.5
     return Interval(value, value - Z95 * se, value + Z95 * se)
 
 
@@ -150,9 +158,9 @@ def spread(reference: Counts, current: Counts, phi: Number = 1.0) -> Interval:
     (p, m), (q, n) = shares(reference), shares(current)
     far = np.abs(2 * midranks(p) - 1)
     se = np.sqrt(
-        phi * (_variance(q, far) / np.maximum(n, 1) + _variance(p, far) / np.maximum(m, 1))
+        phi * (variance(q, far) / np.maximum(n, 1) + variance(p, far) / np.maximum(m, 1))
     )
-    value = ((q - p) * far).sum(0)
+    value = total((q - p) * far)
     return Interval(value, value - Z95 * se, value + Z95 * se)
 
 
@@ -204,8 +212,8 @@ def psi(
     g, h = log + 1 - 1 / ratio, 1 - log - ratio
     freedom = np.maximum((reference + current > 0).sum(0) - 1, 0)
     s = phi * (1 / m + 1 / n)
-    value = ((q - p) * log).sum(0) - freedom * s
-    se = np.sqrt(phi * (_variance(q, g) / n + _variance(p, h) / m) + 2 * freedom * s * s)
+    value = total((q - p) * log) - freedom * s
+    se = np.sqrt(phi * (variance(q, g) / n + variance(p, h) / m) + 2 * freedom * s * s)
     return Interval(value, value - Z95 * se, value + Z95 * se)
 
 
@@ -229,11 +237,11 @@ def total_variation(reference: Counts, current: Counts, phi: Number = 1.0) -> In
     (p, m), (q, n) = shares(reference), shares(current)
     m, n = np.maximum(m, 1), np.maximum(n, 1)
     t = (reference + current) / (m + n)
-    chance = 0.5 * np.sqrt(2 * t * (1 - t) * phi * (1 / m + 1 / n) / np.pi).sum(0)
+    chance = 0.5 * total(np.sqrt(2 * t * (1 - t) * phi * (1 / m + 1 / n) / np.pi))
     sign = np.sign(q - p)
-    free_q, free_p = (1 - (share * sign).sum(0) ** 2 for share in (q, p))
+    free_q, free_p = (1 - total(share * sign) ** 2 for share in (q, p))
     se = 0.5 * np.sqrt(phi * np.maximum(free_q / n + free_p / m, 0.0))
-    value = np.abs(q - p).sum(0) / 2 - chance
+    value = total(np.abs(q - p)) / 2 - chance
     return Interval(
         np.maximum(value, 0.0), np.maximum(value - Z95 * se, 0.0), np.maximum(value, 0.0) + Z95 * se
     )

@@ -28,6 +28,7 @@ class Series:
     known: tuple[str, ...] = ()  # in the reference, beyond the most frequent: counted as `other`
     centre: float = 0.0  # median of the reference
     scale: float = 1.0  # its interquartile range / 1.349
+    ends: tuple[float, float] | None = None  # its .1 % and 99.9 % quantiles: where open cells end
 
     @property
     def numeric(self) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from detectors import effects
+from detectors import distances, effects, transport
 from detectors.effects import Counts, Floats, Number
 
 SMALLEST = 1e-300  # a p-value is never published as 0
@@ -61,7 +61,7 @@ def chi_square(reference: Counts, current: Counts, phi: Number = 1.0) -> Answer:
         r, c = _joined(r, c, expected)
         total = r + c
     terms = np.divide((r / m - c / n) ** 2, total, out=np.zeros_like(total), where=total > 0)
-    statistic = m * n * terms.sum(0)
+    statistic = m * n * effects.total(terms)
     freedom = (total > 0).sum(0) - 1
     p = np.where(freedom > 0, special.chdtrc(np.maximum(freedom, 1), statistic / phi), 1.0)
     return Answer(statistic, _floored(p))
@@ -163,7 +163,127 @@ def total_variation(reference: Counts, current: Counts, phi: Number = 1.0) -> An
 def moved_share(reference: Counts, current: Counts) -> Floats:
     """Total variation itself."""
     (p, _), (q, _) = effects.shares(reference), effects.shares(current)
-    return np.asarray(np.abs(q - p).sum(0) / 2)
+    return effects.total(np.abs(q - p)) / 2
+
+
+def kolmogorov_smirnov(reference: Counts, current: Counts, phi: Number = 1.0) -> Answer:
+    r"""Largest gap between the distribution functions at the edges of the cells, tested against Kolmogorov's limit.
+
+    Sees a shift; weak on spread and tails. Binning makes the p-value conservative: at .05 the true size is .017 in ten
+    cells, .024 in twenty. Wants 200 rows.
+
+    Notes
+    -----
+    Kolmogorov's distribution at :math:`D/\sqrt{s}`, :math:`s = φ(1/m + 1/n)` (Smirnov 1939). Cost O(cells).
+
+    Examples
+    --------
+    >>> found = kolmogorov_smirnov(np.array([2500] * 4), np.array([230, 240, 260, 270]))
+    >>> round(float(found.statistic), 4), round(float(found.p_value), 4)
+    (0.03, 0.3865)
+    """
+    gap = distances.ks_gap(reference, current)
+    return Answer(
+        gap, _floored(special.kolmogorov(gap / np.sqrt(_chance(reference, current, phi))))
+    )
+
+
+def jensen_shannon(reference: Counts, current: Counts, phi: Number = 1.0) -> Answer:
+    r"""Jensen-Shannon distance to the base 2: how far has the histogram moved?
+
+    As `psi`, whose distribution under no change its square shares but for a factor, and bounded by 1.
+
+    Notes
+    -----
+    :math:`8 \ln 2\; JS^2/s \sim χ^2(B-1)`. Nothing is smoothed. Good from n = 20 B. Cost O(cells).
+
+    Examples
+    --------
+    >>> found = jensen_shannon(np.array([2500] * 4), np.array([230, 240, 260, 270]))
+    >>> round(float(found.statistic), 4), round(float(found.p_value), 4)
+    (0.0269, 0.3028)
+    """
+    square = distances.js_square(reference, current)
+    return _from_square(square, 8 * np.log(2), reference, current, phi)
+
+
+def hellinger(reference: Counts, current: Counts, phi: Number = 1.0) -> Answer:
+    r"""Hellinger distance: how far has the histogram moved?
+
+    Notes
+    -----
+    :math:`8 H^2/s \sim χ^2(B-1)`, as for `psi`. Nothing is smoothed. Good from n = 20 B. Cost O(cells).
+
+    Examples
+    --------
+    >>> found = hellinger(np.array([2500] * 4), np.array([230, 240, 260, 270]))
+    >>> round(float(found.statistic), 4), round(float(found.p_value), 4)
+    (0.0224, 0.3027)
+    """
+    return _from_square(
+        distances.hellinger_square(reference, current), 8.0, reference, current, phi
+    )
+
+
+def _from_square(
+    square: Floats, factor: float, reference: Counts, current: Counts, phi: Number
+) -> Answer:
+    free = distances.freedom(reference, current)
+    tail = special.chdtrc(np.maximum(free, 1), factor * square / _chance(reference, current, phi))
+    return Answer(np.sqrt(square), _floored(np.where(free > 0, tail, 1.0)))
+
+
+def _chance(reference: Counts, current: Counts, phi: Number) -> Floats:
+    m, n = np.maximum(reference.sum(0), 1), np.maximum(current.sum(0), 1)
+    return np.asarray(phi * (1 / m + 1 / n))
+
+
+def cramers_v(reference: Counts, current: Counts, phi: Number = 1.0) -> Answer:
+    """Cramér's V, corrected for bias. The p-value is that of `chi_square`.
+
+    Examples
+    --------
+    >>> found = cramers_v(np.array([900, 100]), np.array([850, 150]))
+    >>> round(float(found.statistic), 4), round(float(found.p_value), 4)
+    (0.0722, 0.0007)
+    """
+    return Answer(
+        distances.cramers_v(reference, current, phi).value,
+        chi_square(reference, current, phi).p_value,
+    )
+
+
+def wasserstein(reference: Counts, current: Counts, phi: Number = 1.0, *, knots: Floats) -> Answer:
+    """Wasserstein's distance in reference standard deviations: did any mass move?
+
+    Sees a shift and a change of spread; blind beyond the ends of `knots`. The p-value is an approximation that was
+    compared with simulation (`transport.noise`): within 10 % of the true rate down to .001. Wants 1,000 rows.
+
+    Examples
+    --------
+    >>> ends = np.array([-2.0, -1, -1, 0, 0, 1, 1, 2])
+    >>> found = wasserstein(np.array([2500] * 4), np.array([230, 240, 260, 270]), knots=ends)
+    >>> round(float(found.statistic), 4), round(float(found.p_value), 4)
+    (0.07, 0.0615)
+    """
+    m, n = np.maximum(reference.sum(0), 1), np.maximum(current.sum(0), 1)
+    pooled = (reference + current) / (m + n)
+    distance = transport.earth_moved(reference, current, knots=knots)
+    z = transport.noise(pooled, pooled, m, n, phi, knots).deviate(distance)
+    return Answer(distance, _floored(2 * special.ndtr(-z)))
+
+
+def mean_shift(reference: Counts, current: Counts, phi: Number = 1.0, *, knots: Floats) -> Answer:
+    """Shift of the mean (`transport.mean_shift`), tested against 0 with its standard error. Wants 200 rows.
+
+    Examples
+    --------
+    >>> ends = np.array([-2.0, -1, -1, 0, 0, 1, 1, 2])
+    >>> found = mean_shift(np.array([2500] * 4), np.array([230, 240, 260, 270]), knots=ends)
+    >>> round(float(found.statistic), 4), round(float(found.p_value), 4)
+    (0.07, 0.0586)
+    """
+    return shift_test(transport.mean_shift(reference, current, phi, knots=knots))
 
 
 def two_proportions(
