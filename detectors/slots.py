@@ -79,7 +79,7 @@ class Slots:
         counts, watched, shut = self.references[slot], [], []
         for k, (s, w) in enumerate(zip(self.series, self.watched, strict=True)):
             cells = counts[w.offset : w.offset + s.cells]
-            found = tuple(_in_slot(score, s, cells) for score in w.scores)
+            found = tuple(in_slot(score, s, cells) for score in w.scores)
             watched.append(replace(w, scores=found))
             varying = any(score.kind == "location" for score in found)
             n, solid = float(self.rows[slot]), bool(self.solid[slot, k])
@@ -120,7 +120,7 @@ class Slots:
         return mixed.astype(np.int64), current.sum(0)
 
 
-def _in_slot(score: Score, series: Series, counts: Ints) -> Score:
+def in_slot(score: Score, series: Series, counts: Ints) -> Score:
     """A score of the whole reference as it is in a slot with these counts: other mid-ranks, other usual value."""
     values = score.values.copy()
     share = counts[: series.values] / max(int(counts[: series.values].sum()), 1)
