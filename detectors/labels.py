@@ -224,7 +224,7 @@ class Unreferenced:
     :math:`e = \exp(λz - λ^2/2)` with :math:`z = (k/n - P)/\sqrt{P(1-P)(1/n - 1/N)}`, P the error rate of the N labels
     since the last reset, this batch included: D4 of `detectors.sequential`. It bets from the tenth batch on, and in
     batches that are joined until four labels of the rarer kind are expected in one: with fewer, z is far from normal
-    (at a rate of .01, forty times the false alarms that are allowed). Assumes independent labels; asymptotic. Cost .5 µs
+    (at a rate of .01, forty times the false alarms allowed). Assumes independent labels; asymptotic. Cost .5 µs
     per label. On Bernoulli .2 and A = 2,000,000: .005 false alarms per 10,000, .3 found after 390 labels, .5 after 66.
 
     Examples

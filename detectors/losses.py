@@ -275,4 +275,5 @@ _KINDS: dict[str, ScoreKind] = {
 
 def _counted(series: Series, losses: Floats) -> Ints:
     column = Column(series.name, "number", losses, np.zeros(len(losses), bool))
-    return Binner([series]).count([column]).cells[0]
+    cells: Ints = Binner([series]).count([column]).cells[0]
+    return cells
