@@ -77,13 +77,19 @@ class Slots:
 
     def _compile(self, slot: int) -> Panel:
         counts, watched, shut = self.references[slot], [], []
+        n = float(self.rows[slot])
         for k, (s, w) in enumerate(zip(self.series, self.watched, strict=True)):
             cells = counts[w.offset : w.offset + s.cells]
             found = tuple(in_slot(score, s, cells) for score in w.scores)
             watched.append(replace(w, scores=found))
-            varying = any(score.kind == "location" for score in found)
-            n, solid = float(self.rows[slot]), bool(self.solid[slot, k])
-            shut += [_shut(each, s, cells, n, solid=solid, varying=varying) for each in found]
+            varies = any(score.kind == "location" for score in found)
+            constant = varies and _constant(s, cells, n)
+            shut += [
+                np.full(COMPONENTS, True)
+                if not self.solid[slot, k] or _idle(each, varies=varies, constant=constant)
+                else _too_rare(each, cells, n)
+                for each in found
+            ]
         return Panel.compile(watched, counts, self.overall, shut=np.stack(shut))
 
     def spread(self, slot: int, counts: Ints) -> Ints:
@@ -122,15 +128,17 @@ class Slots:
 
 def in_slot(score: Score, series: Series, counts: Ints) -> Score:
     """A score of the whole reference as it is in a slot with these counts: other mid-ranks, other usual value."""
-    values = score.values.copy()
-    share = counts[: series.values] / max(int(counts[: series.values].sum()), 1)
-    if score.kind == "location":
-        values[: series.values] = midranks(share)
-    elif score.kind == "spread":
-        values[: series.values] = np.abs(2 * midranks(share) - 1)
-    elif score.kind == "unusual":
-        values[: series.values] = 1.0
+    if score.indicator and score.kind != "unusual":
+        return score
+    inner = counts[: series.values]
+    share = inner / max(int(inner.sum()), 1)
+    values = np.zeros_like(score.values)
+    if score.kind == "unusual":
+        values[: len(share)] = 1.0
         values[int(share.argmax())] = 0.0
+    else:
+        u = midranks(share)
+        values[: len(share)] = u if score.kind == "location" else np.abs(2 * u - 1)
     return replace(score, values=values)
 
 
@@ -166,20 +174,18 @@ def _varies(series: Series, references: Ints, rows: Floats) -> bool:
     )
 
 
-def _shut(
-    score: Score, series: Series, counts: Ints, rows: float, *, solid: bool, varying: bool
-) -> NDArray[np.bool_]:
-    """Which of the components of a score may not bet in a slot, (20,); `varying`: the series has `location`."""
+def _idle(score: Score, *, varies: bool, constant: bool) -> bool:
+    """Whether a score has nothing to say in a slot: of a number that varies elsewhere, but is `constant` here."""
+    if score.kind == "unusual":
+        return varies and not constant  # location and spread see more
+    return constant and not score.indicator
+
+
+def _too_rare(score: Score, counts: Ints, rows: float) -> NDArray[np.bool_]:
+    """Which components of a score may not bet in a slot, (20,): an indicator rare in it only grows by surprise."""
     out = np.zeros(COMPONENTS, bool)
-    constant = series.numeric and _constant(series, counts, rows)
-    if not solid or (not score.indicator and constant):
-        out[:] = True
-    elif score.name == "unusual" and not constant and varying:
-        out[:] = True  # here location and spread see more
-    elif score.indicator and not score.rare:
-        live = float(counts[score.live].sum())
-        share = float((counts * score.values)[score.live].sum()) / max(live, 1.0)
-        if rows * min(share, 1 - share) < ENOUGH:  # rare here: it only grows by surprise
-            out[len(BETS) : FIXED] = True
-            out[FIXED:] = True
+    if score.indicator and not score.rare:
+        live = counts[score.live]
+        share = float((live * score.values[score.live]).sum()) / max(float(live.sum()), 1.0)
+        out[len(BETS) :] = rows * min(share, 1 - share) < ENOUGH
     return out
