@@ -1,19 +1,28 @@
 """A reference as a JSON document that people can read, and back: strictly, to the same digest."""
 
+import binascii
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from math import isfinite
 from typing import Any, TypeVar, cast, get_args
 
+from detectors.derived import Derivation, Identifier, Text, Vector
 from detectors.frozen import (
+    SLOTS,
     Blocks,
     BuiltFrom,
     Reference,
     ReferenceSeries,
+    Season,
     SegmentReference,
+    SlotReference,
     digest,
 )
+from detectors.joint import NAME as JOINT
+from detectors.joint import Joint
 from detectors.series import Series, SeriesType
 
 FORMAT = 1
@@ -25,7 +34,7 @@ _T = TypeVar("_T")
 def to_document(reference: Reference) -> dict[str, Any]:
     """The document: members in this order, times as RFC 3339, value cells apart from `odd` and `missing`."""
     built, blocks = reference.built_from, reference.blocks
-    return {
+    document = {
         "format": FORMAT,
         "reference_id": reference.reference_id,
         "digest": reference.digest,
@@ -51,6 +60,50 @@ def to_document(reference: Reference) -> dict[str, Any]:
             for s in reference.segments
         },
     }
+    if reference.season is not None:
+        names = [r.series.name for r in reference.series]
+        document["season"] = {
+            "name": reference.season.name,
+            "timezone": reference.season.timezone,
+            "slots": _slots_document(reference.slots, names),
+            "segments": {
+                s.segment: _slots_document(s.slots, names) for s in reference.segments if s.slots
+            },
+        }
+    if reference.derived:
+        document["derived"] = {
+            JOINT if isinstance(one, Joint) else one.feature: _derivation_document(one)
+            for one in reference.derived
+        }
+    return document
+
+
+def _slots_document(slots: tuple[SlotReference, ...], names: list[str]) -> dict[str, Any]:
+    return {
+        str(s.slot): {
+            "windows": s.windows,
+            "events": s.events,
+            "counts": {name: list(counts) for name, counts in zip(names, s.counts, strict=True)},
+        }
+        for s in slots
+    }
+
+
+def _derivation_document(one: Derivation) -> dict[str, Any]:
+    match one:
+        case Text() | Identifier():
+            return {"type": one.type, "known": None if one.known is None else _packed(one.known)}
+        case Vector():
+            return {"type": one.type, "centre": list(one.centre)}
+        case _:
+            return {
+                "type": JOINT,
+                "features": list(one.features),
+                "centre": list(one.centre),
+                "scale": list(one.scale),
+                "shift": one.shift,
+                "weights": list(one.weights),
+            }
 
 
 def _series_document(reference: ReferenceSeries) -> dict[str, Any]:
@@ -70,6 +123,7 @@ def _series_document(reference: ReferenceSeries) -> dict[str, Any]:
         "missing": reference.counts[s.values + 1],
         "centre": s.centre,
         "scale": s.scale,
+        **({} if s.ends is None else {"ends": list(s.ends)}),
         "dispersion": dict(reference.dispersion),
     }
 
@@ -86,6 +140,7 @@ def from_document(document: object) -> Reference:
         document,
         "",
         "format reference_id digest model_id model_version built_from blocks series segments",
+        "season derived",
     )
     version = _integer(top["format"], "format", 1)
     if version > FORMAT:
@@ -107,6 +162,11 @@ def from_document(document: object) -> Reference:
         _segment(name, value, series, f"segments.{name}")
         for name, value in _object(top["segments"], "segments").items()
     )
+    season, slots, of_segments = _season(top.get("season"), series)
+    unknown = of_segments.keys() - {s.segment for s in segments}
+    if unknown:
+        raise ValueError(f"season.segments.{min(unknown)}: is not a segment")
+    segments = tuple(replace(s, slots=of_segments.get(s.segment, ())) for s in segments)
     reference = Reference(
         reference_id=_text(top["reference_id"], "reference_id"),
         model_id=_text(top["model_id"], "model_id"),
@@ -121,6 +181,9 @@ def from_document(document: object) -> Reference:
         series=series,
         segments=segments,
         digest=_text(top["digest"], "digest"),
+        season=season,
+        slots=slots,
+        derived=_derived(top.get("derived", {}), [r.series for r in series]),
     )
     if digest(reference) != reference.digest:
         raise ValueError(
@@ -136,7 +199,8 @@ def _series(name: str, value: object, at: str) -> ReferenceSeries:
         raise ValueError(f"{at}.type: expected one of {', '.join(_TYPES)}, not {kind!r}")
     numeric = kind in ("number", "integer")
     cut = ("support" if "support" in given else "edges") if numeric else "categories known"
-    m = _members(given, at, f"type {cut} counts odd missing centre scale dispersion")
+    ends = " ends" if "ends" in given else ""  # not in references of earlier releases
+    m = _members(given, at, f"type {cut} counts odd missing centre scale{ends} dispersion")
     scale = _number(m["scale"], f"{at}.scale")
     if scale <= 0:
         raise ValueError(f"{at}.scale: expected a positive number, not {scale}")
@@ -149,6 +213,7 @@ def _series(name: str, value: object, at: str) -> ReferenceSeries:
         known=_distinct(m.get("known", []), f"{at}.known"),
         centre=_number(m["centre"], f"{at}.centre"),
         scale=scale,
+        ends=_pair(m["ends"], f"{at}.ends") if ends else None,
     )
     if set(series.categories) & set(series.known):
         raise ValueError(f"{at}.known: repeats one of the categories")
@@ -178,20 +243,127 @@ def _segment(
     )
 
 
+_Slots = tuple[SlotReference, ...]
+
+
+def _season(
+    value: object, series: tuple[ReferenceSeries, ...]
+) -> tuple[Season | None, _Slots, dict[str, _Slots]]:
+    if value is None:
+        return None, (), {}
+    m = _members(value, "season", "name timezone slots segments")
+    name = _text(m["name"], "season.name")
+    if name not in SLOTS:
+        raise ValueError(f"season.name: expected one of {', '.join(SLOTS)}, not {name!r}")
+    season = Season(name, _text(m["timezone"], "season.timezone"))
+    segments = {
+        segment: _slots(given, season, series, f"season.segments.{segment}")
+        for segment, given in _object(m["segments"], "season.segments").items()
+    }
+    return season, _slots(m["slots"], season, series, "season.slots"), segments
+
+
+def _slots(value: object, season: Season, series: tuple[ReferenceSeries, ...], at: str) -> _Slots:
+    out = []
+    for number, given in _object(value, at).items():
+        here = f"{at}.{number}"
+        if not number.isdecimal() or int(number) >= season.slots or str(int(number)) != number:
+            raise ValueError(f"{here}: expected a slot from 0 to {season.slots - 1}")
+        m = _members(given, here, "windows events counts")
+        counts = _members(m["counts"], f"{here}.counts", [r.series.name for r in series])
+        out.append(
+            SlotReference(
+                int(number),
+                _integer(m["windows"], f"{here}.windows", 1),
+                _integer(m["events"], f"{here}.events"),
+                tuple(
+                    _counts(counts[r.series.name], f"{here}.counts.{r.series.name}", r.series.cells)
+                    for r in series
+                ),
+            )
+        )
+    return tuple(sorted(out, key=lambda s: s.slot))
+
+
+def _derived(value: object, series: list[Series]) -> tuple[Derivation, ...]:
+    numbers = [s.name for s in series if s.numeric]
+    out = []
+    for name, given in _object(value, "derived").items():
+        at = f"derived.{name}"
+        one = _derivation(name, given, at)
+        needed = (*one.names, *(one.features if isinstance(one, Joint) else ()))
+        for each in needed:
+            if each not in numbers:
+                raise ValueError(f"{at}: needs the numeric series {each}")
+        out.append(one)
+    return tuple(out)
+
+
+def _derivation(name: str, value: object, at: str) -> Derivation:
+    kind = _object(value, at).get("type")
+    if kind == JOINT:
+        m = _members(value, at, "type features centre scale shift weights")
+        try:
+            return Joint(
+                _distinct(m["features"], f"{at}.features"),
+                _items(m["centre"], f"{at}.centre", _number),
+                _items(m["scale"], f"{at}.scale", _number),
+                _integer(m["shift"], f"{at}.shift"),
+                _items(m["weights"], f"{at}.weights", _signed),
+            )
+        except ValueError as error:
+            raise ValueError(f"{at}: {error}") from None
+    if kind == "vector":
+        m = _members(value, at, "type centre")
+        return Vector(name, _items(m["centre"], f"{at}.centre", _number))
+    if kind not in ("text", "identifier"):
+        raise ValueError(
+            f"{at}.type: expected one of text, vector, identifier, joint, not {kind!r}"
+        )
+    m = _members(value, at, "type known")
+    if kind == "text":
+        return Text(name, _unpacked(m["known"], f"{at}.known"))
+    return Identifier(name, None if m["known"] is None else _unpacked(m["known"], f"{at}.known"))
+
+
+def _packed(hashes: tuple[int, ...]) -> str:
+    """64-bit numbers, ascending, big-endian, as base64."""
+    return b64encode(b"".join(h.to_bytes(8, "big") for h in hashes)).decode()
+
+
+def _unpacked(value: object, at: str) -> tuple[int, ...]:
+    try:
+        raw = b64decode(_text(value, at), validate=True)
+    except binascii.Error:
+        raw = b"?"
+    hashes = tuple(int.from_bytes(raw[i : i + 8], "big") for i in range(0, len(raw), 8))
+    if len(raw) % 8 or any(a >= b for a, b in pairwise(hashes)):
+        raise ValueError(f"{at}: expected ascending 64-bit numbers in base64")
+    return hashes
+
+
+def _signed(value: object, at: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not -(2**15) <= value <= 2**15:
+        raise ValueError(f"{at}: expected an integer of at most 2^15")
+    return value
+
+
 def _object(value: object, at: str) -> Mapping[str, Any]:
     if not isinstance(value, dict) or not all(isinstance(k, str) for k in value):
         raise ValueError(f"{at or 'reference'}: expected an object")
     return value
 
 
-def _members(value: object, at: str, names: str | list[str]) -> Mapping[str, Any]:
+def _members(
+    value: object, at: str, names: str | list[str], optional: str = ""
+) -> Mapping[str, Any]:
     given, wanted = _object(value, at), names.split() if isinstance(names, str) else names
     dot = f"{at}." if at else ""
     for name in wanted:
         if name not in given:
             raise ValueError(f"{dot}{name}: is missing")
     for name in given:
-        if name not in wanted:
+        if name not in wanted and name not in optional.split():
             raise ValueError(f"{dot}{name}: is not known")
     return given
 
@@ -232,6 +404,13 @@ def _ascending(value: object, at: str) -> tuple[float, ...]:
     if any(a >= b for a, b in pairwise(numbers)):
         raise ValueError(f"{at}: expected ascending numbers")
     return numbers
+
+
+def _pair(value: object, at: str) -> tuple[float, float]:
+    numbers = _items(value, at, _number)
+    if len(numbers) != 2 or numbers[0] > numbers[1]:
+        raise ValueError(f"{at}: expected two ascending numbers")
+    return numbers[0], numbers[1]
 
 
 def _distinct(value: object, at: str) -> tuple[str, ...]:

@@ -24,9 +24,9 @@ NORMAL_IQR = 1.349  # interquartile range of the standard normal distribution
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A series cut into cells, or None if its values cannot be counted, and what to warn about."""
+    """A series cut into cells, and what to warn about."""
 
-    series: Series | None
+    series: Series
     warnings: tuple[str, ...] = ()
 
 
@@ -78,16 +78,6 @@ def _few(name: str, rows: int) -> tuple[str, ...]:
 def _categories(column: Column) -> Cut:
     present = _present(column)
     tally = Counter(present)
-    if len(tally) > KNOWN_CATEGORIES or (
-        len(present) >= MINIMUM_ROWS and 2 * len(tally) > len(present)
-    ):
-        return Cut(
-            None,
-            (
-                f"{column.name}: {len(tally)} distinct values in {len(present)} rows look like an identifier: "
-                "it is left out",
-            ),
-        )
     ranked = sorted(tally, key=lambda value: (-tally[value], value))  # ties by code point
     top, known = ranked[:TOP_CATEGORIES], sorted(ranked[TOP_CATEGORIES:])
     series = Series(column.name, "category", categories=tuple(top), known=tuple(known))
@@ -102,7 +92,11 @@ def _numbers(column: Column, bins: int) -> Cut:
     warnings = _few(column.name, len(values))
     if not len(values):
         return Cut(Series(column.name, column.type), warnings)
-    centre, scale = _scale(values)
+    centre, scale = robust(values)
+    ends = (
+        float(values[-(-len(values) // 1000) - 1]),
+        float(values[-(-len(values) * 999 // 1000) - 1]),
+    )
     edges: tuple[float, ...]
     distinct, held = np.unique(values, return_counts=True)
     whole = bool((distinct == np.rint(distinct)).all())
@@ -111,16 +105,22 @@ def _numbers(column: Column, bins: int) -> Cut:
         edges = _around(float(distinct[0]), whole=whole)
     elif whole and len(distinct) <= FEW:
         support = tuple(float(v) for v in distinct)
-        return Cut(
-            Series(column.name, column.type, support=support, centre=centre, scale=scale), warnings
+        series = Series(
+            column.name, column.type, support=support, centre=centre, scale=scale, ends=ends
         )
+        return Cut(series, warnings)
     else:
         edges = quantile_edges(values, distinct, held, bins, whole=whole)
-    return Cut(Series(column.name, column.type, edges=edges, centre=centre, scale=scale), warnings)
+    series = Series(column.name, column.type, edges=edges, centre=centre, scale=scale, ends=ends)
+    return Cut(series, warnings)
 
 
-def _scale(values: Floats) -> tuple[float, float]:
-    """Median, and interquartile range as a normal distribution's standard deviation; observed values only."""
+def robust(values: Floats) -> tuple[float, float]:
+    """Median, and interquartile range as a normal distribution's standard deviation, of sorted values.
+
+    >>> robust(np.arange(1.0, 1350.0))
+    (675.0, 499.6293550778354)
+    """
     lower, middle, upper = (float(values[-(-len(values) * k // 4) - 1]) for k in (1, 2, 3))
     iqr = upper / NORMAL_IQR - lower / NORMAL_IQR  # in this order: no overflow
     spread = iqr if iqr > 0 else _deviation(values)

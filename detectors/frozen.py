@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+from detectors.derived import Derivation, Identifier, Text, Vector
 from detectors.series import Series
 
 WINDOWS_WORTH = 10  # a reference should hold the rows of ten windows
@@ -89,6 +90,7 @@ class Reference:
     series: tuple[ReferenceSeries, ...]
     segments: tuple[SegmentReference, ...] = ()
     digest: str = ""
+    derived: tuple[Derivation, ...] = ()
     season: Season | None = None
     slots: tuple[SlotReference, ...] = ()  # of a season, by number; those that hold events
 
@@ -105,7 +107,8 @@ def digest(reference: Reference) -> str:
     parts = [
         [r.series.name, r.series.type, list(r.series.edges), list(r.series.support),
          list(r.series.categories), list(r.series.known), r.series.centre, r.series.scale,
-         list(r.counts), [list(d) for d in r.dispersion]]
+         list(r.counts), [list(d) for d in r.dispersion],
+         *([] if r.series.ends is None else [list(r.series.ends)])]
         for r in reference.series
     ]  # fmt: skip
     built, blocks = reference.built_from, reference.blocks
@@ -124,9 +127,22 @@ def digest(reference: Reference) -> str:
             _plain(reference.slots),
             [_plain(s.slots) for s in reference.segments],
         ]
+    if reference.derived:
+        whole.append([_parts(one) for one in reference.derived])
     text = json.dumps(whole, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
 
 def _plain(slots: tuple[SlotReference, ...]) -> list[object]:
     return [[s.slot, s.windows, s.events, [list(c) for c in s.counts]] for s in slots]
+
+
+def _parts(one: Derivation) -> list[object]:
+    match one:
+        case Text() | Identifier():
+            return [one.type, one.feature, one.known and list(one.known)]
+        case Vector():
+            return [one.type, one.feature, list(one.centre)]
+        case _:
+            parts = one.features, one.centre, one.scale, one.weights
+            return ["joint", *(list(part) for part in parts), one.shift]

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from detectors.binning import Binner, Column
+from detectors.derived import Raw, derive
 from detectors.document import from_document, to_document
 from detectors.edges import MINIMUM_ROWS, cut
 from detectors.effects import Ints
@@ -19,9 +20,21 @@ from detectors.frozen import (
     Reference,
     ReferenceSeries,
     SegmentReference,
+    SlotReference,
     digest,
 )
 from detectors.scores import every_score
+from detectors.seasons import (
+    DAYS,
+    Seasonal,
+    by_slot,
+    chosen,
+    of_windows,
+    per_series,
+    proposed,
+    too_short,
+    with_slots,
+)
 from detectors.sequential import MIN_WINDOWS, dispersion
 
 __all__ = [
@@ -42,7 +55,7 @@ WANTED_ROWS = 10_000
 
 
 def build(
-    columns: Sequence[Column],
+    columns: Sequence[Column | Raw],
     times_ms: Ints | None,
     *,
     reference_id: str,
@@ -52,6 +65,9 @@ def build(
     window_ms: int,
     bins: int | None = None,
     segments: Mapping[str, Sequence[str]] | None = None,
+    together: Sequence[str] = (),
+    season: str | None = None,
+    seasonal: Sequence[Seasonal] = (),
 ) -> tuple[Reference, tuple[str, ...]]:
     """Freeze a reference, and say what it cannot support.
 
@@ -63,6 +79,10 @@ def build(
     window_ms : length of the windows production will be judged in
     bins : cells of a number; None: 10, or 20 from 2,000 rows per window
     segments : grouping -> the segment that each row is in (``country=DE``), already cut to the most frequent ones
+    season : the name of one of `seasonal`: every slot of it gets a reference of its own; None: there are no slots
+    seasonal : seasons to choose from, with the slot of every row; all rows of a window are in one slot. Without
+        `season` they are compared, and one that explains most of how windows vary is proposed
+    together : names of the numbers whose relations are watched (`detectors.joint`); none: these are not
 
     Returns
     -------
@@ -71,7 +91,7 @@ def build(
     Raises
     ------
     ValueError
-        There is no row.
+        There is no row, or `season` is none of `seasonal`.
 
     Examples
     --------
@@ -87,9 +107,10 @@ def build(
     events = len(columns[0].values) if columns else 0
     if not events:
         raise ValueError("a reference needs events")
-    blocks, windows = None, None
+    slots_of = chosen(season, seasonal, times_ms)
+    blocks, windows, first = None, None, None
     if times_ms is not None:
-        _, windows = np.unique(times_ms // window_ms, return_inverse=True)
+        _, first, windows = np.unique(times_ms // window_ms, return_index=True, return_inverse=True)
         sizes = np.bincount(windows)
         blocks = Blocks(window_ms, len(sizes), int(np.median(sizes)))
     warnings = []
@@ -100,10 +121,12 @@ def build(
             f"the reference holds {events} events, fewer than {WINDOWS_WORTH} windows of {blocks.rows}"
         )
     cells = bins or (MANY_BINS if blocks and blocks.rows >= MANY_ROWS else BINS)
-    cuts = [cut(column, cells) for column in columns]
-    warnings += [w for c in cuts for w in c.warnings]
-    series = [c.series for c in cuts if c.series is not None]
-    kept = [column for column, c in zip(columns, cuts, strict=True) if c.series is not None]
+    enough = blocks is not None and blocks.windows >= MIN_WINDOWS
+    groups = windows if enough and windows is not None else np.arange(events)
+    kept, derived, said = derive(columns, groups, together)
+    cuts = [cut(column, cells) for column in kept]
+    warnings += [*said, *(w for c in cuts for w in c.warnings)]
+    series = [c.series for c in cuts]
     binner = Binner(series)
     built = BuiltFrom(
         source,
@@ -112,9 +135,24 @@ def build(
         events,
     )
     reference = Reference(
-        reference_id, model_id, model_version, built, blocks, _counted(binner, kept), ()
+        reference_id,
+        model_id,
+        model_version,
+        built,
+        blocks,
+        _counted(binner, kept),
+        derived=derived,
     )
-    if windows is None or blocks is None:
+    if slots_of is not None and windows is not None and first is not None and blocks is not None:
+        counts = binner.count(kept, windows, blocks.windows).cells
+        reference, more = with_slots(reference, counts, of_windows(slots_of, first))
+        warnings += more
+        if too_short(reference, slots_of.season.name):
+            warnings.append(
+                f"reference.season: {slots_of.season.name} needs the windows of at least "
+                f"{DAYS[slots_of.season.name]} days, the reference holds {blocks.windows}"
+            )
+    elif windows is None or first is None or blocks is None:
         warnings.append("row dependence not calibrated: the reference has no event times")
     elif blocks.windows < MIN_WINDOWS:
         warnings.append(
@@ -124,7 +162,11 @@ def build(
     else:
         counts = binner.count(kept, windows, blocks.windows).cells
         reference = replace(reference, series=_dispersed(reference, binner, counts))
-    reference = replace(reference, segments=_segments(binner, kept, segments or {}, warnings))
+        candidates = [of_windows(one, first) for one in seasonal]
+        warnings += proposed(reference, counts, candidates)
+    reference = replace(
+        reference, segments=_segments(binner, kept, segments or {}, warnings, reference, slots_of)
+    )
     return replace(reference, digest=digest(reference)), tuple(warnings)
 
 
@@ -153,18 +195,22 @@ def _segments(
     columns: Sequence[Column],
     segments: Mapping[str, Sequence[str]],
     warnings: list[str],
+    reference: Reference,
+    slots_of: Seasonal | None,
 ) -> tuple[SegmentReference, ...]:
     out = []
+    windows = {s.slot: s.windows for s in reference.slots}
     for of_rows in segments.values():
         distinct, rows = np.unique(np.asarray(of_rows, object).astype(str), return_inverse=True)
         sizes = np.bincount(rows)
         counts = binner.count(columns, rows, len(distinct)).cells
+        of_segments = by_slot(binner, columns, distinct, rows, slots_of)
         for segment, events, cells in zip(distinct.tolist(), sizes.tolist(), counts, strict=True):
-            per_series = tuple(
-                tuple(cells[at : at + s.cells].tolist())
-                for s, at in zip(binner.series, binner.offsets, strict=True)
+            mine = tuple(
+                SlotReference(slot, windows[slot], n, per_series(reference, of))
+                for slot, n, of in of_segments.get(segment, ())
             )
-            out.append(SegmentReference(segment, events, per_series))
+            out.append(SegmentReference(segment, events, per_series(reference, cells), mine))
             if events < MINIMUM_ROWS:
                 warnings.append(
                     f"{segment}: only {events} events, of at least {MINIMUM_ROWS}: every verdict will be insufficient"

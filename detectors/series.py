@@ -1,9 +1,17 @@
 """How one monitored quantity is cut into cells: frozen edges or categories, part of the reference."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 SeriesType = Literal["number", "integer", "category", "boolean"]
+
+#: What is watched in place of a feature that no cell can hold: numbers, as series ``feature:NAME.PART``.
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "text": ("length", "words", "unseen", "digits", "punctuation", "non_ascii"),
+    "vector": ("norm", "distance"),
+    "identifier": ("length", "unseen"),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
+from msgspec import json
 from numpy.typing import NDArray
 
 from streams.cli import output
@@ -17,6 +18,7 @@ from streams.cli.options import KindOption, SourceOption, WhereOption
 from streams.errors import UsageError
 from streams.offline.selection import Kind, parse_kind, parse_where
 from streams.offline.sources import Source, open_source
+from streams.topics import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from detectors.reference import Reference
@@ -52,8 +54,9 @@ def command(
     The reference is one readable JSON file, enough on its own: the data need not travel with it.
     """
     from detectors.reference import build, to_document
+    from streams import seasons
     from streams.lifecycle.acts import windows
-    from streams.profiling.columns import columns
+    from streams.profiling.columns import columns, related
 
     service = service_of(brokers, config)
     one = _only(named([file], [receiver.name for receiver in service.receivers]), model)
@@ -74,6 +77,8 @@ def command(
         raise UsageError(
             f"{data}: none of its {events.read} events can be used: {_counted(rejected)}"
         )
+    window_ms = windows(lifecycle).inputs // timedelta(milliseconds=1)
+    season = lifecycle.reference.season
     reference, warnings = build(
         found,
         times_ms,
@@ -81,13 +86,16 @@ def command(
         model_id=lifecycle.model_id,
         model_version=lifecycle.version,
         source=Path(data).name if not data.startswith("topic:") else data,
-        window_ms=windows(lifecycle).inputs // timedelta(milliseconds=1),
+        window_ms=window_ms,
         bins=lifecycle.reference.bins,
         segments=segments,
+        season=None if season == "none" else season,
+        seasonal=seasons.candidates(lifecycle.reference.timezone, window_ms, times_ms),
+        together=related(lifecycle),
     )
-    warnings = (*_about_source(source, events, rejected), *warnings)
     path = to or default_reference(one)
     document = to_document(reference)
+    warnings = (*_about_source(source, events, rejected), *warnings, *_about_size(document))
     try:
         output.write_atomically(path, output.readable(document).encode())
     except OSError as error:
@@ -152,6 +160,15 @@ def _about_source(source: Source, events: _Events, rejected: Mapping[str, int]) 
     for kind, count in sorted(events.others.items()):
         what = "label" if kind == "labels" else kind.removesuffix("s")
         yield f"{count:,} {what} events were left out: this reference is of {events.kind}"
+
+
+def _about_size(document: object) -> Iterator[str]:
+    size = len(json.encode(document))
+    if size > MAX_MESSAGE_BYTES:
+        yield (
+            f"the reference takes {size / 2**20:.1f} MB, and a record at most {MAX_MESSAGE_BYTES / 2**20:.0f}: "
+            "fewer segments or features, or a shorter season, make it smaller"
+        )
 
 
 def _counted(rejected: Mapping[str, int]) -> str:

@@ -17,7 +17,6 @@ from streams.lifecycle.settings import Lifecycle
 from streams.lifecycle.triggers import Trigger
 
 _LABELS = "labels come with a later release"
-_METHODS = "other methods than auto come with a later release"
 _COMMANDS = "what pipelines report is read with a later release"
 _QUALITY = "alerts about data quality come with a later release"
 _VERSIONS = "comparing and rolling back versions comes with a later release"
@@ -25,7 +24,6 @@ _RELEASE = "releasing a retrained model comes with a later release"
 _WAITING = "waiting before an alert comes with a later release"
 _CARRIED = "carried in triggers, judged with a later release"
 _CONSOLE = "the full console comes with a later release"
-_SEASONS = "seasonal references come with a later release"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +53,6 @@ NOT_YET: tuple[Row, ...] = (
     Row("source.*.fields.feature_timestamp", "freshness is watched with a later release"),
     Row("source.*.fields.entity_id", "entities are read with a later release"),
     Row("source.*.format", "other formats than json come with a later release"),
-    Row(
-        "features.*.type",
-        "text and vectors are watched with a later release",
-        ("text", "vector"),
-    ),
     Row("features.*.nullable", _QUALITY),
     Row("features.*.freshness", _QUALITY),
     Row("features.*.role", "roles other than input come with a later release"),
@@ -72,20 +65,10 @@ NOT_YET: tuple[Row, ...] = (
     Row("features.*.leakage", _CONSOLE),
     Row("reference.from", "references built from production come with a later release"),
     Row("reference.min_events", "references built from production come with a later release"),
-    Row("reference.season", _SEASONS),
-    Row("reference.timezone", _SEASONS),
     Row("reference.max_age", "the age of a reference is judged with a later release"),
     Row("metadata.deployed_date", "grace after a deployment comes with a later release"),
     Row("monitoring.window.grace", "grace after a deployment comes with a later release"),
     Row("monitoring.performance_metrics", _LABELS),
-    Row("monitoring.drift_detection.data_drift.method", _METHODS),
-    Row("monitoring.drift_detection.data_drift.threshold", _METHODS),
-    Row("monitoring.drift_detection.data_drift.severe", _METHODS),
-    Row("monitoring.drift_detection.data_drift.alarm", _METHODS),
-    Row("monitoring.drift_detection.prediction_drift.method", _METHODS),
-    Row("monitoring.drift_detection.prediction_drift.threshold", _METHODS),
-    Row("monitoring.drift_detection.prediction_drift.severe", _METHODS),
-    Row("monitoring.drift_detection.prediction_drift.alarm", _METHODS),
     Row("monitoring.drift_detection.concept_drift", _LABELS),
     Row("monitoring.data_quality", _QUALITY),
     Row("monitoring.labels", _LABELS),
@@ -124,13 +107,25 @@ ACTS: tuple[str, ...] = (
     "segments",
     "reference.id",
     "reference.bins",
+    "reference.season",
+    "reference.timezone",
     "monitoring.window",
     "monitoring.false_alarms",
     "monitoring.drift_detection.data_drift.enabled",
     "monitoring.drift_detection.data_drift.features_monitored",
+    "monitoring.drift_detection.data_drift.joint",
     "monitoring.drift_detection.data_drift.check_frequency",
+    "monitoring.drift_detection.data_drift.method",
+    "monitoring.drift_detection.data_drift.threshold",
+    "monitoring.drift_detection.data_drift.severe",
+    "monitoring.drift_detection.data_drift.alarm",
+    "monitoring.drift_detection.data_drift.share",
     "monitoring.drift_detection.prediction_drift.enabled",
     "monitoring.drift_detection.prediction_drift.check_frequency",
+    "monitoring.drift_detection.prediction_drift.method",
+    "monitoring.drift_detection.prediction_drift.threshold",
+    "monitoring.drift_detection.prediction_drift.severe",
+    "monitoring.drift_detection.prediction_drift.alarm",
     "monitoring.alerts",
     "retraining.trigger_conditions",
     "retraining.training_window",

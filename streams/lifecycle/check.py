@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from detectors.series import PARTS
 from streams.lifecycle import check_monitoring
 from streams.lifecycle.conditions import Condition
 from streams.lifecycle.contradiction import (
@@ -31,8 +32,10 @@ def contradictions(lifecycle: Lifecycle, names: Names) -> Found:
     yield from _sources(lifecycle)
     for name, feature in lifecycle.features.items():
         yield from _feature(("features", name), feature)
+    yield from _derived(lifecycle)
     yield from _segments(lifecycle)
     yield from check_monitoring.windows(lifecycle, names)
+    yield from check_monitoring.season(lifecycle, names)
     yield from check_monitoring.metrics(lifecycle)
     yield from check_monitoring.drift(lifecycle, names)
     yield from check_monitoring.labels(lifecycle)
@@ -134,6 +137,15 @@ def _feature(path: Steps, feature: Feature) -> Found:
     if feature.min_effect is not None and feature.min_effect <= 0:
         wrong = Wrong("", "is not above 0", "the smallest effect that matters, such as 0.05")
         yield Contradiction((*path, "min_effect"), wrong)
+
+
+def _derived(lifecycle: Lifecycle) -> Found:
+    """A feature must not have the name of a series that another one is watched as."""
+    for name, feature in lifecycle.features.items():
+        for part in PARTS.get(feature.type.replace("category", "identifier"), ()):
+            if (taken := f"{name}.{part}") in lifecycle.features:
+                wrong = Wrong("", f"is what {quoted(name)} is watched as", "another name")
+                yield Contradiction(("features", taken), wrong, (("features", name),))
 
 
 def _instead(kind: str) -> str:

@@ -11,6 +11,7 @@ from streams.lifecycle.contradiction import (
     unknown,
     with_article,
 )
+from streams.lifecycle.drift import AUTO
 from streams.lifecycle.grammar import LONGEST_WINDOW, human
 from streams.lifecycle.metrics import Bound
 from streams.lifecycle.mistakes import Steps, Wrong, bare, did_you_mean, quoted
@@ -19,6 +20,7 @@ from streams.lifecycle.settings import Lifecycle
 
 CHANNELS = ("slack", "pagerduty", "email")
 _SECOND = timedelta(seconds=1)
+_HOUR = timedelta(hours=1)
 
 
 def windows(lifecycle: Lifecycle, names: Names) -> Found:
@@ -67,6 +69,22 @@ def windows(lifecycle: Lifecycle, names: Names) -> Found:
             yield Contradiction((*base, "pane"), wrong, ((*base, "size"),))
 
 
+def season(lifecycle: Lifecycle, names: Names) -> Found:
+    """Windows that do not lie within one slot of the season: an hour."""
+    if lifecycle.reference.season == "none":
+        return
+    path: Steps = ("monitoring", "drift_detection", "data_drift", "check_frequency")
+    length = lifecycle.monitoring.drift_detection.data_drift.check_frequency
+    if length is None:
+        path, length = ("monitoring", "window", "size"), lifecycle.monitoring.window.size
+    if _HOUR % length:
+        written = names.written(path)
+        said = written if isinstance(written, str) else human(length)
+        what = f"does not divide the hour of season {lifecycle.reference.season}"
+        wrong = Wrong(said, what, "1h or a part of it, such as 15m")
+        yield Contradiction(path, wrong, (("reference", "season"),))
+
+
 def metrics(lifecycle: Lifecycle) -> Found:
     """Critical lines that are not worse than the threshold; slices without a value between their limits."""
     for place, metric in enumerate(lifecycle.monitoring.performance_metrics):
@@ -110,12 +128,31 @@ def drift(lifecycle: Lifecycle, names: Names) -> Found:
             for place, name in enumerate(monitored):
                 if name not in names.features:
                     yield Contradiction((*path, place), unknown(name, "feature", names.features))
+    if detection.data_drift.joint and isinstance(names.written(("features",)), dict):
+        numbers = [
+            name
+            for name, f in lifecycle.features.items()
+            if f.type in ("number", "integer")
+            and (f.role == "input" if monitored == "all" else name in monitored)
+        ]
+        if len(numbers) < 2:
+            wrong = Wrong(
+                "true,",
+                f"but {quoted(numbers[0])} is the only number that is monitored"
+                if numbers
+                else "but no number is monitored",
+                "two features of type number or integer",
+            )
+            yield Contradiction((*base, "data_drift", "joint"), wrong, (("features",),))
     both: tuple[tuple[str, PredictionDrift], ...] = (
         ("data_drift", detection.data_drift),
         ("prediction_drift", detection.prediction_drift),
     )
     for key, drift in both:
         threshold, severe = drift.threshold, drift.severe
+        if drift.alarm == "every_window" and drift.method == AUTO:
+            wrong = Wrong("", "there is no rule to apply", "a method beside it, such as PSI")
+            yield Contradiction((*base, key, "alarm"), wrong, ((*base, key, "method"),))
         if severe is None:
             continue
         at: Steps = (*base, key, "severe")

@@ -17,11 +17,36 @@ _METHODS = {
     "JS": "js",
     "Jensen-Shannon": "js",
     "Wasserstein": "wasserstein",
+    "TV": "tv",
+    "Total-Variation": "tv",
+    "Hellinger": "hellinger",
+    "AUC-shift": "auc_shift",
+    "Mean-shift": "mean_shift",
+    "Cramers-V": "cramers_v",
+    "Cramér's V": "cramers_v",
+    "Two-proportion": "two_proportion",
+    "Two-proportions": "two_proportion",
 }
-_EXPECTED = "auto, PSI, KS-test, Chi-Square, JS or Wasserstein"
+_EXPECTED = (
+    "auto, PSI, KS-test, Chi-Square, JS, Wasserstein, TV, Hellinger, AUC-shift, Mean-shift, "
+    "Cramers-V or Two-proportion"
+)
 _method = one_of(_METHODS, "a drift method", _EXPECTED)
-_TESTS = ("ks", "chi2")  # known by their p-value and by their distance alike
-_DISTANCE = {"ks": "D", "chi2": "V"}
+# Known by their p-value and by a size alike: what the size is called in a threshold.
+_DISTANCE = {"ks": "D", "chi2": "V", "two_proportion": "difference"}
+# What a method cannot compare, in words; a test holds this to `detectors.methods`, which is not imported here: reading
+# a lifecycle needs no numbers.
+ONLY_NUMBERS = {
+    "ks": "KS-test",
+    "wasserstein": "Wasserstein",
+    "auc_shift": "AUC-shift",
+    "mean_shift": "Mean-shift",
+}
+ONLY_CATEGORIES = {
+    "chi2": "Chi-Square",
+    "cramers_v": "Cramers-V",
+    "two_proportion": "Two-proportion",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +77,16 @@ def methods(value: object) -> Methods:
                 raise Wrong(
                     error.subject, error.what, error.expected, error.hint, (kind,)
                 ) from None
-        if found.get("number") == "chi2":
-            raise Wrong(
-                "", "Chi-Square compares categories", "another method for numbers", at=("number",)
-            )
-        for name in ("ks", "wasserstein"):
-            if found.get("category") == name:
-                what = f"{name} compares numbers"
-                raise Wrong("", what, "another method for categories", at=("category",))
+        for kind, refused, compares in (
+            ("number", ONLY_CATEGORIES, "categories"),
+            ("category", ONLY_NUMBERS, "numbers"),
+        ):
+            name = refused.get(found.get(kind, ""))
+            if name:
+                other = "numbers" if kind == "number" else "categories"
+                raise Wrong(
+                    "", f"{name} compares {compares}", f"another method for {other}", at=(kind,)
+                )
         return Methods(**found)
     name = _method(value)
     return Methods(name, name)
@@ -76,7 +103,8 @@ def methods_document(value: Methods) -> object:
 class Threshold:
     """A size or, for `measure` p, a level.
 
-    `measure` is "" (the method's effect), ``p``, or ``D`` or ``V`` (the distances of KS and chi-square, spelt out).
+    `measure` is "" (the method's effect), ``p``, or ``D``, ``V`` or ``difference``: the size that KS, chi-square or
+    two proportions are known by, spelt out.
     """
 
     value: float
@@ -94,7 +122,7 @@ def threshold(value: object, method: Methods) -> Threshold:
     if isinstance(value, Threshold):
         return value
     used = {method.number, method.category}
-    test = next((name for name in _TESTS if name in used), None)
+    test = next((name for name in _DISTANCE if name in used), None)
     expected = "a number such as 0.2"
     if test:
         expected = f'"p < 0.05" or "{_DISTANCE[test]} > 0.05"'
@@ -102,7 +130,7 @@ def threshold(value: object, method: Methods) -> Threshold:
     if isinstance(value, str):
         text = without_lead(value)
         lead = re.match(
-            r"\s*([A-Za-z][A-Za-z\s_-]*?)\s*(?=[<>≤≥]|\bbelow|\babove|\bexceeds)", text, re.I
+            r"\s*([^\W\d][\w\s'’-]*?)\s*(?=[<>≤≥]|\bbelow|\babove|\bexceeds)", text, re.I
         )
         measure = _measure(lead[1], used, value) if lead else ""
         sign, written = operator(text[lead.end() :] if lead else text)
@@ -135,8 +163,13 @@ def _measure(name: str, used: set[str], value: object) -> str:
         return "p"
     if said == "d" and "ks" in used:
         return "D"
-    if said in ("v", "cramers v") and "chi2" in used:
-        return "V"
+    if said in ("v", "cramers v", "cramér's v"):
+        if "chi2" in used:
+            return "V"
+        if "cramers_v" in used:
+            return ""
+    if said == "difference" and "two_proportion" in used:
+        return "difference"
     try:
         method = _method(name)
     except Wrong:

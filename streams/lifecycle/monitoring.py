@@ -138,14 +138,26 @@ class PredictionDrift(Section):
         return None if value is None else drift.threshold_document(value)
 
 
+def _part(value: object) -> float:
+    part = grammar.share(value)
+    if not part:
+        raise Wrong(shown(value), "is no feature at all", "a share above 0, such as 30%")
+    return part
+
+
 class DataDrift(PredictionDrift):
-    """Drift of the features."""
+    """Drift of the features; `share` is the part of them that must drift, None: any feature will do.
+
+    `joint` watches the relations between the numbers among them too.
+    """
 
     features_monitored: Annotated[
         Literal["all"] | tuple[str, ...],
         PlainValidator(_names),
         PlainSerializer(lambda names: names if names == "all" else list(names)),
     ] = "all"
+    share: Annotated[float, PlainValidator(_part)] | None = None
+    joint: Boolean = False
 
 
 _CONCEPT_METHODS = {

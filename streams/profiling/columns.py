@@ -8,28 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.binning import INVALID_TEXT, MAX_CATEGORY_LENGTH, Column, json_text
+from detectors.derived import Raw
 from detectors.series import SeriesType
 from streams import segments
 from streams.broker import Record
 from streams.lifecycle import Lifecycle
 from streams.profiling.events import Topic
 from streams.profiling.fields import ANSWERED
-from streams.profiling.reading import FEATURES, PREDICTIONS, Reading
+from streams.profiling.reading import FEATURES, NUMERIC, PREDICTIONS, Reading
 from streams.topics import Names
 
-COUNTED = (
-    "number",
-    "integer",
-    "category",
-    "boolean",
-)  # feature types that are watched in this release
 MOST_LABELS = 50  # an output of more whole numbers than this is a quantity, not a class
 
 
 class Columns(NamedTuple):
     """Events as columns, and what could not be read of them."""
 
-    columns: list[Column]
+    columns: list[Column | Raw]
     times_ms: NDArray[np.int64]
     segments: dict[str, list[str]]  # grouping, simple or combined -> the segment of each event
     rejected: Counter[str]  # events by reason
@@ -67,11 +62,22 @@ def columns(lifecycle: Lifecycle, events: Iterable[bytes], kind: str = PREDICTIO
     return Columns(kept, times, grouped, rejected)
 
 
+def related(lifecycle: Lifecycle) -> tuple[str, ...]:
+    """The series whose relations are watched: numbers that are monitored, if the lifecycle asks for it."""
+    drift = lifecycle.monitoring.drift_detection.data_drift
+    chosen = drift.features_monitored
+    return tuple(
+        f"feature:{name}"
+        for name, f in lifecycle.features.items()
+        if drift.joint
+        and f.type in NUMERIC
+        and (f.role == "input" if chosen == "all" else name in chosen)
+    )
+
+
 def _types(lifecycle: Lifecycle, kind: str) -> dict[str, str]:
     """What each series is read as, before there is a reference to say so."""
-    types: dict[str, str] = {
-        f"feature:{name}": f.type for name, f in lifecycle.features.items() if f.type in COUNTED
-    }
+    types: dict[str, str] = {f"feature:{name}": f.type for name, f in lifecycle.features.items()}
     if kind == FEATURES:
         return types
     prediction = lifecycle.prediction
@@ -118,13 +124,16 @@ def _one(topic: Topic, value: bytes, offset: int, rejected: Counter[str]) -> Any
     return None
 
 
-def _column(reading: Reading, name: str, type_: str, events: list[Any]) -> Column | None:
+def _column(reading: Reading, name: str, type_: str, events: list[Any]) -> Column | Raw | None:
     values = list(map(reading.attribute[name], events))
     if name == "score" and "scores" in reading.attribute:
         other = map(reading.attribute["scores"], events)
         values = [s if v is None else v for v, s in zip(values, other, strict=True)]
     if name in ("prediction", "score") and not any(v is not None for v in values):
         return None
+    if type_ in ("text", "vector"):
+        invalid = np.array([isinstance(v, float) for v in values], bool)
+        return Raw(name, "text" if type_ == "text" else "vector", values, invalid)
     if type_ == "output":
         type_ = "number" if _is_quantity(values) else "category"
     if type_ in ("number", "integer"):

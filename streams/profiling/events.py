@@ -181,8 +181,13 @@ def readings(
     names: Names,
     types: Mapping[str, str],
     codes: Mapping[str, Codes] = MappingProxyType({}),
+    lengths: Mapping[str, int] = MappingProxyType({}),
 ) -> list[Reading]:
-    """How a lifecycle reads its topics. See `Reading` for `types` and `codes`."""
+    """How a lifecycle reads its topics. See `Reading` for what is given."""
     source = lifecycle.source
     kinds = [(PREDICTIONS, source.predictions), (FEATURES, source.features)]
-    return [Reading(lifecycle, kind, names, types, codes) for kind, of in kinds if of is not None]
+    return [
+        Reading(lifecycle, kind, names, types, codes, lengths)
+        for kind, of in kinds
+        if of is not None
+    ]

@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 
 from detectors.binning import INVALID_TEXT, MAX_CATEGORY_LENGTH, json_text
+from detectors.text import fits
 from streams.broker import Record
 from streams.errors import InvalidEvent
 from streams.lifecycle.paths import Path
@@ -42,8 +43,10 @@ def to_ms(moment: datetime) -> int:
     return (moment - EPOCH) // timedelta(milliseconds=1)
 
 
-def typed(raw: object, type_: str) -> tuple[object, str | None]:
-    """A field's value as its series counts it, and what is wrong with it."""
+def typed(raw: object, type_: str, length: int | None = None) -> tuple[object, str | None]:
+    """A field's value as its series counts it, and what is wrong with it. `length`: of a vector, if it is known."""
+    if type_ == "vector":
+        return _vector(raw, length)
     if type_ in ("number", "integer"):
         if isinstance(raw, NonFinite):
             return None, "non_finite"
@@ -60,6 +63,10 @@ def typed(raw: object, type_: str) -> tuple[object, str | None]:
         return None, "non_finite"
     if type_ == "output" and isinstance(raw, float):
         return raw, None
+    if type_ == "text":
+        if not isinstance(raw, str) or not is_text(raw):
+            return INVALID, "type"
+        return (raw, None) if fits(raw) else (INVALID, "too_long")
     if type_ == "boolean":
         return (json_text(raw), None) if isinstance(raw, bool) else (INVALID_TEXT, "type")
     if isinstance(raw, bool | int):
@@ -67,6 +74,20 @@ def typed(raw: object, type_: str) -> tuple[object, str | None]:
     if not isinstance(raw, str) or not is_text(raw):
         return INVALID_TEXT, "type"
     return (raw, None) if len(raw) <= MAX_CATEGORY_LENGTH else (INVALID_TEXT, "too_long")
+
+
+def _vector(raw: object, length: int | None) -> tuple[object, str | None]:
+    if not isinstance(raw, list) or length not in (None, len(raw)):
+        return (None, "non_finite") if isinstance(raw, NonFinite) else (INVALID, "type")
+    numbers: list[float] = []
+    for one in raw:
+        number, reason = typed(one, "number")
+        if reason is not None:
+            return number, reason
+        if number is None:  # null
+            return INVALID, "type"
+        numbers.append(number)  # type: ignore[arg-type] # `typed` gives a float, None or a reason
+    return numbers, None
 
 
 def tag_of(raw: object) -> str | int | float | bool | None:

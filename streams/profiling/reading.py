@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from detectors.binning import MAX_CATEGORY_LENGTH
+from detectors.text import MOST_BYTES
 from streams.broker import Record
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.paths import Const, Path
@@ -36,6 +38,7 @@ from streams.topics import Names
 PREDICTIONS, FEATURES = "predictions", "features"
 NUMERIC = ("number", "integer")
 SERIES = (*NUMERIC, "category", "boolean")
+RAW = ("text", "identifier", "vector")  # what numbers are derived from
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Want:
 
     name: str  # a series, or a field of contracts §1.1
     path: Path
-    type: str  # number integer category boolean output, or time version status tag
+    type: str  # number integer category boolean output text identifier vector, or time version status tag
 
 
 @dataclass(slots=True)
@@ -64,6 +67,7 @@ class Reading:
     ----------
     types : what each series that is wanted is read as
     codes : of categories, as far as they are read as codes and not as texts
+    lengths : of vectors, as far as they are known
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class Reading:
         names: Names,
         types: Mapping[str, str],
         codes: Mapping[str, Codes] = MappingProxyType({}),
+        lengths: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         source = lifecycle.source.predictions if kind == PREDICTIONS else lifecycle.source.features
         assert source is not None  # `readings` asks only for those there are
@@ -87,6 +92,8 @@ class Reading:
         self.id_path = self._mapped("model_id")
         self.wants = tuple(self._wanted(lifecycle, types))
         self.series = tuple(w for w in self.wants if w.type in SERIES)
+        self.raw = tuple(w for w in self.wants if w.type in RAW)
+        self.lengths = {w.name: lengths[w.name] for w in self.raw if w.name in lengths}
         wanted = Counter(want.path for want in self.wants)
         # what is wanted twice, say as a segment's value too, is read as the text it is
         self.codes = {
@@ -198,7 +205,7 @@ class Reading:
             if not fine:
                 defects.of[want.name] = want.name if want.name != "version" else "model_version"
             return raw if fine else None
-        value, reason = typed(raw, want.type)
+        value, reason = typed(raw, want.type, self.lengths.get(want.name))
         if reason is not None:
             defects.of[want.name] = reason
         codes = self.codes.get(want.name)
@@ -219,7 +226,7 @@ class _Tree:
             annotations[want.path] = (
                 reading.codes[want.name].annotation
                 if want.name in reading.codes
-                else _annotation(types[want.path], reading.unit)
+                else _annotation(types[want.path], reading.unit, reading.lengths.get(want.name))
             )
         paths = list(types)
         # $key and the like, list indexes, and a value inside a value need the careful way
@@ -316,7 +323,7 @@ def _together(one: str, other: str) -> str | None:
         return one
     if "tag" in (one, other):  # a segment may be a category, whose values are texts or like texts
         series = other if one == "tag" else one
-        return series if series in ("category", "boolean") else None
+        return series if series in ("category", "boolean", "identifier") else None
     return None
 
 
@@ -334,7 +341,12 @@ _NUMBER = float | None
 _INTEGER = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None
 
 
-def _annotation(type_: str, unit: str) -> Any:
+# in UTF-8 no more than 64 KiB whatever they are; more characters than this are counted
+_TEXT = Annotated[str, msgspec.Meta(max_length=MOST_BYTES // 4)] | None
+_IDENTIFIER = Annotated[str, msgspec.Meta(max_length=MAX_CATEGORY_LENGTH)] | int | None
+
+
+def _annotation(type_: str, unit: str, length: int | None = None) -> Any:
     """What the fast path accepts; anything else is looked at carefully."""
     if type_ == "time":
         low, high = (bound * UNIT_PER_S[unit] // 1000 for bound in (FIRST_MS, LAST_MS))
@@ -342,10 +354,14 @@ def _annotation(type_: str, unit: str) -> Any:
         return whole | Annotated[datetime, msgspec.Meta(tz=True)] | None
     if type_ == "boolean":
         return bool | None
+    if type_ == "vector":
+        return Annotated[list[float], msgspec.Meta(min_length=length, max_length=length)] | None
     return {
         "number": _NUMBER,
         "integer": _INTEGER,
         "category": str | int | None,
+        "text": _TEXT,
+        "identifier": _IDENTIFIER,
         "output": str | int | float | bool | None,
         "version": str | None,
         "status": Literal["ok", "error", "timeout", "fallback"] | None,

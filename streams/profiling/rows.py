@@ -6,7 +6,7 @@ while these are still in the processor's cache, and let numpy work on large bloc
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from itertools import starmap
+from itertools import chain, starmap
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -14,6 +14,8 @@ import msgspec
 import numpy as np
 
 from detectors.binning import Binner, Floats, Ints
+from detectors.derived import Derivation
+from detectors.joint import Joint
 from streams.profiling.codes import OUTSIDE, TOO_LONG, Codes, split
 from streams.profiling.fields import ABSENT, ANSWERED
 from streams.profiling.reading import Reading
@@ -32,6 +34,7 @@ class Rows:
     binner : of the model
     codes : of its categories
     ranges : declared bounds of numeric series
+    derived : how to compute the series that are no field of an event
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Rows:
         binner: Binner,
         codes: Mapping[str, Codes],
         ranges: Mapping[str, tuple[float, float]],
+        derived: Sequence[Derivation] = (),
     ) -> None:
         position = {series.name: k for k, series in enumerate(binner.series)}
         names = [want.name for want in reading.series if want.name != "scores"]
@@ -54,7 +58,21 @@ class Rows:
             for name in names
             if name not in alone
         ]
+        raw = {want.name for want in reading.raw}
+        measured = [d for d in derived if not isinstance(d, Joint) and d.feature in raw]
+        self._measures = [(reading.attribute[d.feature], d.measure()) for d in measured]
+        self._widths = [self._width] * bool(self._width) + [1] * len(self._columns)
+        self._widths += [len(d.names) for d in measured]
         series = [*in_rows, *(name for name, _, _ in self._columns)]
+        series += [name for d in measured for name in d.names]
+        place = {name: i for i, name in enumerate(series)}
+        self._joint = [
+            (d, np.array([place[name] for name in d.features]), slice(len(series), None))
+            for d in derived
+            if isinstance(d, Joint) and all(name in place for name in d.features)
+        ]
+        series += [name for d, _, _ in self._joint for name in d.names]
+        self._series = len(series)
         numeric = [i for i, name in enumerate(series) if name not in codes]
         categorical = [i for i, name in enumerate(series) if name in codes]
         self._numeric, self._categorical = np.array(numeric, int), np.array(categorical, int)
@@ -72,9 +90,12 @@ class Rows:
 
         Returns
         -------
-        blocks of float64: the features row after row, then one series each
+        blocks of float64: the features row after row, then one series each, then row after row again the numbers
+        of each text, identifier or vector
         """
         blocks = [_doubles(values) for values in self._by_itself(events)]
+        for read, measure in self._measures:
+            blocks.append(_doubles([*chain.from_iterable(map(measure, map(read, events)))]))
         if self._width:
             try:
                 blocks.insert(0, b"".join(starmap(self._pack, self._rows(events))))
@@ -153,13 +174,14 @@ class Rows:
 
     def _block(self, packed: Sequence[tuple[bytes, ...]], events: int) -> Floats:
         """All series, one per row."""
-        block: Floats = np.empty((self._width + len(self._columns), events))
+        block: Floats = np.empty((self._series, events))
         first = 0
-        for number, parts in enumerate(zip(*packed, strict=True)):
-            width = self._width if number == 0 and self._width else 1
+        for width, parts in zip(self._widths, zip(*packed, strict=True), strict=True):
             values: Floats = np.frombuffer(b"".join(parts))
             block[first : first + width] = values.reshape(-1, width).T
             first += width
+        for joint, of, to in self._joint:
+            block[to] = joint.measured(block[of])
         return block
 
     def _count_numbers(self, block: Floats, lengths: Sequence[int]) -> tuple[Ints, Ints]:

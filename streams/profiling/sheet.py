@@ -6,6 +6,9 @@ from datetime import timedelta
 import numpy as np
 
 from detectors.binning import Binner
+from detectors.derived import Derivation, Vector
+from detectors.joint import Joint
+from detectors.reference import Reference
 from streams import segments
 from streams.lifecycle import Lifecycle
 from streams.messages import (
@@ -50,8 +53,14 @@ class Sheet:
             of.series.name: Codes(of, allowed.get(of.series.name))
             for of in self.binner.categories.values()
         }
-        self.readings = readings(self.lifecycle, names, {s.name: s.type for s in series}, codes)
-        self.rows = [Rows(reading, self.binner, codes, ranges) for reading in self.readings]
+        derived = _derived(self.lifecycle, reference)
+        types: dict[str, str] = {s.name: s.type for s in series}
+        types |= {d.feature: d.type for d in derived if not isinstance(d, Joint)}
+        lengths = {d.feature: len(d.centre) for d in derived if isinstance(d, Vector)}
+        self.readings = readings(self.lifecycle, names, types, codes, lengths)
+        self.rows = [
+            Rows(reading, self.binner, codes, ranges, derived) for reading in self.readings
+        ]
         self.segments = segments.compile_definitions(self.lifecycle, reference)
         self.pane_ms = self.lifecycle.monitoring.window.pane // timedelta(milliseconds=1)
         self.groups: dict[tuple[str, int, tuple[str, ...]], Group] = {}
@@ -128,6 +137,13 @@ def _ranges(lifecycle: Lifecycle) -> dict[str, tuple[float, float]]:
     if lifecycle.prediction is not None and lifecycle.prediction.score_range is not None:
         found["score"] = lifecycle.prediction.score_range
     return {name: (float(low), float(high)) for name, (low, high) in found.items()}
+
+
+def _derived(lifecycle: Lifecycle, reference: Reference | None) -> tuple[Derivation, ...]:
+    """What is derived from events; the joint series only while they are asked for."""
+    together = lifecycle.monitoring.drift_detection.data_drift.joint
+    derived = reference.derived if reference is not None else ()
+    return tuple(d for d in derived if together or not isinstance(d, Joint))
 
 
 def _allowed(lifecycle: Lifecycle) -> dict[str, frozenset[str]]:

@@ -145,14 +145,6 @@ def test_the_fifty_most_frequent_categories_have_cells_and_ties_are_in_code_poin
     assert cells(texts([*values, None]))[-3:] == [12 * 20, 0, 1]
 
 
-def test_an_identifier_is_left_out_with_a_warning() -> None:
-    found = cut(texts([f"id{i}" for i in range(1000)]), 10)
-    assert found.series is None
-    assert "look like an identifier" in found.warnings[0]
-    many = cut(texts([f"id{i % 10_001}" for i in range(30_000)]), 10)
-    assert many.series is None
-
-
 def test_a_boolean_has_the_cells_false_and_true() -> None:
     column = Column("prediction", "boolean", ["true", "false", None] * 400, np.zeros(1200, bool))
     assert series(column).categories == ("false", "true")

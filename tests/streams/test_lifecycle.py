@@ -479,10 +479,6 @@ _KNOWN = "metadata: {purpose: p, owner: o, framework: f}"
             "monitoring.performance_metrics: parsed, does not act yet (labels come with a later release)",
         ),
         (
-            "features: {x: text}",
-            'features.x.type: parsed, does not act yet ("text") (text and vectors are watched with a later release)',
-        ),
-        (
             "monitoring: {alerts: [{condition: recall < 0.5}]}",
             "monitoring.alerts[0].condition: parsed, does not act yet "
             "(this release alerts on data drift, prediction drift or pipeline)",
