@@ -6,6 +6,11 @@ further out. The intervals are of two kinds. Where the square is smooth in the s
 Cramér's V) its delta-method error and the spread it has under no change are added. Where the distance is a norm
 (Kolmogorov-Smirnov; Wasserstein in `detectors.transport`) the lower bound takes off what noise alone reaches in 2.5 %
 of draws: by the triangle inequality it cannot add more.
+
+Coverage, as stated at each, was measured in 68 set-ups of 4,000 seeded draws: normal features in ten and twenty cells,
+shifted by 0 to 2 standard deviations or of 1.5 times the variance, points, many zeros, two cells; rows 10,000 and 200,
+1,000 or 10,000, and 1,000 twice. "Low" is how often the lower bound lay above the truth, "high" how often the upper one
+lay below.
 """
 
 from math import log
@@ -13,7 +18,17 @@ from math import log
 import numpy as np
 from scipy import special
 
-from detectors.effects import Z95, Counts, Floats, Interval, Number, shares, total, variance
+from detectors.effects import (
+    Z95,
+    Counts,
+    Floats,
+    Interval,
+    Number,
+    shares,
+    smoothed,
+    total,
+    variance,
+)
 
 NOISE = 1.4802110110  # Kolmogorov's distribution: exceeded by chance in 2.5 % of draws
 
@@ -29,12 +44,25 @@ def _chance(reference: Counts, current: Counts, phi: Number) -> Floats:
     return np.asarray(phi * (1 / m + 1 / n))
 
 
-def _root(square: Floats, mean: Floats, se: Floats, most: float = 1.0) -> Interval:
-    """Interval of a distance from its square, that square's mean under no change and its standard error."""
-    value = np.maximum(square - mean, 0.0)
-    low = np.maximum(square - mean - Z95 * se, 0.0)
-    roots = (np.minimum(np.sqrt(part), most) for part in (value, low, value + Z95 * se))
-    return Interval(*roots)
+def _root(square: Floats, mean: Floats, se: Floats, unit: Floats, free: Floats) -> Interval:
+    """Interval of a distance from its square.
+
+    Parameters
+    ----------
+    square, mean, se : as measured; its mean less its true value; its standard error by the delta method
+    unit, free : with nothing changed, `square` is `unit` times a chi-square variable with `free` degrees of freedom
+
+    Notes
+    -----
+    Low is the root of square - mean - 1.96 sqrt(se² + 2 free unit²). High is taken on the root's scale, where one
+    degree of freedom is normal: with fewer cells than a handful the square is too skewed for a symmetric interval.
+    """
+    low = square - mean - Z95 * np.sqrt(se * se + 2 * free * unit * unit)
+    root = np.sqrt(square)
+    step = np.maximum(np.divide(se, 2 * root, out=np.zeros_like(se), where=root > 0), np.sqrt(unit))
+    high = (root + Z95 * step) ** 2 - np.maximum(free - 1, 0) * unit
+    bounds = (square - mean, low, high)
+    return Interval(*(np.sqrt(np.clip(part, 0.0, 1.0)) for part in bounds))
 
 
 def ks_gap(reference: Counts, current: Counts) -> Floats:
@@ -57,8 +85,8 @@ def kolmogorov_smirnov(reference: Counts, current: Counts, phi: Number = 1.0) ->
     -----
     :math:`D = \max_b |P_b - Q_b|`, shown as :math:`\sqrt{\max(0, D^2 - s \min(π^2/12, \sum_b T_b(1 - T_b)))}`, T the
     pooled distribution function, :math:`s = φ(1/m + 1/n)`; π²/12 is the mean square of Kolmogorov's distribution [1]_.
-    Low is :math:`D - 1.48\sqrt{s}`, high adds 1.96 standard errors of the gap where it is largest. Wants 200 rows.
-    Cost O(cells).
+    Low is :math:`D - 1.48\sqrt{s}`, high adds 1.96 standard errors of the gap where it is largest. Covers at least
+    .970 (low .012, high .029). Wants 200 rows. Cost O(cells).
 
     Examples
     --------
@@ -108,15 +136,16 @@ def jensen_shannon(reference: Counts, current: Counts, phi: Number = 1.0) -> Int
 
     Notes
     -----
-    :math:`JS^2 = ½ \sum p \log_2(p/h) + ½ \sum q \log_2(q/h)`, :math:`h = (p + q)/2` [1]_; less its mean under no
-    change, :math:`(B-1)s/(8\ln 2)`. :math:`se^2 = φ(V_q(½\log_2(q/h))/n + V_p(½\log_2(p/h))/m) +
-    2(B-1)(s/(8\ln 2))^2`, and the root of the interval. Good from n = 20 B. Cost O(cells).
+    :math:`JS^2 = ½ \sum p \log_2(p/h) + ½ \sum q \log_2(q/h)`, :math:`h = (p + q)/2` [1]_, less its bias
+    :math:`φ \sum [p(1-q)/n + q(1-p)/m]/(p+q)/(4 \ln 2)`, under no change :math:`(B-1)s/(8\ln 2)`;
+    :math:`se^2 = φ(V_q(½\log_2(q/h))/n + V_p(½\log_2(p/h))/m)`; bounds as in `_root`. Covers at least .952 (low .048
+    where cells expect less than a row, else .025; high .028). Good from n = 20 B. Cost O(cells).
 
     Examples
     --------
     >>> found = jensen_shannon(np.array([2500, 2500, 2500, 2500]), np.array([150, 200, 300, 350]))
     >>> round(float(found.value), 3), round(float(found.low), 3), round(float(found.high), 3)
-    (0.135, 0.103, 0.161)
+    (0.135, 0.103, 0.164)
 
     References
     ----------
@@ -124,12 +153,13 @@ def jensen_shannon(reference: Counts, current: Counts, phi: Number = 1.0) -> Int
        Endres, D. M., Schindelin, J. E. (2003). A new metric for probability distributions. Same journal, 49.
     """
     (p, m), (q, n) = shares(reference), shares(current)
+    m, n = np.maximum(m, 1), np.maximum(n, 1)
+    of_p, of_q = (variance(side, _half_log(side, (p + q) / 2)) for side in (p, q))
+    se = np.sqrt(phi * (of_q / n + of_p / m))
+    part = np.divide(p, p + q, out=np.zeros_like(p), where=p + q > 0)
+    mean = phi / log(16) * total(part * (1 - q) / n + (p + q > 0) * (1 - part) * (1 - p) / m)
     unit = _chance(reference, current, phi) / (8 * log(2))
-    scores = (_half_log(side, (p + q) / 2) for side in (p, q))
-    of_p, of_q = (variance(side, score) for side, score in zip((p, q), scores, strict=True))
-    free = freedom(reference, current)
-    se = np.sqrt(phi * (of_q / np.maximum(n, 1) + of_p / np.maximum(m, 1)) + 2 * free * unit * unit)
-    return _root(js_square(reference, current), free * unit, se)
+    return _root(js_square(reference, current), mean, se, unit, freedom(reference, current))
 
 
 def _half_log(share: Floats, middle: Floats) -> Floats:
@@ -155,15 +185,16 @@ def hellinger(reference: Counts, current: Counts, phi: Number = 1.0) -> Interval
 
     Notes
     -----
-    :math:`H^2 = ½ \sum (\sqrt{p} - \sqrt{q})^2` [1]_, less its mean under no change, :math:`(B-1)s/8`;
-    :math:`se^2 = ¼ φ (1 - A^2)(1/n + 1/m) + 2(B-1)(s/8)^2` with :math:`A = \sum\sqrt{pq}`, and the root of the
-    interval. Good from n = 20 B. Cost O(cells).
+    :math:`H^2 = ½ \sum (\sqrt{p} - \sqrt{q})^2` [1]_, less its bias
+    :math:`⅛ φ \sum[\sqrt{p/q}(1-q)/n + \sqrt{q/p}(1-p)/m]` (there, shares smoothed by ½), under no change
+    :math:`(B-1)s/8`; :math:`se^2 = ¼ s (1 - A^2)` with :math:`A = \sum\sqrt{pq}`; bounds as in `_root`. Covers at least
+    .942 (low .055 where cells expect less than a row, else .025; high .028). Good from n = 20 B. Cost O(cells).
 
     Examples
     --------
     >>> found = hellinger(np.array([2500, 2500, 2500, 2500]), np.array([150, 200, 300, 350]))
     >>> round(float(found.value), 3), round(float(found.low), 3), round(float(found.high), 3)
-    (0.113, 0.086, 0.134)
+    (0.112, 0.086, 0.136)
 
     References
     ----------
@@ -172,15 +203,19 @@ def hellinger(reference: Counts, current: Counts, phi: Number = 1.0) -> Interval
        measures.
     """
     square, s = hellinger_square(reference, current), _chance(reference, current, phi)
-    affinity, free = 1 - square, freedom(reference, current)
-    se = np.sqrt(np.maximum(1 - affinity * affinity, 0.0) * s / 4 + 2 * free * (s / 8) * (s / 8))
-    return _root(square, free * s / 8, se)
+    se = np.sqrt(np.maximum(square * (2 - square), 0.0) * s / 4)
+    m, n = np.maximum(reference.sum(0), 1), np.maximum(current.sum(0), 1)
+    held = reference + current > 0
+    p, q = smoothed(reference, held), smoothed(current, held)
+    ratio = np.sqrt(np.divide(p, q, out=np.ones_like(p), where=held))
+    mean = phi / 8 * total(held * (ratio * (1 - q) / n + (1 - p) / ratio / m))
+    return _root(square, mean, se, s / 8, freedom(reference, current))
 
 
 def _association(
     reference: Counts, current: Counts, phi: Number, weight: Floats
 ) -> tuple[Floats, Floats, Floats]:
-    """Chi-square over rows as if a share `weight` of them were current, its mean under no change, standard error."""
+    """Chi-square over rows as if a share `weight` of them were current, its standard error, and its unit."""
     (p, m), (q, n) = shares(reference), shares(current)
     w, product = weight, weight * (1 - weight)
     mixed = (1 - w) * p + w * q
@@ -188,10 +223,8 @@ def _association(
     square = product * total((q - p) * ratio)
     of_q = variance(q, product * ratio * (2 - w * ratio))
     of_p = variance(p, product * ratio * (2 + (1 - w) * ratio))
-    unit = product * _chance(reference, current, phi)
-    free = freedom(reference, current)
-    se = np.sqrt(phi * (of_q / np.maximum(n, 1) + of_p / np.maximum(m, 1)) + 2 * free * unit * unit)
-    return square, free * unit, se
+    se = np.sqrt(phi * (of_q / np.maximum(n, 1) + of_p / np.maximum(m, 1)))
+    return square, se, product * _chance(reference, current, phi)
 
 
 def cramers_v(reference: Counts, current: Counts, phi: Number = 1.0) -> Interval:
@@ -204,14 +237,14 @@ def cramers_v(reference: Counts, current: Counts, phi: Number = 1.0) -> Interval
     Notes
     -----
     :math:`V = \sqrt{\max(0, X^2/N - (B-1)/(N-1)) / (\min(\tilde B, 2 - 1/(N-1)) - 1)}`, :math:`N = (m + n)/φ`,
-    :math:`\tilde B = B - (B-1)^2/(N-1)` [1]_. Interval: delta method on X²/N, and 2(B-1)/N² for its spread under no
-    change. Wants 200 rows. Cost O(cells).
+    :math:`\tilde B = B - (B-1)^2/(N-1)` [1]_. Interval: delta method on X²/N, bounds as in `_root`. Covers at least
+    .948 (low .025, high .032). Wants 200 rows. Cost O(cells).
 
     Examples
     --------
     >>> V = cramers_v(np.array([300, 700]), np.array([400, 600]))
     >>> round(float(V.value), 4), round(float(V.low), 4), round(float(V.high), 4)
-    (0.1024, 0.0355, 0.1404)
+    (0.1024, 0.0355, 0.1487)
 
     References
     ----------
@@ -219,14 +252,13 @@ def cramers_v(reference: Counts, current: Counts, phi: Number = 1.0) -> Interval
        Society 42.
     """
     m, n = np.maximum(reference.sum(0), 1.0), np.maximum(current.sum(0), 1.0)
-    square, mean, se = _association(reference, current, phi, n / (m + n))
+    square, se, unit = _association(reference, current, phi, n / (m + n))
     rest = np.maximum((m + n) / phi - 1, 1e-9)
     free = freedom(reference, current)
     width = np.minimum(free - free * free / rest, 1 - 1 / rest)
-    mean = np.where(free > 0, mean * (rest + 1) / rest, 0.0)
     told = width > 0  # with fewer rows than cells there is nothing to divide by
     width = np.where(told, width, 1.0)
-    found = _root(square / width, mean / width, se / width)
+    found = _root(square / width, free / rest / width, se / width, unit / width, free)
     return Interval(
         np.where(told, found.value, 0.0),
         np.where(told, found.low, 0.0),
@@ -240,12 +272,14 @@ def balanced_v(reference: Counts, current: Counts, phi: Number = 1.0) -> Interva
     Notes
     -----
     :math:`V_b = \sqrt{½ \sum (p-q)^2/(p+q)}`, less its mean square under no change, :math:`(B-1)s/4`; interval as
-    `cramers_v`. About :math:`½\sqrt{PSI}`. Cost O(cells).
+    `cramers_v`. Covers at least .958. About :math:`½\sqrt{PSI}`. Cost O(cells).
 
     Examples
     --------
     >>> V = balanced_v(np.array([3000, 7000]), np.array([400, 600]))
     >>> round(float(V.value), 4), round(float(V.low), 4), round(float(V.high), 4)
-    (0.1035, 0.0625, 0.1324)
+    (0.1035, 0.0625, 0.1373)
     """
-    return _root(*_association(reference, current, phi, np.asarray(0.5)))
+    square, se, unit = _association(reference, current, phi, np.asarray(0.5))
+    free = freedom(reference, current)
+    return _root(square, free * unit, se, unit, free)
