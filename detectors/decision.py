@@ -5,20 +5,33 @@ episode, and a calm, precise, recent tail to resolve it.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors import literal
 from detectors.effects import Floats, Interval, Ints
 from detectors.gauge import Gates, Gauge, magnitude, padded
 from detectors.listing import effects_at, list_series, missing_name
 from detectors.memory import Memory, Past, Problem, Suspect, from_data, to_data
 from detectors.plan import Plan, Policy, Watch
-from detectors.sequential import Panel, Standing, State, standing
+from detectors.rules import Rule, written
+from detectors.sequential import Standing, State, standing
 from detectors.types import Alarm, Culprit, Onset, Reason, Status, Verdict, Window
 
-__all__ = ["Gates", "Memory", "Past", "Plan", "Policy", "decide", "from_data", "to_data"]
+__all__ = [
+    "Gates",
+    "Memory",
+    "Past",
+    "Plan",
+    "Policy",
+    "Rule",
+    "decide",
+    "from_data",
+    "to_data",
+    "written",
+]
 
 LAPSE = 0.5  # significance nobody was told of ends below this share of log A
 SLACK = 1.25  # a tail need not be more precise than this many times the reference's own error
@@ -78,20 +91,54 @@ def decide(
         memory.state, [(p.window.slot, p.counts) for p in parts], current.window.start_ms
     )
     history = _remembered(memory.history, window.end_ms - plan.policy.history_ms, parts)
-    now = standing(watch.panel, state)
+    now = _standing(watch, state)
     spread = _spread(plan, parts)
-    problem = _suspected(plan, watch.panel, memory.problem, state, now, history, current, spread)
-    if problem is None:
-        return Memory(state, (), None, history), _verdict(plan, watch, state, now, window, spread)
-    graded = plan.measure(problem.graded)
-    problem = _opened(watch.gauge, problem, graded, current)
-    problem = _calmed(plan, watch.gauge, problem, history)
-    if problem.calm >= plan.policy.hold:
-        verdict = _verdict(plan, watch, state, now, window, spread)
-        state = State.start(state.log.shape, state.pool - problem.span)
-        return Memory(state, (), None, history), verdict
-    verdict = _verdict(plan, watch, state, now, window, spread, problem, graded)
-    return Memory(state, (), problem, history), verdict
+    rules = _ruled(plan, watch, memory.broken, current.window, spread)
+    problem = _suspected(plan, watch, memory.problem, state, now, history, current, spread)
+    graded = None
+    if problem is not None:
+        graded = plan.measure(problem.graded)
+        problem = _opened(plan, watch, problem, graded, now, current)
+        problem = _calmed(plan, watch.gauge, problem, history)
+        if problem.calm >= plan.policy.hold:
+            verdict = _verdict(plan, watch, state, now, window, spread, rules)
+            state = State.start(state.log.shape, state.pool - problem.span)
+            return Memory(state, (), None, history, rules.broken), verdict
+    verdict = _verdict(plan, watch, state, now, window, spread, rules, problem, graded)
+    return Memory(state, (), problem, history, rules.broken), verdict
+
+
+def _standing(watch: Watch, state: State) -> Standing:
+    """How strong the evidence is in the series that the budget pays for."""
+    now = standing(watch.panel, state)
+    if not watch.literal.any():
+        return now
+    series = np.where(watch.literal, -np.inf, now.series)
+    components = np.where(watch.literal[watch.panel.series][:, None], -np.inf, now.components)
+    peak = float(series.max())
+    if not np.isfinite(peak):
+        return Standing(-np.inf, series, components)
+    mean = np.exp(series - peak).sum() / watch.budgeted
+    return Standing(float(np.log(mean)) + peak, series, components)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ruled:
+    """What the literal rules say after a window."""
+
+    seen: literal.Seen
+    broken: literal.Broken | None
+
+
+def _ruled(
+    plan: Plan, watch: Watch, broken: literal.Broken | None, window: Window, spread: Ints
+) -> _Ruled:
+    if not watch.literal.any():
+        return _Ruled(literal.Seen(), None)
+    policy = plan.policy
+    seen = literal.look(watch, *plan.comparable(spread), policy.share, policy.min_rows)
+    after = literal.advance(broken, seen, policy.hold, window.start_ms, window.end_ms)
+    return _Ruled(seen, after)
 
 
 def _remembered(
@@ -137,7 +184,7 @@ def _spread(plan: Plan, windows: Sequence[Past]) -> Ints:
 
 def _suspected(
     plan: Plan,
-    panel: Panel,
+    watch: Watch,
     problem: Problem | None,
     state: State,
     now: Standing,
@@ -153,16 +200,16 @@ def _suspected(
     if log < limit:
         return None
     over = [int(k) for k in np.argsort(-now.series, kind="stable") if now.series[k] >= limit]
-    suspects = tuple(_suspect(panel, now, k) for k in over or [int(now.series.argmax())])
+    suspects = tuple(_suspect(watch, now, k) for k in over or [int(now.series.argmax())])
     onset = _onset(state, now, current.window)
     span = _spread(plan, [p for p in history if p.window.start_ms >= onset.estimate_ms])
     return Problem(onset, suspects, span, span)
 
 
-def _suspect(panel: Panel, now: Standing, k: int) -> Suspect:
-    rows = np.flatnonzero(panel.series == k)
-    lead = panel.kinds[int(rows[now.components[rows].max(1).argmax()])]
-    share = float(np.exp(now.series[k] - now.log)) / len(now.series)
+def _suspect(watch: Watch, now: Standing, k: int) -> Suspect:
+    rows = np.flatnonzero(watch.panel.series == k)
+    lead = watch.panel.kinds[int(rows[now.components[rows].max(1).argmax()])]
+    share = float(np.exp(now.series[k] - now.log)) / watch.budgeted
     return Suspect(k, lead, round(min(share, 1.0), 6))
 
 
@@ -183,16 +230,38 @@ def _onset(state: State, now: Standing, window: Window) -> Onset:
     return Onset(estimate, min(first, estimate), min(end, window.end_ms))
 
 
-def _opened(gauge: Gauge, problem: Problem, graded: Interval, current: Past) -> Problem:
+def _opened(
+    plan: Plan, watch: Watch, problem: Problem, graded: Interval, now: Standing, current: Past
+) -> Problem:
     """Open the episode once a culprit's effect surely matters; from its severe gate on a culprit is severe."""
+    gauge = watch.gauge
     least, _ = magnitude(graded)
     if problem.opened_ms is None:
-        if not (least >= gauge.drifting)[_of(gauge, problem)].any():
+        surely = least >= gauge.drifting
+        if plan.policy.share:
+            suspects = _enough(plan, watch, now, surely)
+            if not suspects:
+                return problem
+            problem = replace(problem, suspects=suspects)
+        elif not surely[_of(gauge, problem)].any():
             return problem
         problem = replace(problem, opened_ms=current.window.start_ms)
     severe = set(gauge.series[least >= gauge.severe].tolist())
     suspects = tuple(replace(s, severe=s.severe or s.series in severe) for s in problem.suspects)
     return replace(problem, suspects=suspects)
+
+
+def _enough(
+    plan: Plan, watch: Watch, now: Standing, surely: NDArray[np.bool_]
+) -> tuple[Suspect, ...]:
+    """The series with evidence of their own, strongest first; without the inputs while these are too few."""
+    matters = np.bincount(watch.gauge.series[surely], minlength=len(watch.inputs)) > 0
+    own = matters & (now.series >= plan.policy.log_threshold)
+    budgeted = watch.inputs & ~watch.literal
+    if (own & budgeted).sum() < literal.least(plan.policy.share, int(budgeted.sum())):
+        own &= ~budgeted
+    ranked = np.argsort(-now.series, kind="stable")
+    return tuple(_suspect(watch, now, int(k)) for k in ranked[own[ranked]])
 
 
 def _of(gauge: Gauge, problem: Problem) -> NDArray[np.bool_]:
@@ -286,21 +355,24 @@ def _verdict(
     now: Standing,
     window: Window,
     spread: Ints,
+    rules: _Ruled,
     problem: Problem | None = None,
     graded: Interval | None = None,
 ) -> Verdict:
     """What is published of a judged window."""
-    status, reason, named = Status.STABLE, Reason.QUIET, {}
+    status, reason = Status.STABLE, Reason.QUIET
     culprits: tuple[Culprit, ...] = ()
+    every = [plan.series[at].name for at in watch.positions]
+    named = dict(rules.seen.named(every))
     if problem and graded:
-        names = [plan.series[watch.positions[s.series]].name for s in problem.suspects]
+        names = [every[s.series] for s in problem.suspects]
         names = [
             missing_name(name) if s.score == "missing" else name
             for name, s in zip(names, problem.suspects, strict=True)
         ]
         opened = problem.opened_ms is not None
         status, reason = _conclusion(opened=opened, severe=problem.severe)
-        named = {
+        named |= {
             name: _conclusion(opened=opened, severe=s.severe)
             for name, s in zip(names, problem.suspects, strict=True)
         }
@@ -308,16 +380,45 @@ def _verdict(
             _culprit(watch.gauge, name, s, graded)
             for name, s in zip(names, problem.suspects, strict=True)
         )
-    return Verdict(
+    verdict = Verdict(
         window,
         status,
         reason,
-        _alarm(plan, state, now),
+        None if watch.literal.all() else _alarm(plan, state, now),
         list_series(plan, spread, named),
         culprits,
         problem.onset if problem else None,
         problem.severe_windows if problem else 0,
         plan.notes,
+    )
+    return (
+        _with_rules(watch, every, verdict, rules) if rules.seen.flags or rules.broken else verdict
+    )
+
+
+def _with_rules(watch: Watch, every: list[str], verdict: Verdict, rules: _Ruled) -> Verdict:
+    """The verdict after literal rules, too, had their say: the worse of the two, all culprits."""
+    broken = rules.broken
+    if broken is None:  # some broke their rule, but fewer than the share that was asked for
+        if verdict.status != Status.STABLE:
+            return verdict
+        return replace(verdict, reason=Reason.BELOW_EFFECT_FLOOR)
+    listed = {s.series: s.effect for s in verdict.series}
+    first, kinds, share = watch.panel.first, watch.panel.kinds, round(1 / len(broken.series), 6)
+    culprits = tuple(
+        Culprit(every[k], kinds[first[k]], share, listed[every[k]]) for k in broken.series
+    )
+    alone = verdict.status == Status.STABLE
+    if alone or (broken.severe and verdict.status == Status.DRIFTING):
+        status = Status.SEVERE if broken.severe else Status.DRIFTING
+        verdict = replace(verdict, status=status, reason=Reason.RULE)
+    return replace(
+        verdict,
+        culprits=culprits if alone else (*verdict.culprits, *culprits),
+        onset=Onset(broken.opened_ms, broken.opened_ms, broken.until_ms)
+        if alone
+        else verdict.onset,
+        severe_windows=max(verdict.severe_windows, broken.severe_windows),
     )
 
 

@@ -1,6 +1,6 @@
 """How large is the change of every watched series, in every way that has a limit? One flat vector of effects."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 
@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from detectors import effects
 from detectors.effects import Floats, Interval, Ints
+from detectors.lists import LISTED
+from detectors.methods import METHODS, Method, knots
+from detectors.rules import AUTO, Rule, Sides
 from detectors.scores import ScoreKind
 from detectors.sequential import Watched
 from detectors.series import Series
@@ -29,13 +32,48 @@ class Gates:
     psi: tuple[float, float] = (inf, 0.06)
     tv: tuple[float, float] = (0.03, 0.10)
 
+    def of(self, effect: str, kind: ScoreKind | None, rule: Rule) -> tuple[float, float]:
+        """The gates of an effect of a series under the rule that was written for it.
+
+        A method that was named gates its own effect and no other of the values; a threshold under auto is one for all
+        effects that are shares of rows, or chances. Shares of missing and odd rows keep their own.
+        """
+        if kind in ("odd", "missing") or (rule.method == AUTO and rule.threshold is None):
+            found: tuple[float, float] = getattr(self, effect)
+            return found
+        mine = effect == METHODS[rule.method].effect if rule.method != AUTO else effect != "psi"
+        if not mine or rule.threshold is None or rule.severe is None:
+            return inf, inf
+        return rule.threshold, rule.severe
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Named:
+    """The series for which one method was named."""
+
+    method: Method
+    columns: Ints  # (N,)
+    knots: Floats
+    effects: slice | None  # where its effects lie; None: among those that every series has
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One effect of one series."""
+
+    name: str
+    kind: ScoreKind | None  # the score behind it
+    series: int
+    phi: float
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gauge:
     """What to measure; compiled once. S watched series, C cells of the widest, E effects.
 
     The effects lie in this order: location and spread of the numbers that vary, the difference of every indicator,
-    PSI of every series, total variation of categories.
+    PSI of every series, total variation of categories, then those of the methods that were named for some series and
+    are not among these.
     """
 
     place: Ints  # (C, S) into the flat counts, as in `Panel`
@@ -65,6 +103,12 @@ class Gauge:
     )
     least: int  # current rows below which nothing is said but about shares
     own_error: Floats  # (E,): half-widths that no number of current rows can undercut
+    rules: tuple[Rule, ...] = ()  # (S,): what was written of each series
+    named: tuple[Named, ...] = ()
+    aside: NDArray[np.bool_] | None = (
+        None  # (E,): shown only where beyond its gate: another method was named
+    )
+    levels: Floats | None = None  # (S,): of the list, where one was written
 
     @staticmethod
     def compile(
@@ -74,8 +118,15 @@ class Gauge:
         counts: Ints,
         gates: Gates,
         least: int,
+        rules: Mapping[str, Rule] | None = None,
     ) -> "Gauge":
-        """Lay out the effects of `series`, whose cells `place` finds in the flat reference `counts`."""
+        """Lay out the effects of `series`, whose cells `place` finds in the flat reference `counts`.
+
+        Parameters
+        ----------
+        rules : what was written, by name of the series; the others keep `gates`
+        """
+        of = tuple((rules or {}).get(s.name, _AS_USUAL) for s in series)
         where = np.zeros(place.shape, bool)
         for k, s in enumerate(series):
             where[: s.values + (not s.numeric), k] = True
@@ -103,14 +154,23 @@ class Gauge:
                 for k in range(len(series))
             ]
         )
-        entries: list[tuple[str, ScoreKind | None, int, float]] = [
-            *(("auc_shift", s.kind, k, p) for k, s, p in varying["location"]),
-            *(("spread", s.kind, k, p) for k, s, p in varying["spread"]),
-            *(("difference", s.kind, k, p) for k, s, p in flags),
-            *(("psi", None, k, float(phi[k])) for k in range(len(series))),
-            *(("tv", None, k, float(phi[k])) for k in wide),
+        entries = [
+            *(_Entry("auc_shift", s.kind, k, p) for k, s, p in varying["location"]),
+            *(_Entry("spread", s.kind, k, p) for k, s, p in varying["spread"]),
+            *(_Entry("difference", s.kind, k, p) for k, s, p in flags),
+            *(_Entry("psi", None, k, float(phi[k])) for k in range(len(series))),
+            *(_Entry("tv", None, k, float(phi[k])) for k in wide),
         ]
-        limits = np.array([getattr(gates, name) for name, _, _, _ in entries])
+        named = _named(series, of, entries)
+        for group in named:
+            if group.effects is not None:
+                name = group.method.effect
+                entries += [_Entry(name, None, k, float(phi[k])) for k in group.columns.tolist()]
+        limits = np.array([gates.of(e.name, e.kind, of[e.series]) for e in entries])
+        mine = [of[e.series].method for e in entries]
+        aside = [
+            m != AUTO and METHODS[m].effect != e.name for m, e in zip(mine, entries, strict=True)
+        ]
         gauge = Gauge(
             place,
             where,
@@ -123,16 +183,20 @@ class Gauge:
             np.add.reduce(weights * cells[:, indicators], axis=1),
             slice(2 * len(numbers) + len(flags), 2 * len(numbers) + len(flags) + len(series)),
             np.flatnonzero([score.kind == "missing" for _, score, _ in flags]),
-            tuple(e[0] for e in entries),
-            tuple(e[1] for e in entries),
-            np.array([e[2] for e in entries], np.int64),
-            np.array([e[3] for e in entries]),
+            tuple(e.name for e in entries),
+            tuple(e.kind for e in entries),
+            np.array([e.series for e in entries], np.int64),
+            np.array([e.phi for e in entries]),
             limits[:, 0],
             limits[:, 1],
             _shown(entries, limits[:, 0]),
             np.where(np.isfinite(limits).any(1), limits.min(1), 0.0),
             least,
             np.zeros(len(entries)),
+            of,
+            named,
+            np.array(aside, np.bool_) if named else None,
+            _levels(of),
         )
         exact = measure(gauge, counts * ENDLESS)
         return replace(gauge, own_error=(exact.high - exact.low) / 2)
@@ -140,20 +204,45 @@ class Gauge:
     def largest(self, found: Interval) -> Ints:
         """For every series the effect of its values that is largest relative to its gate, (S,)."""
         size = np.abs(found.value[self.shown]) / self.drifting[self.shown]
+        if self.aside is not None:
+            size[self.aside[self.shown] & (size < 1)] = -1.0
         at = np.zeros(self.place.shape[1], np.int64)
         ordered = self.shown[np.argsort(size, kind="stable")]
         at[self.series[ordered]] = ordered  # the last write, the largest, stays
         return at
 
 
-def _shown(entries: Sequence[tuple[str, ScoreKind | None, int, float]], drifting: Floats) -> Ints:
+_AS_USUAL = Rule()
+
+
+def _named(
+    series: Sequence[Series], of: Sequence[Rule], entries: Sequence[_Entry]
+) -> tuple[Named, ...]:
+    """The series of every method that was named; effects that no series has anyway come after the `entries`."""
+    there = {(e.name, e.series) for e in entries if e.kind not in ("odd", "missing")}
+    after, found = len(entries), []
+    for name, method in METHODS.items():
+        columns = [k for k, rule in enumerate(of) if rule.method == name]
+        more = [k for k in columns if (method.effect, k) not in there]
+        for part in (more, [k for k in columns if k not in more]):
+            if part:
+                effects_at = slice(after, after + len(part)) if part is more else None
+                after += len(part) if part is more else 0
+                places = knots([series[k] for k in part])
+                found.append(Named(method, np.array(part, np.int64), places, effects_at))
+    return tuple(found)
+
+
+def _levels(of: Sequence[Rule]) -> Floats | None:
+    """Under a budget a p-value that was written is the level of the list, and nothing else."""
+    levels = [rule.level if rule.level and not rule.literal else LISTED for rule in of]
+    return np.array(levels) if set(levels) != {LISTED} else None
+
+
+def _shown(entries: Sequence[_Entry], drifting: Floats) -> Ints:
     """PSI stands for a series whose other effects are switched off; a missing share has its own entry."""
-    last = [
-        e
-        for e, (_, kind, _, _) in enumerate(entries)
-        if kind != "missing" and isfinite(drifting[e])
-    ]
-    first = [e for e, (name, _, _, _) in enumerate(entries) if name == "psi" and e not in last]
+    last = [e for e, of in enumerate(entries) if of.kind != "missing" and isfinite(drifting[e])]
+    first = [e for e, of in enumerate(entries) if of.name == "psi" and e not in last]
     return np.array(first + last, np.int64)
 
 
@@ -188,7 +277,7 @@ def measure(gauge: Gauge, counts: Ints) -> Interval:
     have, phi = indicated(gauge, cells), gauge.phis
     i, j = len(n), 2 * len(n)
     k = j + len(gauge.indicators)
-    found = (
+    found = [
         effects.location(gauge.reference[:, n], current[:, n], phi[:i]),
         effects.spread(gauge.reference[:, n], current[:, n], phi[i:j]),
         effects.difference(gauge.had[0], gauge.had[1], have[0], have[1], phi[j:k]),
@@ -198,11 +287,18 @@ def measure(gauge: Gauge, counts: Ints) -> Interval:
             current[:, gauge.categories],
             gauge.phi[gauge.categories],
         ),
-    )
+    ]
+    found += [of.method.measure(*sides(gauge, current, of)) for of in gauge.named if of.effects]
     value, low, high = (np.concatenate(part) for part in zip(*found, strict=True))
     few = (current.sum(0) < gauge.least)[gauge.series]
     few[j:k] = False
     return Interval(np.where(few, 0.0, value), np.where(few, -inf, low), np.where(few, inf, high))
+
+
+def sides(gauge: Gauge, current: Floats, of: Named) -> Sides:
+    """What a method that was named compares, from padded cells (C, S) that are 0 outside `where`."""
+    at = of.columns
+    return gauge.reference[:, at], current[:, at], gauge.phi[at], gauge.where[:, at], of.knots
 
 
 def magnitude(found: Interval) -> tuple[Floats, Floats]:

@@ -1,7 +1,8 @@
 """What does every single series look like in this window? The list people read; it never alarms.
 
-Whether a series "moved" is decided by Benjamini-Yekutieli over the window's chi-square p-values [1]_: the share of
-wrong entries is at most .01 whatever the dependence, and over time some entry is always wrong.
+Whether a series "moved" is decided by Benjamini-Yekutieli over the window's p-values [1]_, those of chi-square or of
+the method that was named for a series: the share of wrong entries is at most .01, or the level that was written,
+whatever the dependence, and over time some entry is always wrong.
 
 References
 ----------
@@ -12,10 +13,11 @@ References
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors import two_sample
 from detectors.effects import Floats, Interval, Ints, psi_terms, shares, smoothed
-from detectors.gauge import Gauge, indicated, magnitude, measure, padded
+from detectors.gauge import Gauge, indicated, magnitude, measure, padded, sides
 from detectors.lists import LISTED, benjamini_yekutieli
 from detectors.plan import Plan
 from detectors.types import Effect, Evidence, Reason, SeriesVerdict, Status, TopBin
@@ -88,9 +90,10 @@ def _values(
     enough = n >= plan.policy.min_rows
     chi = two_sample.chi_square(gauge.reference, current, gauge.phi)
     evidence = _evidence(gauge, current, chi, found)
-    listed = benjamini_yekutieli(np.where(enough, chi.p_value, np.nan))
+    p = _named_first(gauge, current, chi.p_value, evidence)
+    listed = _moved(np.where(enough, p, np.nan), gauge.levels)
     bins = _top_bins(gauge, current, np.flatnonzero(chi.p_value < LISTED))
-    p_values = chi.p_value.tolist()
+    p_values = p.tolist()
     rows = zip(gauge.reference.sum(0).astype(int).tolist(), n.astype(int).tolist(), strict=True)
     effects, sizes, certain = effects_at(gauge, found, gauge.largest(found))
     out: _Ranked = []
@@ -126,7 +129,7 @@ def _missing(
     at = i + 2 * len(gauge.numbers)  # the effect of each indicator
     (a, m), (b, n) = gauge.had[:, i], have[:, i]
     test = two_sample.two_proportions(a, m, b, n, gauge.phis[at])
-    listed = benjamini_yekutieli(test.p_value)
+    listed = _moved(test.p_value, None if gauge.levels is None else gauge.levels[of])
     statistics, p_values = _rounded(test.statistic), _six_digits(test.p_value)
     effects, sizes, certain = effects_at(gauge, found, at)
     out: _Ranked = []
@@ -138,6 +141,39 @@ def _missing(
             (Evidence("two_proportion", statistics[j], p_values[j], None),),
         )  # fmt: skip
         out.append(((_RANK[status], p_values[j], -sizes[j]), verdict))
+    return out
+
+
+def _named_first(
+    gauge: Gauge, current: Floats, p: Floats, evidence: list[tuple[Evidence, ...]]
+) -> Floats:
+    """Put what the named methods say before the other evidence; the p-values of the list, theirs among them."""
+    if not gauge.named:
+        return p
+    p = p.copy()
+    for of in gauge.named:
+        name, answer = of.method.name, of.method.test(*sides(gauge, current, of))
+        p[of.columns] = answer.p_value
+        fields = zip(
+            of.columns.tolist(),
+            _rounded(answer.statistic),
+            _six_digits(answer.p_value),
+            strict=True,
+        )
+        for k, value, p_value in fields:
+            others = tuple(e for e in evidence[k] if e.detector != name)
+            evidence[k] = (Evidence(name, value, p_value, None), *others)
+    return p
+
+
+def _moved(p: Floats, levels: Floats | None) -> NDArray[np.bool_]:
+    """Which series moved: one list for every level that was written."""
+    if levels is None:
+        return benjamini_yekutieli(p)
+    out = np.zeros(len(p), bool)
+    for level in np.unique(levels).tolist():
+        of = levels == level
+        out[of] = benjamini_yekutieli(p[of], level)
     return out
 
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from detectors import literal
 from detectors.effects import Floats, Ints
 from detectors.plan import Plan
 from detectors.scores import ScoreKind
@@ -59,6 +60,7 @@ class Memory:
     carried: tuple[Past, ...] = ()  # windows too small to be judged so far, joined within a slot
     problem: Problem | None = None
     history: tuple[Past, ...] = ()
+    broken: literal.Broken | None = None  # what written rules have found
 
     @staticmethod
     def start(plan: Plan) -> "Memory":
@@ -92,6 +94,7 @@ def to_data(memory: Memory) -> dict[str, Any]:
             "mild": problem.mild,
             "severe_windows": problem.severe_windows,
         },
+        "broken": memory.broken and literal.to_data(memory.broken),
     }
 
 
@@ -119,6 +122,7 @@ def from_data(plan: Plan, data: dict[str, Any], history: Sequence[Past]) -> Memo
         tuple(Past(Window(*p["window"]), np.array(p["counts"], np.int64)) for p in carried),
         problem and _problem(problem),
         tuple(history),
+        (broken := data.get("broken")) and literal.from_data(broken),
     )
 
 

@@ -1,14 +1,16 @@
 """What is watched in one subject, and by which rules? Everything that a reference and a policy fix, compiled once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.edges import MINIMUM_ROWS
 from detectors.effects import Floats, Interval, Ints
 from detectors.frozen import WINDOWS_WORTH, Reference, ReferenceSeries, SlotReference
 from detectors.gauge import Gates, Gauge, against, measure
+from detectors.rules import Rule
 from detectors.scores import scores
 from detectors.sequential import Panel, State, Watched, step, step_slots
 from detectors.series import Series
@@ -19,13 +21,20 @@ _DAY_MS = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """When a window is judged, what is surprising and what matters."""
+    """When a window is judged, what is surprising and what matters.
+
+    `rules` holds what was written of single series, by name: a method with its gates, or a literal rule. An episode
+    opens only when a `share` of the `inputs` drift by themselves; 0: any will do.
+    """
 
     log_threshold: float  # log A
     min_rows: int = 200
     hold: int = 3  # calm windows until an episode resolves
     gates: Gates = field(default_factory=Gates)
     history_ms: int = 30 * _DAY_MS
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    share: float = 0.0
+    inputs: tuple[str, ...] = ()  # the series that the share is of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +48,14 @@ class Watch:
     positions: tuple[int, ...]
     panel: Panel
     gauge: Gauge
+    literal: NDArray[np.bool_]  # (S,): series under a rule of their own, outside the budget
+    inputs: NDArray[np.bool_]  # (S,): those that `Policy.share` is of
     slots: Slots | None = None
+
+    @property
+    def budgeted(self) -> int:
+        """How many series the budget pays for."""
+        return int((~self.literal).sum())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,12 +150,15 @@ class Plan:
                 counts,
                 policy.gates,
                 policy.min_rows,
+                policy.rules,
             )
             of = [every[k] for k in solid]
             watch = Watch(
                 solid,
                 panel,
                 gauge,
+                np.array([rule.literal for rule in gauge.rules]),
+                np.array([every[k].name in policy.inputs for k in solid]),
                 None if slots is None else Slots.compile(slots, per_window, of, watched, rows),
             )
             if not all(reference.series[k].dispersion for k in solid):

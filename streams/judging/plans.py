@@ -1,15 +1,18 @@
 """What a registered lifecycle means for the judge: windows, watermarks, thresholds and policies, compiled once."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from alerting.settings import EpisodePolicy, Receiver, RetrainingPolicy
-from detectors import budget
-from detectors.decision import Gates, Plan, Policy
+from detectors import budget, joint
+from detectors.decision import Plan, Policy
+from detectors.derived import features_of
 from detectors.reference import Reference
-from streams import segments
+from detectors.rules import LEAST_ROWS
+from streams import seasons, segments
 from streams.judging import policies
+from streams.judging.rules import OUTPUTS, rules
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.acts import windows
 from streams.registry import Registered
@@ -38,6 +41,7 @@ class ModelPlan:
     retraining: RetrainingPolicy
     policy: Policy
     monitored: tuple[str, ...]
+    slot_of: Callable[[int], int]  # of the window that starts at a time, in the reference's season
     _plans: dict[str, Plan | None] = field(default_factory=dict)
 
     @property
@@ -47,24 +51,36 @@ class ModelPlan:
 
     def detector(self, version: str, segment: str) -> Plan | None:
         """The compiled detector of a segment; None if nothing can be compared with."""
-        if self.reference is None or not self._comparable(version):
+        if self.reference is None or not self._comparable(version) or not self._in_season:
             return None
         if segment not in self._plans:
             known = segment == segments.ALL or any(
                 s.segment == segment for s in self.reference.segments
             )
-            self._plans[segment] = (
-                Plan.compile(self.reference, segment, self.policy, self.monitored)
-                if known
-                else None
-            )
+            self._plans[segment] = self._compiled(self.reference, segment) if known else None
         return self._plans[segment]
+
+    def _compiled(self, reference: Reference, segment: str) -> Plan:
+        plan = Plan.compile(reference, segment, self.policy, self.monitored)
+        if self.lifecycle.reference.season == "none" or reference.season is not None:
+            return plan
+        return replace(plan, notes=(*plan.notes, "the reference was built without its season"))
 
     def _comparable(self, version: str) -> bool:
         """A patch release keeps the reference; any other version needs its own (contracts §5.5)."""
         assert self.reference is not None
         mine = self.reference.model_version
         return version in (mine, UNVERSIONED) or _minor(version) == _minor(mine)
+
+    @property
+    def _in_season(self) -> bool:
+        """A reference with slots is of use for the windows and the clock that they were made for only."""
+        assert self.reference is not None
+        wanted, season = self.lifecycle.reference, self.reference.season
+        if season is None:
+            return True
+        same = (season.name, season.timezone) == (wanted.season, wanted.timezone)
+        return same and seasons.fits(self.window_ms)
 
     def start_of(self, time_ms: int) -> int:
         """Start of the window that holds a time: multiples of its length, those of a week on Mondays."""
@@ -88,6 +104,7 @@ def compile_plan(
     subjects = 1 + (len(reference.segments) if reference else 0)
     allowed = monitoring.false_alarms
     log_threshold = budget.log_threshold(allowed.count, _ms(allowed.per), window_ms, 2 * subjects)
+    monitored = _monitored(lifecycle, reference)
     sources = {"predictions": lifecycle.source.predictions, "features": lifecycle.source.features}
     return ModelPlan(
         lifecycle=lifecycle,
@@ -103,8 +120,36 @@ def compile_plan(
         budget=policies.budget_text(lifecycle),
         episodes=policies.episodes(lifecycle, receivers, console),
         retraining=policies.retraining(lifecycle, console),
-        policy=Policy(log_threshold=log_threshold, gates=Gates()),
-        monitored=_monitored(lifecycle, reference),
+        policy=policy(lifecycle, reference, monitored, log_threshold),
+        monitored=monitored,
+        slot_of=seasons.slot_of(reference.season)
+        if reference and reference.season
+        else lambda start_ms: 0,
+    )
+
+
+def policy(
+    lifecycle: Lifecycle,
+    reference: Reference | None,
+    monitored: Sequence[str],
+    log_threshold: float,
+) -> Policy:
+    """What was written about methods, gates and the share that must drift, for these series."""
+    if reference is None:
+        return Policy(log_threshold)
+    series = [s.series for s in reference.series if s.series.name in monitored]
+    relations = [n for n, f in features_of(reference.derived).items() if f == joint.NAME]
+    of = rules(lifecycle, series, aside=relations)
+    usual = Policy(log_threshold)
+    return Policy(
+        log_threshold,
+        # A rule of every window is applied to every window; a budget joins those that are too small.
+        min_rows=LEAST_ROWS
+        if of and all(name in of and of[name].literal for name in monitored)
+        else usual.min_rows,
+        rules=of,
+        share=lifecycle.monitoring.drift_detection.data_drift.share or 0.0,
+        inputs=tuple(name for name in monitored if name not in OUTPUTS),
     )
 
 
@@ -122,8 +167,10 @@ def _monitored(lifecycle: Lifecycle, reference: Reference | None) -> tuple[str, 
         wanted |= {f"feature:{name}" for name in (inputs if chosen == "all" else chosen)}
     if drift.prediction_drift.enabled:
         wanted |= {"prediction", "score"}
-    return (
-        tuple(s.series.name for s in reference.series if s.series.name in wanted)
-        if reference
-        else ()
-    )
+    if drift.data_drift.joint:
+        wanted.add(joint.NAME)
+    if reference is None:
+        return ()
+    of = features_of(reference.derived)
+    names = (s.series.name for s in reference.series)
+    return tuple(name for name in names if of.get(name, name) in wanted)

@@ -236,6 +236,15 @@ def test_metrics_are_known_by_their_usual_names() -> None:
         ("KS", "KS > 0.05", drift.Threshold(0.05, "D")),
         ("Chi-Square", "p < 0.05", drift.Threshold(0.05, "p")),
         ("JS", "0.1", drift.Threshold(0.1)),
+        ("Hellinger", "Hellinger > 0.1", drift.Threshold(0.1)),
+        ("total variation", "TV > 0.1", drift.Threshold(0.1)),
+        ("Cramér's V", "Cramér's V > 0.2", drift.Threshold(0.2)),
+        ("Cramers-V", "V > 0.2", drift.Threshold(0.2)),
+        ("Chi-Square", "V > 0.2", drift.Threshold(0.2, "V")),
+        ("Mean-shift", "mean shift exceeds 0.25", drift.Threshold(0.25)),
+        ("AUC-shift", "> 0.05", drift.Threshold(0.05)),
+        ("Two-proportion", "difference > 0.05", drift.Threshold(0.05, "difference")),
+        ("two proportions", "p < 0.01", drift.Threshold(0.01, "p")),
     ],
 )
 def test_a_drift_threshold_is_read(method: str, written: object, meant: drift.Threshold) -> None:
@@ -245,7 +254,7 @@ def test_a_drift_threshold_is_read(method: str, written: object, meant: drift.Th
 
 
 def test_a_bare_number_under_a_test_may_be_p_or_a_distance() -> None:
-    for name in ("KS-test", "Chi-Square"):
+    for name in ("KS-test", "Chi-Square", "Two-proportion"):
         with pytest.raises(Wrong, match="may be p or"):
             drift.threshold(0.05, drift.methods(name))
 
