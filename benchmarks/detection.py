@@ -20,14 +20,25 @@ from pathlib import Path
 import numpy as np
 import scipy
 
+from benchmarks._cost import cost
 from benchmarks._delays import weak_50
 from benchmarks._false_alarms import dependent_50, null_50
 from benchmarks._figures import HEAD, Figure, Options, cells, markdown, progress
+from benchmarks._labels import bern_1e5
+from benchmarks._same_bits import golden, merge
+from benchmarks._same_rows import same_rows
+from benchmarks._season import season_50
 
 BENCHMARKS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "NULL-50": null_50,
     "WEAK-50": weak_50,
     "DEPENDENT-50": dependent_50,
+    "SEASON-50": season_50,
+    "SAME-ROWS": same_rows,
+    "BERN-1e5": bern_1e5,
+    "COST": cost,
+    "MERGE": merge,
+    "GOLDEN": golden,
 }
 
 
