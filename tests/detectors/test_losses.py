@@ -2,6 +2,7 @@
 
 import json
 from math import inf, log
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from detectors.effects import Floats, Ints
 from detectors.labels import BATCH, Labels, Unreferenced
 from detectors.losses import Bernoulli, LossCells, Run, tolerated
+from detectors.sequences import SequenceDetector
 from detectors.sequential import BETS, FIXED, TILTS, Panel, State, standing, step
 from tests.detectors.golden import lcg
 
@@ -146,11 +148,11 @@ def test_a_reference_of_any_rate_gives_numbers(wrong: int, size: int) -> None:
         assert (found.tolist(), state.seen) == ([], 600)
 
 
-def null_alarms(watch: Labels | Unreferenced, rate: float, streams: int, labels: int) -> float:
+def null_alarms(watch: SequenceDetector[Any], rate: float, streams: int, labels: int) -> float:
     """False alarms in so many streams of independent labels."""
     generator = np.random.default_rng(20_260_301)
     stream = (generator.random((streams, labels)) < rate).astype(np.float64)
-    return sum(len(watch.extend(watch.start(), s)[1]) for s in stream)
+    return float(sum(len(watch.extend(watch.start(), s)[1]) for s in stream))
 
 
 def test_false_alarms_keep_the_bound_and_changes_are_found() -> None:
