@@ -172,7 +172,7 @@ def test_what_rules_have_found_survives_a_restart() -> None:
         memory, (verdict,) = judge(of_rules, memory, [each], first=i)
         assert verdict == at_once[i]
         assert memory is not None
-        memory = from_data(of_rules, to_data(of_rules, memory), memory.history)
+        memory, _ = from_data(of_rules, to_data(of_rules, memory), memory.history)
 
 
 def test_windows_of_few_rows_are_judged_under_a_rule_but_not_those_of_fewer() -> None:
