@@ -14,21 +14,36 @@ from detectors import literal
 from detectors.effects import Floats, Interval, Ints
 from detectors.gauge import Gates, Gauge, magnitude, padded
 from detectors.listing import effects_at, list_series, missing_name
-from detectors.memory import Memory, Past, Problem, Suspect, from_data, to_data
+from detectors.memory import (
+    Base,
+    Memory,
+    Past,
+    Problem,
+    Suspect,
+    based,
+    from_data,
+    state_from_data,
+    state_to_data,
+    to_data,
+)
 from detectors.plan import Plan, Policy, Watch
 from detectors.rules import Rule, written
 from detectors.sequential import Standing, State, standing
 from detectors.types import Alarm, Culprit, Onset, Reason, Status, Verdict, Window
 
 __all__ = [
+    "Base",
     "Gates",
     "Memory",
     "Past",
     "Plan",
     "Policy",
     "Rule",
+    "based",
     "decide",
     "from_data",
+    "state_from_data",
+    "state_to_data",
     "to_data",
     "written",
 ]
@@ -39,7 +54,12 @@ MOST = 0.95  # share of the evidence that began between the onset's earliest and
 
 
 def decide(
-    plan: Plan | None, memory: Memory | None, window: Window, counts: Ints
+    plan: Plan | None,
+    memory: Memory | None,
+    window: Window,
+    counts: Ints,
+    *,
+    listed: bool = True,
 ) -> tuple[Memory | None, Verdict]:
     """Judge one closed window; windows must be disjoint and in order.
 
@@ -49,6 +69,7 @@ def decide(
     memory : None before the first window
     counts : int64, shape (plan.cells,)
         The cells of all series, one after another (`Plan.offsets`).
+    listed : whether `Verdict.series` is filled, which takes most of the time and decides nothing
 
     Returns
     -------
@@ -75,7 +96,7 @@ def decide(
             Status.INSUFFICIENT,
             Reason.REFERENCE_TOO_SMALL,
             None,
-            list_series(plan, counts, {}),
+            list_series(plan, counts, {}) if listed else (),
         )
     if not counts.any():
         return memory, _declined(plan, watch, memory, window, Reason.NO_EVENTS)
@@ -101,10 +122,12 @@ def decide(
         problem = _opened(plan, watch, problem, graded, now, current)
         problem = _calmed(plan, watch.gauge, problem, history)
         if problem.calm >= plan.policy.hold:
-            verdict = _verdict(plan, watch, state, now, window, spread, rules)
+            verdict = _verdict(plan, watch, state, now, window, spread, rules, listed=listed)
             state = State.start(state.log.shape, state.pool - problem.span)
             return Memory(state, (), None, history, rules.broken), verdict
-    verdict = _verdict(plan, watch, state, now, window, spread, rules, problem, graded)
+    verdict = _verdict(
+        plan, watch, state, now, window, spread, rules, problem, graded, listed=listed
+    )
     return Memory(state, (), problem, history, rules.broken), verdict
 
 
@@ -358,6 +381,8 @@ def _verdict(
     rules: _Ruled,
     problem: Problem | None = None,
     graded: Interval | None = None,
+    *,
+    listed: bool,
 ) -> Verdict:
     """What is published of a judged window."""
     status, reason = Status.STABLE, Reason.QUIET
@@ -385,7 +410,7 @@ def _verdict(
         status,
         reason,
         None if watch.literal.all() else _alarm(plan, state, now),
-        list_series(plan, spread, named),
+        list_series(plan, spread, named) if listed else (),
         culprits,
         problem.onset if problem else None,
         problem.severe_windows if problem else 0,

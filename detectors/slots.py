@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from detectors.edges import MINIMUM_ROWS
 from detectors.effects import Floats, Ints, midranks
 from detectors.scores import ENOUGH, Score, scores
-from detectors.sequential import BETS, COMPONENTS, FIXED, Panel, Part, Watched
+from detectors.sequential import BETS, COMPONENTS, Panel, Part, Watched
 from detectors.series import Series
 
 KEPT_PANELS = 2  # a panel takes .3 MB and about two milliseconds; windows come in order

@@ -246,7 +246,8 @@ class Judge:
         counted = closed.get(plan.digest)
         events = sum(window.events for window in closed.values())
         panes = len({pane for window in closed.values() for pane in window.panes})
-        window = Window(start, start + plan.window_ms, events, subject.late, panes)
+        slot = plan.slot_of(start)
+        window = Window(start, start + plan.window_ms, events, subject.late, panes, slot)
         if subject.late:
             subject.late = 0
             share.put_late(plan, key)
@@ -258,7 +259,7 @@ class Judge:
         memory, anew = subject.recall(plan, detector)
         cells = counted.cells if counted is not None else np.zeros(detector.cells, np.int64)
         subject.memory, verdict = decision.decide(detector, memory, window, cells)
-        share.put_memory(plan, key, window)
+        share.put_memory(plan, key, detector, memory, window)
         return _Measured(verdict, counted, anew)
 
     def _judge(

@@ -14,7 +14,7 @@ from alerting.identity import rfc3339
 from streams.broker import Outgoing, Record
 from streams.errors import StateError
 
-FORMAT = 1
+FORMAT = 2  # 1 wrote arrays as lists of numbers; both are read
 NOBODY = "-"  # in place of model, version or segment where a part belongs to none
 
 

@@ -9,16 +9,16 @@ from itertools import chain
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from alerting.types import Episode, TriggerMemory
 from detectors import decision
+from detectors.packing import pack
 from detectors.types import Window
 from streams.broker import Outgoing, Record
 from streams.judging.kept import NOBODY, Kept, Key, restore
 from streams.judging.plans import ModelPlan
 from streams.judging.watermarks import SourceProgress
-from streams.judging.windows import OpenWindow
+from streams.judging.windows import OpenWindow, unpack_counts
 from streams.messages import SLOT_MS, Intake, Slot, Unread
 
 SubjectKey = tuple[str, str]  # version, segment
@@ -31,7 +31,9 @@ class SubjectState:
     """What is kept of one version × segment of a model."""
 
     memory: decision.Memory | None = None
+    base: decision.Base | None = None  # by which the memory is kept
     digest: str = ""  # of the reference that the memory belongs to
+    watched: tuple[int, ...] = ()  # the series of it that the memory is about
     episode: Episode | None = None
     late: int = 0  # events that came too late, not yet shown in a result
     # by start, by reference
@@ -44,27 +46,33 @@ class SubjectState:
         """The memory under the present reference, and whether it begins anew."""
         if self.unread:
             self._read(plan, detector)
-        if self.memory is not None and self.digest == plan.digest:
+        watched = detector.watch.positions if detector.watch else ()
+        same = (self.digest, self.watched) == (plan.digest, watched)
+        if self.memory is not None and same and self.memory.fits(detector):
             return self.memory, False
-        self.memory, self.digest = decision.Memory.start(detector), plan.digest
+        self.memory, self.base = decision.Memory.start(detector), None
+        self.digest, self.watched = plan.digest, watched
         return self.memory, True
 
     def _read(self, plan: ModelPlan, detector: decision.Plan) -> None:
         parts, self.unread = self.unread, {}
         history = [
-            decision.Past(
-                msgspec.convert(past["window"], Window), np.array(past["cells"], np.int64)
-            )
+            decision.Past(msgspec.convert(past["window"], Window), unpack_counts(past["cells"]))
             for name, past in parts.items()
             if name.startswith("history/")
         ]
-        history.sort(key=lambda past: past.window.start_ms)
+        history.sort(key=lambda past: (past.window.end_ms, past.window.start_ms))
         self.stored = tuple(past.window.start_ms for past in history)
         kept = parts.get("detector")
         if kept is not None and kept["digest"] == plan.digest:
             try:
-                self.memory = decision.from_data(detector, kept["memory"], history)
+                base = parts.get("base")
+                state = None if base is None else decision.state_from_data(detector, base)
+                self.memory, self.base = decision.from_data(
+                    detector, kept["memory"], history, state
+                )
                 self.digest = plan.digest
+                self.watched = detector.watch.positions if detector.watch else ()
             except ValueError:
                 pass  # the lifecycle now watches other series: a new detector starts
 
@@ -146,17 +154,28 @@ class Share:
         subject = self._subject(plan, key)
         self._put(plan, (*key, "late"), lambda: subject.late, self._until(plan))
 
-    def put_memory(self, plan: ModelPlan, key: SubjectKey, window: Window) -> None:
+    def put_memory(
+        self,
+        plan: ModelPlan,
+        key: SubjectKey,
+        detector: decision.Plan,
+        before: decision.Memory,
+        window: Window,
+    ) -> None:
         """A window was judged: the detector's numbers changed, and its history by a window or two."""
         subject, at_ms = self._subject(plan, key), window.end_ms
         memory = subject.memory
         assert memory is not None  # it has just judged a window
-        digest = subject.digest
+        digest, base = subject.digest, decision.based(subject.base, before, memory)
+        if subject.base is None or base.state is not subject.base.state:
+            of = base.state
+            self._put(plan, (*key, "base"), lambda: decision.state_to_data(detector, of), at_ms)
+        subject.base = base
         # Made when it is written: of many windows judged between two commits only the last one counts.
         self._put(
             plan,
             (*key, "detector"),
-            lambda: {"digest": digest, "memory": decision.to_data(memory)},
+            lambda: {"digest": digest, "memory": decision.to_data(detector, memory, base)},
             at_ms,
         )
         starts = tuple(past.window.start_ms for past in memory.history)
@@ -286,7 +305,7 @@ class Share:
 
 
 def _past(past: decision.Past) -> Any:
-    return lambda: {"window": msgspec.to_builtins(past.window), "cells": past.counts.tolist()}
+    return lambda: {"window": msgspec.to_builtins(past.window), "cells": pack(past.counts)}
 
 
 def _slots(slots: dict[tuple[str, int], Slot]) -> list[object]:

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.packing import pack, unpack_ints
 from streams.messages import Summary, add, unpack_cells
 
 Ints = NDArray[np.int64]
@@ -47,7 +48,7 @@ class OpenWindow:
         return {
             "events": self.events,
             "panes": sorted(self.panes),
-            "cells": self.cells.tolist(),
+            "cells": pack(self.cells),
             "invalid": self.invalid,
             "violations": self.violations,
         }
@@ -56,13 +57,19 @@ class OpenWindow:
     def from_data(cls, data: object) -> "OpenWindow":
         """The inverse of `to_data`."""
         kept = msgspec.convert(data, _Kept)
-        cells = np.array(kept.cells, np.int64)
-        return cls(cells, kept.events, set(kept.panes), kept.invalid, kept.violations)
+        return cls(
+            unpack_counts(kept.cells), kept.events, set(kept.panes), kept.invalid, kept.violations
+        )
+
+
+def unpack_counts(cells: str | list[int]) -> Ints:
+    """Counts as they are kept: packed, or, by Leeway 0.1, one by one."""
+    return np.array(cells, np.int64) if isinstance(cells, list) else unpack_ints(cells)
 
 
 class _Kept(msgspec.Struct):
     events: int
     panes: list[int]
-    cells: list[int]
+    cells: str | list[int]
     invalid: dict[str, dict[str, int]]
     violations: dict[str, dict[str, int]]

@@ -155,8 +155,10 @@ def test_a_reference_that_is_too_small_is_insufficient_and_says_which() -> None:
         ("feature:x", Reason.REFERENCE_TOO_SMALL)
     ]
     assert verdict.alarm is None
-    data = to_data(memory)  # type: ignore[arg-type]  # it is a Memory
-    assert to_data(from_data(of, json.loads(json.dumps(data)), ())) == data
+    assert memory is not None
+    data = to_data(of, memory)
+    restored, _ = from_data(of, json.loads(json.dumps(data)), ())
+    assert to_data(of, restored) == data
 
 
 def test_one_series_that_is_too_small_leaves_the_others_watched() -> None:
@@ -356,7 +358,7 @@ def test_a_state_of_another_plan_is_refused() -> None:
     assert memory is not None
     other = plan(reference([X], [FLAT]))
     with pytest.raises(ValueError, match="another reference"):
-        from_data(other, to_data(memory), ())
+        from_data(other, to_data(PLAN, memory), ())
 
 
 def stream(seed: int, length: int) -> Iterator[Ints]:
@@ -396,14 +398,14 @@ def test_a_memory_that_went_through_json_goes_on_with_the_same_bits(seed: int, s
     straight, verdicts = judge(MIXED, None, cells)
     memory, first = judge(MIXED, None, cells[:stop])
     assert memory is not None
-    data = json.loads(json.dumps(to_data(memory), allow_nan=False))
-    restored = from_data(MIXED, data, memory.history)
-    assert to_data(restored) == to_data(memory)
+    data = json.loads(json.dumps(to_data(MIXED, memory), allow_nan=False))
+    restored, _ = from_data(MIXED, data, memory.history)
+    assert to_data(MIXED, restored) == to_data(MIXED, memory)
     after, second = judge(MIXED, restored, cells[stop:], first=stop)
     assert first + second == verdicts
     assert after is not None
     assert straight is not None
-    assert to_data(after) == to_data(straight)
+    assert to_data(MIXED, after) == to_data(MIXED, straight)
 
 
 @settings(max_examples=10, deadline=None)
@@ -411,9 +413,9 @@ def test_a_memory_that_went_through_json_goes_on_with_the_same_bits(seed: int, s
 def test_a_verdict_is_finite_and_its_arguments_stay_as_they_were(seed: int) -> None:
     memory: Memory | None = None
     for t, cells in enumerate(stream(seed, 20)):
-        before, kept = (memory and to_data(memory)), cells.copy()
+        before, kept = (memory and to_data(MIXED, memory)), cells.copy()
         after, verdict = decide(MIXED, memory, window(t), cells)
-        assert (memory and to_data(memory)) == before
+        assert (memory and to_data(MIXED, memory)) == before
         assert np.array_equal(cells, kept)
         memory = after
         for s in verdict.series:

@@ -14,6 +14,7 @@ from detectors.reference import Reference
 from streams.broker import Batch, Partition, Record, Work
 from streams.errors import StateError
 from streams.judging.judge import MOST_EMPTY, Judge
+from streams.judging.kept import FORMAT
 from streams.lifecycle import Lifecycle
 from streams.loop import FOREVER_MS, Loop, Outcome
 from streams.memory import MemoryBroker, MemoryLog
@@ -434,9 +435,10 @@ def test_a_state_of_a_newer_format_is_refused() -> None:
     desk = Desk()
     desk.count(minute(1))
     (record, *_) = [r for r in desk.flush().records if r.topic == "leeway.state"]
-    newer = json.dumps(json.loads(record.value or b"") | {"format": 2}).encode()
+    newer = json.dumps(json.loads(record.value or b"") | {"format": FORMAT + 1}).encode()
     kept = Record(record.topic, 0, 0, None, record.key, newer)
-    with pytest.raises(StateError, match="has format 2, this Leeway reads up to 1"):
+    refused = f"has format {FORMAT + 1}, this Leeway reads up to {FORMAT}"
+    with pytest.raises(StateError, match=refused):
         desk.judge.gained(_profiles(0), iter([kept]))
 
 
