@@ -269,6 +269,8 @@ def cramers_v(reference: Counts, current: Counts, phi: Number = 1.0) -> Interval
 def balanced_v(reference: Counts, current: Counts, phi: Number = 1.0) -> Interval:
     r"""Cramér's V as it would be with as many current as reference rows: comparable between windows of any size.
 
+    Sees what `cramers_v` sees, and is blind to the same.
+
     Notes
     -----
     :math:`V_b = \sqrt{½ \sum (p-q)^2/(p+q)}`, less its mean square under no change, :math:`(B-1)s/4`; interval as

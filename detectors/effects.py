@@ -113,8 +113,8 @@ def variance(share: Floats, score: Floats) -> Floats:
 def location(reference: Counts, current: Counts, phi: Number = 1.0) -> Interval:
     r"""Shift in location, as AUC less one half.
 
-    The chance that a current row lies above a reference row, less ½. Exactly 0 for a symmetric change of spread; .028
-    is a tenth of a standard deviation of a normal feature in ten cells.
+    The chance that a current row lies above a reference row, less ½. Blind to a symmetric change of
+    spread; .028 is a tenth of a standard deviation of a normal feature in ten cells.
 
     Notes
     -----
@@ -157,9 +157,7 @@ def spread(reference: Counts, current: Counts, phi: Number = 1.0) -> Interval:
     """
     (p, m), (q, n) = shares(reference), shares(current)
     far = np.abs(2 * midranks(p) - 1)
-    se = np.sqrt(
-        phi * (variance(q, far) / np.maximum(n, 1) + variance(p, far) / np.maximum(m, 1))
-    )
+    se = np.sqrt(phi * (variance(q, far) / np.maximum(n, 1) + variance(p, far) / np.maximum(m, 1)))
     value = total((q - p) * far)
     return Interval(value, value - Z95 * se, value + Z95 * se)
 
@@ -167,7 +165,7 @@ def spread(reference: Counts, current: Counts, phi: Number = 1.0) -> Interval:
 def smoothed(counts: Counts, where: NDArray[np.bool_] | None = None) -> Floats:
     """Shares with ½ added to every cell of `where` (default: all), so that an empty one has a logarithm."""
     cells = np.ones(counts.shape, bool) if where is None else where
-    rows = counts.sum(0) + cells.sum(0) / 2
+    rows = np.maximum(counts.sum(0) + cells.sum(0) / 2, 0.5)
     return np.where(cells, (counts + 0.5) / rows, 0.0)
 
 
@@ -190,8 +188,8 @@ def psi(
     -----
     :math:`PSI^* = \sum_b (q_b - p_b)\ln(q_b/p_b) - (B-1)s`, :math:`s = 1/m + 1/n` [1]_;
     :math:`se^2 = φ(V_q(g)/n + V_p(h)/m) + 2(B-1)(φs)^2` with :math:`g = \ln(q/p) + 1 - p/q`,
-    :math:`h = \ln(p/q) + 1 - q/p`. Cells are smoothed by ½; B counts those in which either side has rows.
-    Cost O(cells).
+    :math:`h = \ln(p/q) + 1 - q/p`. Cells in which neither side has rows take no part; the B others are
+    smoothed by ½. Cost O(cells).
 
     Examples
     --------
@@ -204,13 +202,15 @@ def psi(
     .. [1] Yurdakul, B. (2018). Statistical properties of population stability index. PhD thesis, Western Michigan
        University.
     """
-    p, q = smoothed(reference, where), smoothed(current, where)
+    held = reference + current > 0
+    cells = held if where is None else held & where
+    p, q = smoothed(reference, cells), smoothed(current, cells)
     m, n = np.maximum(reference.sum(0), 1), np.maximum(current.sum(0), 1)
     inside = p > 0
     ratio = np.divide(q, p, out=np.ones_like(q), where=inside)
     log = np.log(ratio)
     g, h = log + 1 - 1 / ratio, 1 - log - ratio
-    freedom = np.maximum((reference + current > 0).sum(0) - 1, 0)
+    freedom = np.maximum(cells.sum(0) - 1, 0)
     s = phi * (1 / m + 1 / n)
     value = total((q - p) * log) - freedom * s
     se = np.sqrt(phi * (variance(q, g) / n + variance(p, h) / m) + 2 * freedom * s * s)
