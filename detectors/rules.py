@@ -11,6 +11,8 @@ from detectors.methods import METHODS
 AUTO = "auto"
 LEAST_ROWS = 30  # a window of fewer rows is added to the next one: no literal rule is about so few
 
+_SIZES = {"ks": "D", "chi2": "V", "two_proportion": "difference"}  # of tests known by their p-value
+
 Flags = NDArray[np.bool_]
 Sides = tuple[Counts, Counts, Number, Flags | None, Floats]
 
@@ -32,12 +34,13 @@ class Rule:
 
     def __str__(self) -> str:
         """
-        >>> str(written("psi", literal=True)), str(written("ks", level=0.05, literal=True))
-        ('psi > 0.2', 'ks p < 0.05')
+        >>> str(written("psi", literal=True)), str(written("ks", level=0.05)), str(written("ks"))
+        ('psi > 0.2', 'ks p < 0.05', 'ks D > 0.1')
         """
         if self.level is not None:
             return f"{self.method} p < {self.level:g}"
-        return f"{self.method} > {self.threshold:g}"
+        size = f" {_SIZES[self.method]}" if self.method in _SIZES else ""
+        return f"{self.method}{size} > {self.threshold:g}"
 
 
 def written(

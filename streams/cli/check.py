@@ -11,6 +11,8 @@ from streams import lifecycle
 from streams.cli import output
 from streams.cli.connection import ConfigOption, service_of
 from streams.errors import LifecycleError, UsageError
+from streams.lifecycle import Lifecycle
+from streams.lifecycle.drift import AUTO
 
 __all__ = ["EXAMPLE", "command"]
 
@@ -26,6 +28,8 @@ def command(
 ) -> int:
     """Validate lifecycles: every mistake on its own line, with its place and what was expected.
 
+    Of a drift method that was written it says how often its rule would be wrong, and what it would miss; with the
+    reference beside FILE where there is one, else with usual numbers.
     Exit code 0 (perhaps with notices: keys that do not act yet, what is missing) or 2.
     """
     receivers = [receiver.name for receiver in service_of(None, config).receivers]
@@ -50,10 +54,26 @@ def _check(path: Path, receivers: Sequence[str]) -> dict[str, list[dict[str, obj
             "version": one.version,
             "revision": one.revision,
             "notices": list(lifecycle.notices(one)),
+            "rules": _rules(path, one),
         }
         for one in found
     ]
     return {"file": str(path), "models": models, "mistakes": []}
+
+
+def _rules(path: Path, one: Lifecycle) -> list[str]:
+    """What the drift rules of a lifecycle would do."""
+    drift = one.monitoring.drift_detection
+    if drift.data_drift.method == drift.prediction_drift.method == AUTO:
+        return []
+    from streams.cli.files import Named, references
+    from streams.offline.expectations import expectations
+
+    try:
+        found = references([Named(path, one)], []).get(one.model_id)
+    except UsageError as error:
+        return [str(error), *expectations(one, None)]
+    return list(expectations(one, found))
 
 
 def _mistake(line: str) -> dict[str, object]:
@@ -85,3 +105,7 @@ def _print(report: dict[str, list[dict[str, object]] | str]) -> None:
         )
         for notice in notices:
             output.write(f"  notice: {notice}")
+        rules = model["rules"]
+        assert isinstance(rules, list)
+        for rule in rules:
+            output.write(f"  rule: {rule}")

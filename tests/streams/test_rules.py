@@ -1,0 +1,176 @@
+"""What `method`, `threshold`, `severe`, `alarm` and `share` mean for each series, and what `check` says of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detectors.decision import Rule
+from detectors.methods import METHODS
+from detectors.reference import to_document
+from detectors.rules import LEAST_ROWS
+from streams.cli import main
+from streams.cli.output import readable
+from streams.judging.plans import policy
+from streams.judging.rules import rule_of, rules
+from streams.lifecycle import Lifecycle, drift, load
+from streams.lifecycle.monitoring import DataDrift
+from streams.offline.expectations import expectations
+from tests.detectors import cases
+
+N, B, C = cases.number("n"), cases.flag("b"), cases.category("c", 4)
+REFERENCE = cases.reference(
+    [N, B, C],
+    [
+        cases.counts(N, np.full(10, 0.1), 10_000),
+        cases.counts(B, [0.9, 0.1], 10_000),
+        cases.counts(C, np.full(4, 0.25), 10_000),
+    ],
+)
+FEATURES = "features: {n: number, b: boolean, c: category}"
+
+
+def lifecycle(drift: str, features: str = FEATURES) -> Lifecycle:
+    text = f'{{model_id: m, version: "1", {features}, monitoring: {{drift_detection: {drift}}}}}'
+    return load(f"model_lifecycle: {text}", "m.yaml")[0]
+
+
+def section(written: str) -> DataDrift:
+    return lifecycle(f"{{data_drift: {{{written}}}}}").monitoring.drift_detection.data_drift
+
+
+def test_the_grammar_knows_every_method_and_what_it_compares() -> None:
+    assert {drift.methods(m.label).number for m in METHODS.values()} == set(METHODS)
+    assert {drift.methods(name).number for name in METHODS} == set(METHODS)
+    for kind, names in (("number", drift.ONLY_NUMBERS), ("category", drift.ONLY_CATEGORIES)):
+        assert set(names) == {n for n, method in METHODS.items() if method.compares == (kind,)}
+
+
+@pytest.mark.parametrize(
+    ("written", "number", "category"),
+    [
+        ("method: auto", None, None),
+        ("method: PSI", Rule("psi", 0.2, 0.4), Rule("psi", 0.2, 0.4)),
+        ("method: PSI, threshold: 0.1", Rule("psi", 0.1, 0.2), Rule("psi", 0.1, 0.2)),
+        ("method: JS, threshold: 0.1, severe: 0.3", Rule("js", 0.1, 0.3), Rule("js", 0.1, 0.3)),
+        ("threshold: 0.05", Rule("auto", 0.05, 0.1), Rule("auto", 0.05, 0.1)),
+        ("method: KS, threshold: D > 0.2", Rule("ks", 0.2, 0.4), None),
+        ("method: KS, threshold: p < 0.01", Rule("ks", 0.1, 0.2, 0.01), Rule(level=0.01)),
+        ("method: Chi-Square, threshold: V > 0.1", None, Rule("chi2", 0.1, 0.2)),
+        (
+            "method: {number: KS, category: PSI}, threshold: D > 0.2",
+            Rule("ks", 0.2, 0.4),
+            Rule("psi", 0.2, 0.4),
+        ),
+        (
+            "method: PSI, alarm: every_window",
+            Rule("psi", 0.2, 0.4, literal=True),
+            Rule("psi", 0.2, 0.4, literal=True),
+        ),
+        (
+            "method: KS, alarm: every_window",
+            Rule("ks", 0.1, 0.2, 0.05, literal=True),
+            Rule("chi2", 0.05, 0.1, 0.05, literal=True),
+        ),
+        (
+            "method: KS, threshold: p < 0.05, severe: p < 0.001, alarm: every_window",
+            Rule("ks", 0.1, 0.2, 0.05, 0.001, literal=True),
+            Rule("chi2", 0.05, 0.1, 0.05, 0.001, literal=True),
+        ),
+        (
+            "method: Wasserstein, alarm: every_window",
+            Rule("wasserstein", 0.1, 0.2, literal=True),
+            None,
+        ),
+        (
+            "method: Two-proportion, threshold: difference > 0.1, alarm: every_window",
+            None,
+            Rule("two_proportion", 0.1, 0.2, literal=True),
+        ),
+    ],
+)
+def test_what_is_written_becomes_a_rule_for_numbers_and_one_for_categories(
+    written: str, number: Rule | None, category: Rule | None
+) -> None:
+    of = section(written)
+    assert (rule_of(of, numeric=True), rule_of(of, numeric=False)) == (number, category)
+
+
+def test_features_and_outputs_have_rules_of_their_own() -> None:
+    one = lifecycle("{data_drift: {method: PSI}, prediction_drift: {method: TV, threshold: 0.3}}")
+    prediction = cases.flag("p").__class__("prediction", "boolean", categories=("false", "true"))
+    found = rules(one, [N, prediction], aside=["feature:n"])
+    assert found == {"prediction": Rule("tv", 0.3, 0.6)}
+    assert rules(one, [N])["feature:n"].method == "psi"
+
+
+def test_a_plan_joins_small_windows_only_where_a_budget_wants_them() -> None:
+    names = [s.name for s in (N, B, C)]
+
+    def rows(written: str) -> int:
+        return policy(lifecycle(f"{{data_drift: {{{written}}}}}"), REFERENCE, names, 9.0).min_rows
+
+    assert rows("method: PSI, alarm: every_window") == LEAST_ROWS
+    assert rows("method: Wasserstein, alarm: every_window") == 200
+    assert rows("method: PSI") == 200
+    shared = policy(lifecycle("{data_drift: {share: 30%}}"), REFERENCE, names, 9.0)
+    assert (shared.share, shared.inputs, shared.rules) == (0.3, tuple(names), {})
+
+
+# ------------------------------------------------------------------------------- what check says
+
+FIFTY = "features: {" + ", ".join(f"f{i}: number" for i in range(50)) + "}"
+
+
+def test_check_says_what_a_rule_does_without_drift_and_what_it_misses() -> None:
+    one = lifecycle("{data_drift: {method: KS, threshold: p < 0.05, alarm: every_window}}", FIFTY)
+    (line,) = expectations(one, None)
+    said, _, flags = line.partition(": about ")
+    assert (
+        said
+        == "monitoring.drift_detection.data_drift: ks p < 0.05 on 50 numbers, hourly, ~1,000 rows"
+    )
+    count, _, rest = flags.partition(" ")
+    assert 130 < int(count) < 170  # statistics 2.3: 150
+    assert rest == (
+        "false flags a week with no drift; finds a .25 sd shift in 100 % of windows. "
+        "alarm: budget: at most 1 per 90 days. "
+        "(no reference yet: even cells, 10,000 reference rows and 1,000 a window assumed)"
+    )
+
+
+def test_where_nothing_was_flagged_check_tells_the_rule_of_three() -> None:
+    (line,) = expectations(lifecycle("{data_drift: {method: PSI}}", FIFTY), None)
+    assert ": fewer than 1.3 false flags a week" in line
+    assert "in 0 % of windows" in line
+
+
+def test_check_says_what_a_method_does_not_compare() -> None:
+    of = lifecycle("{data_drift: {method: Wasserstein, threshold: 0.2}}")
+    number, category = expectations(of, REFERENCE)
+    assert "wasserstein > 0.2 on 1 number, hourly, ~1,000 rows" in number
+    assert "no reference yet" not in number
+    assert category == (
+        "monitoring.drift_detection.data_drift: wasserstein does not compare 2 categories: "
+        "auto watches, under the budget"
+    )
+
+
+def test_equal_files_get_equal_lines_and_auto_gets_none() -> None:
+    one = lifecycle("{data_drift: {method: PSI, threshold: 0.01}, prediction_drift: {method: JS}}")
+    assert expectations(one, REFERENCE) == expectations(one, REFERENCE)
+    assert expectations(lifecycle("{data_drift: {threshold: 0.1}}"), REFERENCE) == ()
+
+
+def test_the_reference_beside_a_lifecycle_is_read_by_check(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "features: {n: number}, monitoring: {drift_detection: {data_drift: {method: PSI}}}"
+    (tmp_path / "m.yaml").write_text(f'model_lifecycle: {{model_id: m, version: "1", {text}}}')
+    assert main(["check", str(tmp_path / "m.yaml")]) == 0
+    assert "no reference yet" in capsys.readouterr().out
+    (tmp_path / "m.reference.json").write_text(readable(to_document(REFERENCE)))
+    assert main(["check", str(tmp_path / "m.yaml")]) == 0
+    printed = capsys.readouterr().out
+    assert "  rule: monitoring.drift_detection.data_drift: psi > 0.2 on 1 number" in printed
+    assert "no reference yet" not in printed
