@@ -10,7 +10,17 @@ SUMMARY_LIMIT = 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # not strftime's: those depend on the locale
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_EFFECTS = {"psi": "PSI", "auc_shift": "AUC shift", "tv": "total variation"}
+_EFFECTS = {
+    "psi": "PSI",
+    "auc_shift": "AUC shift",
+    "tv": "total variation",
+    "js": "Jensen-Shannon",
+    "hellinger": "Hellinger",
+    "ks_statistic": "KS",
+    "wasserstein": "Wasserstein",
+    "mean_shift": "mean shift",
+    "cramers_v": "Cramér's V",
+}
 _MOVED = {
     "location": "its values moved",
     "spread": "its values are spread differently",

@@ -70,7 +70,7 @@ class Window:
 class Effect:
     """How different reference and current are, with its 95 % interval and the smallest size that matters."""
 
-    name: str  # auc_shift, spread, difference, psi, tv
+    name: str  # auc_shift, spread, difference, psi, tv, or the effect of a method that was named
     value: float
     low: float
     high: float

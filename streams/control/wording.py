@@ -11,6 +11,12 @@ _EFFECTS = {
     "auc_shift": "AUC shift",
     "spread": "spread",
     "difference": "difference",
+    "js": "Jensen-Shannon",
+    "hellinger": "Hellinger",
+    "ks_statistic": "KS",
+    "wasserstein": "Wasserstein",
+    "mean_shift": "mean shift",
+    "cramers_v": "Cramér's V",
 }
 _SMALLEST_P = 1e-16  # below this a p-value says nothing more
 
