@@ -47,6 +47,7 @@ COMMANDS = (
     Command("demo", "the whole product in about a minute on this machine", "Begin"),
     Command("check", "find every mistake in lifecycle files", "Begin"),
     Command("baseline", "build the frozen reference from data", "Begin"),
+    Command("calibrate", "what your past says: false alarms, and what would be found", "Begin"),
     Command("replay", "run everything over a file, without Kafka", "Begin"),
     Command("run", "run the service: all roles, or one of them", "Run"),
     Command("apply", "register lifecycles and their references", "Run"),

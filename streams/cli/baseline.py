@@ -1,7 +1,7 @@
 """`leeway baseline`: freeze what normal looks like, from data or from a topic's past."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from streams.cli import output
 from streams.cli.connection import BrokersOption, ConfigOption, past, service_of
-from streams.cli.files import Named, default_reference, named
+from streams.cli.files import default_reference, named, only
 from streams.cli.options import KindOption, SourceOption, WhereOption
 from streams.errors import UsageError
 from streams.offline.selection import Kind, parse_kind, parse_where
@@ -59,7 +59,7 @@ def command(
     from streams.profiling.columns import columns, related
 
     service = service_of(brokers, config)
-    one = _only(named([file], [receiver.name for receiver in service.receivers]), model)
+    one = only(named([file], [receiver.name for receiver in service.receivers]), model)
     source = open_source(
         data,
         [one.lifecycle],
@@ -139,16 +139,6 @@ def _first_kind(source: Source) -> Kind:
         if chunk.kind != "labels" and chunk.events:
             return chunk.kind
     return "predictions"
-
-
-def _only(found: Sequence[Named], model: str | None) -> Named:
-    ids = [one.lifecycle.model_id for one in found]
-    if model is None and len(found) > 1:
-        raise UsageError(f"{found[0].path}: holds several models: say --model {' or '.join(ids)}")
-    for one in found:
-        if model is None or one.lifecycle.model_id == model:
-            return one
-    raise UsageError(f"--model {model}: is not in the file; it holds {', '.join(ids)}")
 
 
 def _about_source(source: Source, events: _Events, rejected: Mapping[str, int]) -> Iterator[str]:

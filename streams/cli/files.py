@@ -11,7 +11,7 @@ from streams import lifecycle
 from streams.errors import LifecycleError, UsageError
 from streams.lifecycle import Lifecycle
 
-__all__ = ["Named", "default_reference", "named", "references"]
+__all__ = ["Named", "default_reference", "named", "only", "references"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,23 @@ def named(files: Sequence[Path], receivers: Sequence[str] = ()) -> tuple[Named, 
             raise UsageError(f"{one.path}: model {one.lifecycle.model_id} is in {first} already")
         by_id[one.lifecycle.model_id] = one.path
     return tuple(found)
+
+
+def only(found: Sequence[Named], model: str | None) -> Named:
+    """The one lifecycle that a command works on.
+
+    Raises
+    ------
+    UsageError
+        There are several, and nobody said which; or there is none of that name.
+    """
+    ids = [one.lifecycle.model_id for one in found]
+    if model is None and len(found) > 1:
+        raise UsageError(f"{found[0].path}: holds several models: say --model {' or '.join(ids)}")
+    for one in found:
+        if model is None or one.lifecycle.model_id == model:
+            return one
+    raise UsageError(f"--model {model}: is not in the file; it holds {', '.join(ids)}")
 
 
 def default_reference(one: Named) -> Path:

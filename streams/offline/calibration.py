@@ -88,6 +88,7 @@ class Calibration:
     false_alarms: FalseAlarms
     runs: Mapping[str, int]
     nothing: Mapping[str, str]
+    again: tuple[str, ...]  # horizons longer than the past, whose windows were used more than once
     reaches: tuple[Reach, ...]
     notes: tuple[str, ...]
 
@@ -140,6 +141,11 @@ def calibrate(
         reaches=injected.reaches(),
         runs={name: len(of) for name, of in injected.runs.items()},
         nothing=injected.nothing,
+        again=tuple(
+            name
+            for name in injected.runs
+            if windows[-1].window.end_ms - windows[0].window.start_ms < HORIZONS[name]
+        ),
         notes=plans[main].notes,
     )
 

@@ -6,12 +6,14 @@ are needed to move them.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.binning import Column
+from detectors.joint import Joint
 from detectors.memory import Past
 from detectors.reference import Reference, to_document
 from detectors.types import Window
@@ -23,7 +25,7 @@ from streams.memory import MemoryBroker, MemoryLog
 from streams.messages import Summary, decode_profile
 from streams.offline.selection import Kind
 from streams.offline.sources import Source, source_topics, topic_of
-from streams.profiling.columns import columns
+from streams.profiling.columns import Columns, columns
 from streams.profiling.profiler import Profiler
 from streams.registry import Registered, lifecycle_record, reference_record
 from streams.segments import ALL
@@ -134,7 +136,9 @@ def _windows(
     return {
         subject: tuple(
             Past(
-                Window(start, start + plan.window_ms, w.events, 0, len(w.panes)),
+                Window(
+                    start, start + plan.window_ms, w.events, 0, len(w.panes), plan.slot_of(start)
+                ),
                 w.cells,
             )
             for start, w in sorted(of.items())
@@ -146,21 +150,34 @@ def _windows(
 def _numbers(
     plan: ModelPlan, reference: Reference, events: list[bytes], kind: str
 ) -> dict[str, Mapping[int, Floats]]:
-    """Finite values of every numeric series of the reference, by window."""
+    """Finite values of every numeric series of the reference, by window; what is derived from a feature too."""
     read = columns(plan.lifecycle, events, kind)
     numeric = {r.series.name for r in reference.series if r.series.numeric}
     starts = np.array([plan.start_of(t) for t in read.times_ms.tolist()], np.int64)
     order = np.argsort(starts, kind="stable")
     distinct, first = np.unique(starts[order], return_index=True)
     found: dict[str, Mapping[int, Floats]] = {}
-    for column in read.columns:
-        if column.name in numeric and column.type in ("number", "integer"):
-            values = np.where(column.odd, np.nan, np.asarray(column.values, np.float64))[order]
-            found[column.name] = {
-                start: part[np.isfinite(part)]
-                for start, part in zip(distinct.tolist(), np.split(values, first[1:]), strict=True)
-            }
+    for name, values, odd in _measured(reference, read):
+        if name in numeric:
+            sorted_ = np.where(odd, np.nan, values)[order]
+            parts = zip(distinct.tolist(), np.split(sorted_, first[1:]), strict=True)
+            found[name] = {start: part[np.isfinite(part)] for start, part in parts}
     return found
+
+
+def _measured(
+    reference: Reference, read: Columns
+) -> Iterator[tuple[str, Floats, NDArray[np.bool_]]]:
+    """Numbers: those of features that are numbers, and those that the reference derives from other features."""
+    of_feature = {one.feature: one for one in reference.derived if not isinstance(one, Joint)}
+    for column in read.columns:
+        if column.name in of_feature:
+            one = of_feature[column.name]
+            numbers = np.array([*map(one.measure(), column.values)], np.float64)
+            for name, values in zip(one.names, numbers.reshape(-1, len(one.names)).T, strict=True):
+                yield name, values, column.odd
+        elif isinstance(column, Column) and column.type in ("number", "integer"):
+            yield column.name, np.asarray(column.values, np.float64), column.odd
 
 
 def _nothing(
@@ -171,6 +188,12 @@ def _nothing(
     incomparable: Mapping[str, int],
 ) -> str:
     """Why there is no window to judge."""
+    wanted, season = plan.lifecycle.reference.season, reference.season
+    if season is not None and season.name != wanted:
+        return (
+            f"the reference was built for season {season.name}, the lifecycle says {wanted}: "
+            "build it anew with leeway baseline"
+        )
     if incomparable:
         versions = ", ".join(sorted(incomparable))
         return (
