@@ -102,7 +102,8 @@ def _numbers(column: Column, bins: int) -> Cut:
     whole = bool((distinct == np.rint(distinct)).all())
     if len(distinct) == 1:
         warnings += (f"{column.name}: the same value in every row: any other will be news",)
-        edges = _around(float(distinct[0]), whole=whole)
+        # Of a number, 7.3 is news where all were 7; whole numbers are cut half-way, as elsewhere.
+        edges = _around(float(distinct[0]), whole=whole and column.type == "integer")
     elif whole and len(distinct) <= FEW:
         support = tuple(float(v) for v in distinct)
         series = Series(
