@@ -45,7 +45,9 @@ def list_series(plan: Plan, counts: Ints, named: Named) -> tuple[SeriesVerdict, 
     named : status and reason of the series that carry the alarm; the others are stable or insufficient
     """
     flat = counts if counts.ndim == 1 else counts.sum(0)
-    small = [(_LAST, _too_small(plan, k, flat)) for k in plan.too_small]
+    small = [(_LAST, _too_small(plan, k, flat, plan.counts)) for k in plan.too_small]
+    thin, of_slots = plan.thin(counts)
+    small += [(_LAST, _too_small(plan, k, flat, of_slots)) for k in thin]
     if plan.watch is None:
         return tuple(verdict for _, verdict in small)
     gauge, counts = plan.comparable(counts)
@@ -64,6 +66,8 @@ def list_series(plan: Plan, counts: Ints, named: Named) -> tuple[SeriesVerdict, 
     )
     ranked = _values(plan, gauge, names, cells, found, missing_shares, named)
     ranked += _missing(plan, gauge, names, have, found, missing_shares, named)
+    unfounded = {plan.series[k].name for k in thin}
+    ranked = [pair for pair in ranked if pair[1].series not in unfounded]
     ranked += small
     ranked.sort(key=lambda pair: pair[0])  # stable: equals stay in the order of the lifecycle
     return tuple(verdict for _, verdict in ranked)
@@ -275,13 +279,13 @@ def _insufficient(
     return SeriesVerdict(name, Status.INSUFFICIENT, reason, m, n, *missing, None)
 
 
-def _too_small(plan: Plan, at: int, counts: Ints) -> SeriesVerdict:
+def _too_small(plan: Plan, at: int, counts: Ints, reference: Ints) -> SeriesVerdict:
     first, series = plan.offsets[at], plan.series[at]
     values = slice(first, first + series.values + (not series.numeric))
     whole = slice(first, first + series.cells)
     before, after = (
         round(int(cells[whole][-1]) / max(int(cells[whole].sum()), 1), 6)
-        for cells in (plan.counts, counts)
+        for cells in (reference, counts)
     )
-    rows = int(plan.counts[values].sum()), int(counts[values].sum())
+    rows = int(reference[values].sum()), int(counts[values].sum())
     return _insufficient(series.name, Reason.REFERENCE_TOO_SMALL, *rows, (before, after))

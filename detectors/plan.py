@@ -111,6 +111,15 @@ class Plan:
         reference, current = self.slots.comparable(counts)
         return against(self.watch.gauge, reference), current
 
+    def thin(self, counts: Ints) -> tuple[tuple[int, ...], Ints]:
+        """Positions of watched series whose reference is too small in the slots of these counts, and that reference."""
+        if self.watch is None or self.slots is None:
+            return (), self.counts
+        held = np.flatnonzero(counts.any(1))
+        of = self.slots.solid[held].any(0)
+        thin = tuple(at for at, solid in zip(self.watch.positions, of, strict=True) if not solid)
+        return thin, self.slots.references[held].sum(0)
+
     def measure(self, counts: Ints) -> Interval:
         """All effects of counts in the shape of the pool."""
         return measure(*self.comparable(counts))
