@@ -16,6 +16,7 @@ from detectors.scores import ScoreKind
 from detectors.sequential import Watched
 from detectors.series import Series
 
+_OWN_GATES = ("odd", "missing")  # shares that keep their gates whatever method is named
 ENDLESS = 10**6  # times the reference: a current side without error of its own
 
 
@@ -38,7 +39,7 @@ class Gates:
         A method that was named gates its own effect and no other of the values; a threshold under auto is one for all
         effects that are shares of rows, or chances. Shares of missing and odd rows keep their own.
         """
-        if kind in ("odd", "missing") or (rule.method == AUTO and rule.threshold is None):
+        if kind in _OWN_GATES or (rule.method == AUTO and rule.threshold is None):
             found: tuple[float, float] = getattr(self, effect)
             return found
         mine = effect == METHODS[rule.method].effect if rule.method != AUTO else effect != "psi"
@@ -169,7 +170,8 @@ class Gauge:
         limits = np.array([gates.of(e.name, e.kind, of[e.series]) for e in entries])
         mine = [of[e.series].method for e in entries]
         aside = [
-            m != AUTO and METHODS[m].effect != e.name for m, e in zip(mine, entries, strict=True)
+            m != AUTO and (METHODS[m].effect != e.name or e.kind in _OWN_GATES)
+            for m, e in zip(mine, entries, strict=True)
         ]
         gauge = Gauge(
             place,
@@ -219,7 +221,7 @@ def _named(
     series: Sequence[Series], of: Sequence[Rule], entries: Sequence[_Entry]
 ) -> tuple[Named, ...]:
     """The series of every method that was named; effects that no series has anyway come after the `entries`."""
-    there = {(e.name, e.series) for e in entries if e.kind not in ("odd", "missing")}
+    there = {(e.name, e.series) for e in entries if e.kind not in _OWN_GATES}
     after, found = len(entries), []
     for name, method in METHODS.items():
         columns = [k for k, rule in enumerate(of) if rule.method == name]
