@@ -124,7 +124,8 @@ def js_square(reference: Counts, current: Counts) -> Floats:
     """
     (p, _), (q, _) = shares(reference), shares(current)
     middle = (p + q) / 2
-    return total(special.rel_entr(p, middle) + special.rel_entr(q, middle)) / log(4)
+    square = total(special.rel_entr(p, middle) + special.rel_entr(q, middle)) / log(4)
+    return np.maximum(square, 0.0)  # of nearly equal sides the last bits may say less
 
 
 def jensen_shannon(reference: Counts, current: Counts, phi: Number = 1.0) -> Interval:

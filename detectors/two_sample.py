@@ -195,7 +195,8 @@ def jensen_shannon(reference: Counts, current: Counts, phi: Number = 1.0) -> Ans
 
     Notes
     -----
-    :math:`8 \ln 2\; JS^2/s \sim χ^2(B-1)`. Nothing is smoothed. Good from n = 20 B. Cost O(cells).
+    :math:`8 \ln 2\; JS^2/s \sim χ^2(B-1)`. Nothing is smoothed. Good from n = 50 B; at .05 the true rate is .058 at
+    20 B, .065 at 10 B. Cost O(cells).
 
     Examples
     --------
@@ -212,7 +213,8 @@ def hellinger(reference: Counts, current: Counts, phi: Number = 1.0) -> Answer:
 
     Notes
     -----
-    :math:`8 H^2/s \sim χ^2(B-1)`, as for `psi`. Nothing is smoothed. Good from n = 20 B. Cost O(cells).
+    :math:`8 H^2/s \sim χ^2(B-1)`, as for `psi`. Nothing is smoothed. Good from n = 50 B; rates as those of
+    `jensen_shannon`. Cost O(cells).
 
     Examples
     --------
