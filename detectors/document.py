@@ -2,12 +2,10 @@
 
 import binascii
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
-from math import isfinite
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, cast, get_args
 
 from detectors.derived import Derivation, Identifier, Text, Vector
 from detectors.frozen import (
@@ -23,12 +21,24 @@ from detectors.frozen import (
 )
 from detectors.joint import NAME as JOINT
 from detectors.joint import Joint
+from detectors.reading import (
+    EPOCH,
+    read_ascending,
+    read_counts,
+    read_distinct,
+    read_integer,
+    read_items,
+    read_members,
+    read_moment,
+    read_number,
+    read_object,
+    read_pair,
+    read_text,
+)
 from detectors.series import Series, SeriesType
 
 FORMAT = 1
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TYPES = get_args(SeriesType)
-_T = TypeVar("_T")
 
 
 def to_document(reference: Reference) -> dict[str, Any]:
@@ -136,31 +146,31 @@ def from_document(document: object) -> Reference:
     ValueError
         Naming the place and what was expected: it is malformed, of a newer format, or was changed by hand.
     """
-    top = _members(
+    top = read_members(
         document,
         "",
         "format reference_id digest model_id model_version built_from blocks series segments",
         "season derived",
     )
-    version = _integer(top["format"], "format", 1)
+    version = read_integer(top["format"], "format", 1)
     if version > FORMAT:
         raise ValueError(
             f"format: written by a newer Leeway ({version}); this one reads up to {FORMAT}"
         )
-    built = _members(top["built_from"], "built_from", "source start end events")
+    built = read_members(top["built_from"], "built_from", "source start end events")
     blocks = top["blocks"]
     if blocks is not None:
-        b = _members(blocks, "blocks", "window_ms windows rows")
+        b = read_members(blocks, "blocks", "window_ms windows rows")
         blocks = Blocks(
-            *(_integer(b[k], f"blocks.{k}", 1) for k in ("window_ms", "windows", "rows"))
+            *(read_integer(b[k], f"blocks.{k}", 1) for k in ("window_ms", "windows", "rows"))
         )
     series = tuple(
         _series(name, value, f"series.{name}")
-        for name, value in _object(top["series"], "series").items()
+        for name, value in read_object(top["series"], "series").items()
     )
     segments = tuple(
         _segment(name, value, series, f"segments.{name}")
-        for name, value in _object(top["segments"], "segments").items()
+        for name, value in read_object(top["segments"], "segments").items()
     )
     season, slots, of_segments = _season(top.get("season"), series)
     unknown = of_segments.keys() - {s.segment for s in segments}
@@ -168,19 +178,19 @@ def from_document(document: object) -> Reference:
         raise ValueError(f"season.segments.{min(unknown)}: is not a segment")
     segments = tuple(replace(s, slots=of_segments.get(s.segment, ())) for s in segments)
     reference = Reference(
-        reference_id=_text(top["reference_id"], "reference_id"),
-        model_id=_text(top["model_id"], "model_id"),
-        model_version=_text(top["model_version"], "model_version"),
+        reference_id=read_text(top["reference_id"], "reference_id"),
+        model_id=read_text(top["model_id"], "model_id"),
+        model_version=read_text(top["model_version"], "model_version"),
         built_from=BuiltFrom(
-            _text(built["source"], "built_from.source"),
-            _moment(built["start"], "built_from.start"),
-            _moment(built["end"], "built_from.end"),
-            _integer(built["events"], "built_from.events"),
+            read_text(built["source"], "built_from.source"),
+            read_moment(built["start"], "built_from.start"),
+            read_moment(built["end"], "built_from.end"),
+            read_integer(built["events"], "built_from.events"),
         ),
         blocks=blocks,
         series=series,
         segments=segments,
-        digest=_text(top["digest"], "digest"),
+        digest=read_text(top["digest"], "digest"),
         season=season,
         slots=slots,
         derived=_derived(top.get("derived", {}), [r.series for r in series]),
@@ -193,37 +203,37 @@ def from_document(document: object) -> Reference:
 
 
 def _series(name: str, value: object, at: str) -> ReferenceSeries:
-    given = _object(value, at)
+    given = read_object(value, at)
     kind = given.get("type")
     if kind not in _TYPES:
         raise ValueError(f"{at}.type: expected one of {', '.join(_TYPES)}, not {kind!r}")
     numeric = kind in ("number", "integer")
     cut = ("support" if "support" in given else "edges") if numeric else "categories known"
     ends = " ends" if "ends" in given else ""  # not in references of earlier releases
-    m = _members(given, at, f"type {cut} counts odd missing centre scale{ends} dispersion")
-    scale = _number(m["scale"], f"{at}.scale")
+    m = read_members(given, at, f"type {cut} counts odd missing centre scale{ends} dispersion")
+    scale = read_number(m["scale"], f"{at}.scale")
     if scale <= 0:
         raise ValueError(f"{at}.scale: expected a positive number, not {scale}")
     series = Series(
         name,
         cast(SeriesType, kind),
-        edges=_ascending(m.get("edges", []), f"{at}.edges"),
-        support=_ascending(m.get("support", []), f"{at}.support"),
-        categories=_distinct(m.get("categories", []), f"{at}.categories"),
-        known=_distinct(m.get("known", []), f"{at}.known"),
-        centre=_number(m["centre"], f"{at}.centre"),
+        edges=read_ascending(m.get("edges", []), f"{at}.edges"),
+        support=read_ascending(m.get("support", []), f"{at}.support"),
+        categories=read_distinct(m.get("categories", []), f"{at}.categories"),
+        known=read_distinct(m.get("known", []), f"{at}.known"),
+        centre=read_number(m["centre"], f"{at}.centre"),
         scale=scale,
-        ends=_pair(m["ends"], f"{at}.ends") if ends else None,
+        ends=read_pair(m["ends"], f"{at}.ends") if ends else None,
     )
     if set(series.categories) & set(series.known):
         raise ValueError(f"{at}.known: repeats one of the categories")
     if kind == "boolean" and (series.categories, series.known) != (("false", "true"), ()):
         raise ValueError(f"{at}.categories: expected false and true")
-    counts = _counts(m["counts"], f"{at}.counts", series.values)
-    dispersion = _object(m["dispersion"], f"{at}.dispersion").items()
+    counts = read_counts(m["counts"], f"{at}.counts", series.values)
+    dispersion = read_object(m["dispersion"], f"{at}.dispersion").items()
     return ReferenceSeries(
         series,
-        (*counts, _integer(m["odd"], f"{at}.odd"), _integer(m["missing"], f"{at}.missing")),
+        (*counts, read_integer(m["odd"], f"{at}.odd"), read_integer(m["missing"], f"{at}.missing")),
         tuple((score, _phi(phi, f"{at}.dispersion.{score}")) for score, phi in dispersion),
     )
 
@@ -231,13 +241,13 @@ def _series(name: str, value: object, at: str) -> ReferenceSeries:
 def _segment(
     name: str, value: object, series: tuple[ReferenceSeries, ...], at: str
 ) -> SegmentReference:
-    m = _members(value, at, "events counts")
-    counts = _members(m["counts"], f"{at}.counts", [r.series.name for r in series])
+    m = read_members(value, at, "events counts")
+    counts = read_members(m["counts"], f"{at}.counts", [r.series.name for r in series])
     return SegmentReference(
         name,
-        _integer(m["events"], f"{at}.events"),
+        read_integer(m["events"], f"{at}.events"),
         tuple(
-            _counts(counts[r.series.name], f"{at}.counts.{r.series.name}", r.series.cells)
+            read_counts(counts[r.series.name], f"{at}.counts.{r.series.name}", r.series.cells)
             for r in series
         ),
     )
@@ -251,33 +261,35 @@ def _season(
 ) -> tuple[Season | None, _Slots, dict[str, _Slots]]:
     if value is None:
         return None, (), {}
-    m = _members(value, "season", "name timezone slots segments")
-    name = _text(m["name"], "season.name")
+    m = read_members(value, "season", "name timezone slots segments")
+    name = read_text(m["name"], "season.name")
     if name not in SLOTS:
         raise ValueError(f"season.name: expected one of {', '.join(SLOTS)}, not {name!r}")
-    season = Season(name, _text(m["timezone"], "season.timezone"))
+    season = Season(name, read_text(m["timezone"], "season.timezone"))
     segments = {
         segment: _slots(given, season, series, f"season.segments.{segment}")
-        for segment, given in _object(m["segments"], "season.segments").items()
+        for segment, given in read_object(m["segments"], "season.segments").items()
     }
     return season, _slots(m["slots"], season, series, "season.slots"), segments
 
 
 def _slots(value: object, season: Season, series: tuple[ReferenceSeries, ...], at: str) -> _Slots:
     out = []
-    for number, given in _object(value, at).items():
+    for number, given in read_object(value, at).items():
         here = f"{at}.{number}"
         if not number.isdecimal() or int(number) >= season.slots or str(int(number)) != number:
             raise ValueError(f"{here}: expected a slot from 0 to {season.slots - 1}")
-        m = _members(given, here, "windows events counts")
-        counts = _members(m["counts"], f"{here}.counts", [r.series.name for r in series])
+        m = read_members(given, here, "windows events counts")
+        counts = read_members(m["counts"], f"{here}.counts", [r.series.name for r in series])
         out.append(
             SlotReference(
                 int(number),
-                _integer(m["windows"], f"{here}.windows", 1),
-                _integer(m["events"], f"{here}.events"),
+                read_integer(m["windows"], f"{here}.windows", 1),
+                read_integer(m["events"], f"{here}.events"),
                 tuple(
-                    _counts(counts[r.series.name], f"{here}.counts.{r.series.name}", r.series.cells)
+                    read_counts(
+                        counts[r.series.name], f"{here}.counts.{r.series.name}", r.series.cells
+                    )
                     for r in series
                 ),
             )
@@ -288,7 +300,7 @@ def _slots(value: object, season: Season, series: tuple[ReferenceSeries, ...], a
 def _derived(value: object, series: list[Series]) -> tuple[Derivation, ...]:
     numbers = [s.name for s in series if s.numeric]
     out = []
-    for name, given in _object(value, "derived").items():
+    for name, given in read_object(value, "derived").items():
         at = f"derived.{name}"
         one = _derivation(name, given, at)
         needed = (*one.names, *(one.features if isinstance(one, Joint) else ()))
@@ -300,27 +312,27 @@ def _derived(value: object, series: list[Series]) -> tuple[Derivation, ...]:
 
 
 def _derivation(name: str, value: object, at: str) -> Derivation:
-    kind = _object(value, at).get("type")
+    kind = read_object(value, at).get("type")
     if kind == JOINT:
-        m = _members(value, at, "type features centre scale shift weights")
+        m = read_members(value, at, "type features centre scale shift weights")
         try:
             return Joint(
-                _distinct(m["features"], f"{at}.features"),
-                _items(m["centre"], f"{at}.centre", _number),
-                _items(m["scale"], f"{at}.scale", _number),
-                _integer(m["shift"], f"{at}.shift"),
-                _items(m["weights"], f"{at}.weights", _signed),
+                read_distinct(m["features"], f"{at}.features"),
+                read_items(m["centre"], f"{at}.centre", read_number),
+                read_items(m["scale"], f"{at}.scale", read_number),
+                read_integer(m["shift"], f"{at}.shift"),
+                read_items(m["weights"], f"{at}.weights", _signed),
             )
         except ValueError as error:
             raise ValueError(f"{at}: {error}") from None
     if kind == "vector":
-        m = _members(value, at, "type centre")
-        return Vector(name, _items(m["centre"], f"{at}.centre", _number))
+        m = read_members(value, at, "type centre")
+        return Vector(name, read_items(m["centre"], f"{at}.centre", read_number))
     if kind not in ("text", "identifier"):
         raise ValueError(
             f"{at}.type: expected one of text, vector, identifier, joint, not {kind!r}"
         )
-    m = _members(value, at, "type known")
+    m = read_members(value, at, "type known")
     if kind == "text":
         return Text(name, _unpacked(m["known"], f"{at}.known"))
     return Identifier(name, None if m["known"] is None else _unpacked(m["known"], f"{at}.known"))
@@ -333,7 +345,7 @@ def _packed(hashes: tuple[int, ...]) -> str:
 
 def _unpacked(value: object, at: str) -> tuple[int, ...]:
     try:
-        raw = b64decode(_text(value, at), validate=True)
+        raw = b64decode(read_text(value, at), validate=True)
     except binascii.Error:
         raw = b"?"
     hashes = tuple(int.from_bytes(raw[i : i + 8], "big") for i in range(0, len(raw), 8))
@@ -348,100 +360,18 @@ def _signed(value: object, at: str) -> int:
     return value
 
 
-def _object(value: object, at: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict) or not all(isinstance(k, str) for k in value):
-        raise ValueError(f"{at or 'reference'}: expected an object")
-    return value
-
-
-def _members(
-    value: object, at: str, names: str | list[str], optional: str = ""
-) -> Mapping[str, Any]:
-    given, wanted = _object(value, at), names.split() if isinstance(names, str) else names
-    dot = f"{at}." if at else ""
-    for name in wanted:
-        if name not in given:
-            raise ValueError(f"{dot}{name}: is missing")
-    for name in given:
-        if name not in wanted and name not in optional.split():
-            raise ValueError(f"{dot}{name}: is not known")
-    return given
-
-
-def _text(value: object, at: str) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{at}: expected a text")
-    return value
-
-
-def _integer(value: object, at: str, least: int = 0) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**53:
-        raise ValueError(f"{at}: expected an integer of at least {least}")
-    return value
-
-
-def _number(value: object, at: str) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not isfinite(value):
-        raise ValueError(f"{at}: expected a finite number")
-    return float(value)
-
-
 def _phi(value: object, at: str) -> float:
-    phi = _number(value, at)
+    phi = read_number(value, at)
     if phi < 1:
         raise ValueError(f"{at}: expected a number of at least 1, not {phi}")
     return phi
-
-
-def _items(value: object, at: str, read: Callable[[object, str], _T]) -> tuple[_T, ...]:
-    if not isinstance(value, list):
-        raise ValueError(f"{at}: expected a list")
-    return tuple(read(v, f"{at}[{i}]") for i, v in enumerate(value))
-
-
-def _ascending(value: object, at: str) -> tuple[float, ...]:
-    numbers = _items(value, at, _number)
-    if any(a >= b for a, b in pairwise(numbers)):
-        raise ValueError(f"{at}: expected ascending numbers")
-    return numbers
-
-
-def _pair(value: object, at: str) -> tuple[float, float]:
-    numbers = _items(value, at, _number)
-    if len(numbers) != 2 or numbers[0] > numbers[1]:
-        raise ValueError(f"{at}: expected two ascending numbers")
-    return numbers[0], numbers[1]
-
-
-def _distinct(value: object, at: str) -> tuple[str, ...]:
-    texts = _items(value, at, _text)
-    if len(set(texts)) < len(texts):
-        raise ValueError(f"{at}: repeats a value")
-    return texts
-
-
-def _counts(value: object, at: str, length: int) -> tuple[int, ...]:
-    counts = _items(value, at, lambda v, place: _integer(v, place))
-    if len(counts) != length:
-        raise ValueError(f"{at}: expected {length} counts, not {len(counts)}")
-    return counts
 
 
 def _time(ms: int | None) -> str | None:
     if ms is None:
         return None
     return (
-        (_EPOCH + timedelta(milliseconds=ms))
+        (EPOCH + timedelta(milliseconds=ms))
         .isoformat(timespec="milliseconds")
         .replace("+00:00", "Z")
     )
-
-
-def _moment(value: object, at: str) -> int | None:
-    if value is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(_text(value, at))
-        return (moment - _EPOCH) // timedelta(milliseconds=1)
-    except (TypeError, ValueError):
-        raise ValueError(f"{at}: expected a time such as 2026-03-02T07:00:00.000Z") from None
