@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from math import inf
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -260,3 +261,11 @@ def test_every_effect_and_test_has_a_docstring_that_runs(
                 "difference",
             ), part
         assert any(word in text for word in ("blind", "Blind", "Sees", "Does not say"))
+
+
+def test_the_documentation_lists_every_method_with_the_rows_it_wants() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text(encoding="utf-8")
+    section = text.split("\n## Methods\n")[1].split("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
+    told = {cells[0].strip(" `"): int(cells[6].replace(",", "")) for cells in rows}
+    assert told == {name: method.least_rows for name, method in METHODS.items()}
