@@ -135,9 +135,10 @@ class Plan:
         every = tuple(r.series for r in reference.series)
         widths = [s.cells for s in every]
         offsets = tuple(sum(widths[:k]) for k in range(len(widths)))
-        per_series, rows = _counts(reference, segment)
+        per_series, expected = _counts(reference, segment)
         counts = np.array([c for cells in per_series for c in cells], np.int64)
-        rows = max(rows, float(policy.min_rows))
+        rows = max(expected, float(policy.min_rows))
+        expected = max(expected, 1.0)  # φ belongs to such windows, however many are judged together
         wanted = [k for k, s in enumerate(every) if s.name in series]
         values = [sum(cells[: s.values]) for s, cells in zip(every, per_series, strict=True)]
         solid = tuple(k for k in wanted if values[k] >= MINIMUM_ROWS)
@@ -151,7 +152,7 @@ class Plan:
                 else _seasonal(reference.series[k], offsets[k], slots, per_window, rows)
                 for k in solid
             ]
-            panel = Panel.compile(watched, counts, rows)
+            panel = Panel.compile(watched, counts, expected)
             gauge = Gauge.compile(
                 [every[k] for k in solid],
                 watched,
@@ -168,7 +169,7 @@ class Plan:
                 gauge,
                 np.array([rule.literal for rule in gauge.rules]),
                 np.array([every[k].name in policy.inputs for k in solid]),
-                None if slots is None else Slots.compile(slots, per_window, of, watched, rows),
+                None if slots is None else Slots.compile(slots, per_window, of, watched, expected),
             )
             if not all(reference.series[k].dispersion for k in solid):
                 notes.append("row dependence not calibrated")

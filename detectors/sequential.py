@@ -75,7 +75,7 @@ class Panel:
         np.bool_
     ]  # (R, 20): those that may bet; fewer than exist in some slots of a season
     log_prior: Floats  # (R, 20): weight of a component within its series
-    rows: float  # expected rows per window
+    rows: float  # of the windows that φ was measured on
 
     @staticmethod
     def compile(
@@ -92,7 +92,7 @@ class Panel:
         ----------
         counts : int64, shape (total,)
             The reference, all series one after another.
-        rows : expected rows per window
+        rows : expected rows per window: of those that φ was measured on
         tolerance : change of a score's mean that is not worth spending budget on; exact with weights (1, 0)
         weights : of D3 and D4: (1, 0) is the fixed reference alone, (0, 1) the growing one
         shut : bool, shape (R, 20): components that never bet on this reference, though others of their kind do
@@ -218,13 +218,15 @@ def step_slots(parts: Sequence[Part], state: State, at_ms: int) -> State:
     Small windows are judged together, and those may lie in several slots. D3 adds up, as rows do. D4 bets on
     :math:`z = \sum_s n_s τ_s z_s / \sqrt{\sum_s n_s^2 τ_s^2}` with :math:`τ_s` the standard error in slot s: the
     recursive residuals of different slots are uncorrelated, so z has variance 1, and a shift that all slots share
-    adds up. With one part it is `step`, to the last bit.
+    adds up. φ grows with the rows of all parts: what dependent rows share may last longer than a slot. With one part it
+    is `step`, to the last bit.
     """
     pool = state.pool.copy()
     found = []
+    together = np.add.reduce([_live_rows(part.panel, part.counts) for part in parts])
     for part in parts:
         pool[part.slot] += part.counts
-        found.append(_bets(part.panel, pool[part.slot], part.counts))
+        found.append(_bets(part.panel, pool[part.slot], part.counts, together))
     return _advanced(
         parts[0].panel, state, found[0] if len(found) == 1 else _together(found), pool, at_ms
     )
@@ -242,12 +244,21 @@ class _Bets:
     open: NDArray[np.bool_]
 
 
-def _bets(panel: Panel, pool: Ints, counts: Ints) -> _Bets:
-    cells = np.append(counts, 0).astype(np.float64)[panel.place][:, panel.series]
-    pooled = np.append(pool, 0).astype(np.float64)[panel.place][:, panel.series]
+def _cells(panel: Panel, counts: Ints) -> Floats:
+    return np.append(counts, 0).astype(np.float64)[panel.place][:, panel.series]
+
+
+def _live_rows(panel: Panel, counts: Ints) -> Floats:
+    return np.asarray(np.add.reduce(panel.live * _cells(panel, counts), axis=0))
+
+
+def _bets(panel: Panel, pool: Ints, counts: Ints, together: Floats | None = None) -> _Bets:
+    """`together`: live rows of all that is judged at once, if that is more than `counts`."""
+    cells, pooled = _cells(panel, counts), _cells(panel, pool)
     n, mean, _ = _moments(panel.moments, cells)
     total, centre, sd = _moments(panel.moments, pooled)
-    phi = 1 + (panel.phi - 1) * np.maximum(1.0, n / panel.rows)
+    at_once = n if together is None else together
+    phi = 1 + (panel.phi - 1) * np.maximum(1.0, at_once / panel.rows)
     fixed = np.add.reduce(cells[:, :, None] * panel.gain, axis=0) / phi[:, None]
     scale = sd * np.sqrt(phi * np.maximum(1 / np.maximum(n, 1.0) - 1 / np.maximum(total, 1.0), 0.0))
     z = np.divide(mean - centre, scale, out=np.zeros_like(scale), where=scale > 0)

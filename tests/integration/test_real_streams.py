@@ -48,7 +48,7 @@ STREAMS = {
     # gradual; production rows 4,501 to 6,500
     "insects": Known(
         "insects_gradual.parquet",
-        ("feature:f17", "feature:f08", "feature:f26"),
+        ("feature:f08", "feature:f17", "feature:f26"),
         ("2026-01-07T04:46:40.000Z", "2026-01-07T15:53:20.000Z"),
         20,
     ),
