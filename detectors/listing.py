@@ -259,7 +259,8 @@ def _top_bins(gauge: Gauge, current: Floats, columns: Ints) -> dict[int, tuple[T
         return {}
     reference, current = gauge.reference[:, columns], current[:, columns]
     where = gauge.where[:, columns]
-    terms = psi_terms(smoothed(reference, where), smoothed(current, where))
+    held = reference + current > 0
+    terms = psi_terms(smoothed(reference, held), smoothed(current, held))
     (p, _), (q, _) = shares(reference), shares(current)
     order = np.argsort(-terms, axis=0, kind="stable")[:TOP_BINS]
     out = {}
