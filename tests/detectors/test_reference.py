@@ -17,6 +17,8 @@ from detectors.effects import Floats
 from detectors.reference import (
     Blocks,
     Reference,
+    Season,
+    Seasonal,
     build,
     digest,
     from_document,
@@ -356,3 +358,113 @@ def test_any_built_reference_round_trips(seed: int, with_times: bool) -> None:
         segments={"s": g.choice(["s=a", "s=b"], rows).tolist()},
     )
     assert from_document(json.loads(json.dumps(to_document(reference)))) == reference
+
+
+# ---- seasons
+
+
+def seasonal(days: int = 14, rows: int = 12, name: str | None = "hour_of_day") -> tuple[Any, ...]:
+    """Hourly windows of some rows whose number has a daily cycle; no events between two and three at night."""
+    g = np.random.default_rng(8)
+    hours = np.repeat([h for h in range(24 * days) if h % 24 != 2], rows)
+    x = np.sin(2 * np.pi * hours / 24) + g.normal(size=len(hours))
+    candidates = [
+        Seasonal(Season("hour_of_day", "Europe/Berlin"), hours % 24),
+        Seasonal(Season("hour_of_week", "Europe/Berlin"), hours % 168),
+    ]
+    return build(
+        [
+            Column("feature:x", "number", x, np.zeros(len(x), bool)),
+            Column("feature:f", "boolean", ["true"] * len(x), np.zeros(len(x), bool)),
+        ],
+        hours * HOUR_MS + g.integers(0, HOUR_MS, len(hours)),
+        reference_id="r1",
+        model_id="m",
+        model_version="1",
+        source="s",
+        window_ms=HOUR_MS,
+        segments={"s": g.choice(["s=a", "s=b"], len(x), p=[0.9, 0.1]).tolist()},
+        season=name,
+        seasonal=candidates,
+    )
+
+
+def test_every_slot_of_a_season_has_its_own_counts_and_they_add_up() -> None:
+    reference, _ = seasonal(rows=20)
+    assert reference.season == Season("hour_of_day", "Europe/Berlin")
+    assert [s.slot for s in reference.slots] == [h for h in range(24) if h != 2]
+    assert {(s.windows, s.events) for s in reference.slots} == {(14, 280)}
+    for k, r in enumerate(reference.series):
+        added = np.sum([s.counts[k] for s in reference.slots], axis=0)
+        assert tuple(added.tolist()) == r.counts
+    large, small = reference.segments
+    assert all(s.events >= 200 for s in large.slots)
+    assert len(large.slots) == 23
+    assert small.slots == ()
+
+
+def test_dispersion_is_measured_around_the_means_of_slots() -> None:
+    plain, warnings = seasonal(name=None)
+    slotted, _ = seasonal()
+    assert dict(plain.series[0].dispersion)["location"] > 3
+    assert dict(slotted.series[0].dispersion)["location"] < 1.4
+    assert any("hour_of_day explains" in w for w in warnings)
+    assert plain.season is None
+
+
+def test_a_season_says_what_the_reference_cannot_support() -> None:
+    _, warnings = seasonal(days=5, rows=50)
+    assert any("windows of at least 7 days, the reference holds 115" in w for w in warnings)
+    assert any("1 of 24 slots hold fewer than 200 events" in w for w in warnings)
+    _, warnings = seasonal(days=7, rows=30, name="hour_of_week")
+    assert any("windows of at least 14 days, the reference holds 161" in w for w in warnings)
+    assert any("168 of 168 slots hold fewer than 200 events" in w for w in warnings)
+    assert any("0 windows beyond one per slot, of at least 29 needed" in w for w in warnings)
+
+
+def test_a_season_needs_event_times_and_the_slots_of_its_rows() -> None:
+    column = Column("feature:x", "number", np.arange(300.0), np.zeros(300, bool))
+    for times, says in ((None, "needs event times"), (np.arange(300), "slots of its rows")):
+        with pytest.raises(ValueError, match=says):
+            build(
+                [column],
+                times,
+                reference_id="r",
+                model_id="m",
+                model_version="1",
+                source="s",
+                window_ms=HOUR_MS,
+                season="hour_of_day",
+            )
+
+
+def test_a_seasonal_document_round_trips_and_a_plain_one_says_nothing_of_seasons() -> None:
+    reference, _ = seasonal(rows=20)
+    document = json.loads(json.dumps(to_document(reference), allow_nan=False))
+    assert from_document(document) == reference
+    assert document["season"]["timezone"] == "Europe/Berlin"
+    assert document["season"]["slots"]["3"]["events"] == 280
+    assert "season" not in to_document(seasonal(name=None)[0])
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (lambda s: s.update(name="hour"), "season.name: expected one of hour_of_day, hour_of_week"),
+        (lambda s: s.update(timezone=1), "season.timezone: expected a text"),
+        (lambda s: s.update(timezone="UTC"), "digest: does not match"),
+        (lambda s: s["slots"].update({"24": s["slots"]["3"]}), "season.slots.24: expected a slot from 0 to 23"),
+        (lambda s: s["slots"].update({"03": s["slots"]["3"]}), "season.slots.03: expected a slot"),
+        (lambda s: s["slots"].pop("5"), "digest: does not match"),
+        (lambda s: s["slots"]["3"].update(windows=0), "season.slots.3.windows: expected an integer of at least 1"),
+        (lambda s: s["slots"]["3"]["counts"].pop("feature:f"), "season.slots.3.counts.feature:f: is missing"),
+        (lambda s: s["segments"].update({"s=c": {}}), "season.segments.s=c: is not a segment"),
+        (lambda s: s["segments"]["s=a"]["3"].update(events=3), "digest: does not match"),
+        (lambda s: s.pop("segments"), "season.segments: is missing"),
+    ],
+)  # fmt: skip
+def test_a_wrong_season_is_refused_with_its_place(edit: Edit, says: str) -> None:
+    document = json.loads(json.dumps(to_document(seasonal(rows=20)[0])))
+    edit(document["season"])
+    with pytest.raises(ValueError, match=says):
+        from_document(document)

@@ -1,0 +1,137 @@
+"""Is a window in the slot that a clock on the wall shows, and does the judge compare it with that slot?"""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from detectors.frozen import Season
+from detectors.reference import Reference, build
+from streams import seasons
+from streams.judging.plans import ModelPlan, compile_plan
+from streams.lifecycle import Lifecycle
+from streams.profiling.columns import columns
+from streams.registry import Registered
+from tests.builders import HOUR_MS, NAMES, encode, event, lifecycle
+
+
+def ms(text: str) -> int:
+    """Of a time in UTC."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 1000
+
+
+BERLIN = seasons.slot_of(Season("hour_of_day", "Europe/Berlin"))
+WEEK = seasons.slot_of(Season("hour_of_week", "America/New_York"))
+
+
+@pytest.mark.parametrize(
+    ("utc", "slot"),
+    [
+        ("2026-01-15T11:00", 12),  # winter
+        ("2026-07-15T11:00", 13),  # summer
+        ("2026-03-29T00:00", 1),  # the night without an hour
+        ("2026-03-29T01:00", 3),
+        ("2026-10-25T00:00", 2),  # the night with one hour twice
+        ("2026-10-25T01:00", 2),
+        ("2026-10-25T02:00", 3),
+    ],
+)
+def test_the_slot_of_a_window_is_the_local_hour_of_its_start(utc: str, slot: int) -> None:
+    assert BERLIN(ms(utc)) == slot
+    assert BERLIN(ms(utc) + 45 * 60_000) == slot
+
+
+def test_the_week_begins_on_monday_where_the_clock_hangs() -> None:
+    assert WEEK(ms("2026-01-12T04:00")) == 6 * 24 + 23  # Sunday evening in New York
+    assert WEEK(ms("2026-01-12T05:00")) == 0
+
+
+def test_before_1970_and_far_in_the_future_there_are_slots_too() -> None:
+    assert BERLIN(ms("1969-01-01T11:00")) == 12
+    assert 0 <= BERLIN(ms("2400-07-15T11:00")) < 24
+
+
+def test_rows_of_one_window_share_a_slot_even_where_hours_begin_at_half_past() -> None:
+    times = np.arange(0, 48 * HOUR_MS, HOUR_MS // 8)
+    day, week = seasons.candidates("Asia/Kolkata", HOUR_MS, times)
+    assert (day.season.name, week.season.slots) == ("hour_of_day", 168)
+    assert (day.slots.reshape(-1, 8) == day.slots.reshape(-1, 8)[:, :1]).all()
+    assert day.slots[:9].tolist() == [5] * 8 + [6]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "fits"), [(1, True), (15, True), (60, True), (7, False), (120, False)]
+)
+def test_windows_that_may_lie_in_two_hours_have_no_season(minutes: int, fits: bool) -> None:
+    times = np.arange(10) * HOUR_MS
+    assert bool(seasons.candidates("UTC", minutes * 60_000, times)) == fits
+
+
+def cycled(hours: range, per_hour: int = 250, shift: float = 0.0) -> list[dict[str, object]]:
+    """Predictions whose income is twice as high by day, in Berlin."""
+    g = np.random.default_rng(3)
+    start = ms("2026-01-05T00:00")
+    zone = ZoneInfo("Europe/Berlin")
+    out = []
+    for h in hours:
+        at = start + h * HOUR_MS
+        local = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at)).astimezone(zone)
+        level = 2.0 if 8 <= local.hour < 20 else 0.0
+        for i, x in enumerate(g.normal(size=per_hour).tolist()):
+            out.append(
+                event(at + i * (HOUR_MS // per_hour), features={"income": x + level + shift, "home": "own"})
+            )  # fmt: skip
+    return out
+
+
+def seasonal(season: str = "hour_of_day", timezone: str = "Europe/Berlin") -> Lifecycle:
+    return lifecycle(reference={"season": season, "timezone": timezone})
+
+
+def built(of: Lifecycle, days: int = 8) -> Reference:
+    read = columns(of, encode(cycled(range(24 * days))))
+    found, _ = build(
+        read.columns,
+        read.times_ms,
+        reference_id="r1",
+        model_id=of.model_id,
+        model_version=of.version,
+        source="seeded",
+        window_ms=HOUR_MS,
+        season=None if of.reference.season == "none" else of.reference.season,
+        seasonal=seasons.candidates(of.reference.timezone, HOUR_MS, read.times_ms),
+    )
+    return found
+
+
+def plan_of(of: Lifecycle, reference: Reference) -> ModelPlan:
+    return compile_plan(Registered(of, reference), NAMES, (), None)
+
+
+def test_a_plan_reads_slots_off_the_clock_of_the_reference() -> None:
+    of = seasonal()
+    plan = plan_of(of, built(of))
+    assert plan.slot_of(ms("2026-07-15T11:00")) == 13
+    detector = plan.detector(of.version, "all")
+    assert detector is not None
+    assert detector.slots is not None
+    assert "the reference was built without its season" not in detector.notes
+
+
+@pytest.mark.parametrize(
+    "other", [seasonal("none"), seasonal("hour_of_week"), seasonal(timezone="UTC")]
+)
+def test_slots_of_another_season_or_clock_can_be_compared_with_nothing(other: Lifecycle) -> None:
+    plan = plan_of(other, built(seasonal()))
+    assert plan.detector(other.version, "all") is None
+
+
+def test_a_reference_without_the_wanted_season_is_used_with_a_note() -> None:
+    of = seasonal()
+    plan = plan_of(of, built(seasonal("none")))
+    detector = plan.detector(of.version, "all")
+    assert detector is not None
+    assert detector.slots is None
+    assert "the reference was built without its season" in detector.notes
+    assert plan.slot_of(ms("2026-07-15T11:00")) == 0
