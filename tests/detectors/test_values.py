@@ -5,6 +5,7 @@
 
 import json
 from math import log
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -334,6 +335,12 @@ def test_every_detector_without_a_budget_has_its_false_alarms_measured() -> None
         expected_false_alarms("loss", 10_000)
     with pytest.raises(ValueError, match="not negative"):
         expected_false_alarms("adwin", -1)
+
+
+def test_the_page_quotes_what_was_measured() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text("utf-8")
+    for m in MEASURED:
+        assert f"| `{m.detector}` | {m.stream} | {m.settings} | {m.per_10_000:g} |" in page
 
 
 EVENTS = st.lists(
