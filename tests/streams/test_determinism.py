@@ -15,6 +15,7 @@ from streams.loop import FOREVER_MS, Loop, Outcome
 from streams.memory import MemoryBroker, MemoryLog
 from streams.offline.replay import OUTPUTS, replay
 from streams.offline.sources import Chunk, Source
+from streams.profiling.columns import related
 from streams.profiling.profiler import Profiler
 from tests.builders import (
     MINUTE_MS,
@@ -41,10 +42,16 @@ SAID = tuple(name for name in OUTPUTS if name != "dead-letters")  # whose offset
 def models() -> tuple[tuple[Lifecycle, Reference | None], ...]:
     """One model with segments and drift, one without a reference."""
     window = {"size": "5m", "lateness": "1m", "pane": "1m"}
+    features = {"income": "number", "home": "category", "age": "integer"}
     one = lifecycle(
+        features=features | {"note": "text", "face": "vector"},
         segments=["country", "member", {"by": ["country", "member"]}],
         prediction={"classes": ["yes", "no"], "positive": "yes"},
-        monitoring={"window": window, "false_alarms": "1 per day"},
+        monitoring={
+            "window": window,
+            "false_alarms": "1 per day",
+            "drift_detection": {"data_drift": {"joint": True}},
+        },
         retraining={
             "trigger_conditions": [
                 {"name": "inputs", "trigger": "severe data drift", "action": "retrain"}
@@ -52,16 +59,21 @@ def models() -> tuple[tuple[Lifecycle, Reference | None], ...]:
         },
     )
     other = lifecycle(model_id="n", monitoring={"window": window})
-    return (one, reference(one, tagged(stream(6_000, seed=99)))), (other, None)
+    built = reference(one, tagged(stream(6_000, seed=99)), together=related(one))
+    return (one, built), (other, None)
 
 
 def tagged(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same with tags."""
+    """The same with tags, and with features that numbers are derived from."""
     countries, members = ["DE", "DE", "FR", "IT", None], [True, 1, False]
-    return [
-        e | {"tags": {"country": countries[i % 5], "member": members[i % 3]}}
-        for i, e in enumerate(events)
-    ]
+    found = []
+    for i, e in enumerate(events):
+        income = e["features"]["income"]
+        note = f"paid {i % 7} of {int(100 * income)}" if i % 11 else None
+        derived = {"note": note, "face": [income, i % 5, 0.25], "age": 40 + i % 13}
+        tags = {"country": countries[i % 5], "member": members[i % 3]}
+        found.append(e | {"features": e["features"] | derived, "tags": tags})
+    return found
 
 
 @cache
