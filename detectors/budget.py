@@ -79,7 +79,7 @@ def guarantee(
         "- the reference itself is within 4 standard errors of the truth (all but 6 in 100,000 scores are)",
         "- windows hold enough rows: the faster half of the bets is exact only as they grow",
         f"- {dependence}",
-        "- no season moves the values within the day or week",
+        "- no season moves the values, but the one that the reference has slots for",
         "- windows that are judged are disjoint",
     )
 
