@@ -18,6 +18,9 @@ Number = float | Floats
 Z95 = 1.959963984540054  # the normal distribution's 97.5 % point
 
 
+Sized = tuple[Floats, Floats]  # shares of the cells, and rows
+
+
 class Interval(NamedTuple):
     """An effect and the bounds of its 95 % interval; 0 is "no difference"."""
 
@@ -96,6 +99,8 @@ def shares(counts: Counts) -> tuple[Floats, Floats]:
 
 def total(terms: Floats) -> Floats:
     """Sum over the cells, from the first to the last: the same bits for one series as for many, padded or not."""
+    if terms.ndim > 1 and terms.shape[1] > 1 and terms.flags.c_contiguous:
+        return np.asarray(np.add.reduce(terms, axis=0))  # row by row; elsewhere numpy adds in pairs
     return np.asarray(np.add.accumulate(terms, axis=0)[-1])
 
 
@@ -133,7 +138,11 @@ def location(reference: Counts, current: Counts, phi: Number = 1.0) -> Interval:
     .. [1] DeLong, E. R., DeLong, D. M., Clarke-Pearson, D. L. (1988). Comparing the areas under two or more correlated
        receiver operating characteristic curves. Biometrics 44.
     """
-    (p, m), (q, n) = shares(reference), shares(current)
+    return _location(shares(reference), shares(current), phi)
+
+
+def _location(before: Sized, after: Sized, phi: Number) -> Interval:
+    (p, m), (q, n) = before, after
     u, v = midranks(p), midranks(q)
     se = np.sqrt(phi * (variance(q, u) / np.maximum(n, 1) + variance(p, v) / np.maximum(m, 1)))
     value = total(q * u) - 0.5
@@ -155,7 +164,19 @@ def spread(reference: Counts, current: Counts, phi: Number = 1.0) -> Interval:
     >>> round(float(S.value), 4), round(float(S.low), 4)
     (0.125, 0.0926)
     """
-    (p, m), (q, n) = shares(reference), shares(current)
+    return _spread(shares(reference), shares(current), phi)
+
+
+def location_and_spread(
+    reference: Counts, current: Counts, phi: tuple[Number, Number]
+) -> tuple[Interval, Interval]:
+    """`location` and `spread` of the same counts, each with its φ; their shares are taken once."""
+    before, after = shares(reference), shares(current)
+    return _location(before, after, phi[0]), _spread(before, after, phi[1])
+
+
+def _spread(before: Sized, after: Sized, phi: Number) -> Interval:
+    (p, m), (q, n) = before, after
     far = np.abs(2 * midranks(p) - 1)
     se = np.sqrt(phi * (variance(q, far) / np.maximum(n, 1) + variance(p, far) / np.maximum(m, 1)))
     value = total((q - p) * far)

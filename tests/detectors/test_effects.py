@@ -70,6 +70,20 @@ def test_wilsons_interval_holds_where_nothing_was_seen() -> None:
     assert (float(low), float(high)) == pytest.approx((0.0, 0.2039), abs=5e-5)
 
 
+@pytest.mark.parametrize("series", [1, 2, 3, 8, 50, 300])
+@pytest.mark.parametrize("cells", [1, 2, 10, 52, 200])
+def test_a_total_adds_the_cells_in_their_order_however_they_lie_in_memory(
+    cells: int, series: int
+) -> None:
+    terms = np.random.default_rng(cells).normal(size=(cells, series))
+    wanted = np.zeros(series)
+    for row in terms:
+        wanted = wanted + row
+    for laid in (terms, np.asfortranarray(terms), np.repeat(terms, 2, axis=1)[:, ::2]):
+        assert effects.total(laid).tolist() == wanted.tolist()
+    assert float(effects.total(terms[:, 0].copy())) == wanted[0]
+
+
 def test_many_series_at_once_give_what_each_gives_alone() -> None:
     g = np.random.default_rng(3)
     reference, current = (
