@@ -1,6 +1,7 @@
 """Is a window in the slot that a clock on the wall shows, and does the judge compare it with that slot?"""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -14,6 +15,7 @@ from streams.lifecycle import Lifecycle
 from streams.profiling.columns import columns
 from streams.registry import Registered
 from tests.builders import HOUR_MS, NAMES, encode, event, lifecycle
+from tests.streams.test_judge import Desk
 
 
 def ms(text: str) -> int:
@@ -135,3 +137,28 @@ def test_a_reference_without_the_wanted_season_is_used_with_a_note() -> None:
     assert detector.slots is None
     assert "the reference was built without its season" in detector.notes
     assert plan.slot_of(ms("2026-07-15T11:00")) == 0
+
+
+def judged(hours: int, restart_every: int = 0) -> list[Any]:
+    """What a judge says hour after hour of the cycle, which is shifted from the 30th hour on."""
+    of = seasonal()
+    desk = Desk((of, built(of)))
+    start = ms("2026-01-05T00:00")
+    for h in range(hours):
+        shift = 1.0 if h >= 30 else 0.0
+        desk.count(cycled(range(h, h + 1), 250, shift))
+        desk.reach(start + (h + 1) * HOUR_MS + 60_000)
+        if restart_every and h % restart_every == restart_every - 1:
+            desk.flush()
+            desk.restart()
+    return desk.results()
+
+
+def test_a_daily_cycle_is_stable_and_a_shift_under_it_severe_however_often_the_judge_restarts() -> (
+    None
+):
+    straight = judged(36)
+    verdicts = [document["verdict"] for document in straight]
+    assert set(verdicts[:30]) == {"stable"}
+    assert set(verdicts[31:]) == {"severe"}
+    assert judged(36, restart_every=5) == straight
