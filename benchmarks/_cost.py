@@ -6,6 +6,7 @@ them down alike, so the ratios can be trusted more than the times.
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from river.drift import ADWIN
@@ -53,7 +54,7 @@ def cost(options: Options) -> Iterator[Figure]:
             memory, _ = decide(plan, memory, Window(at, at + 1, ROWS), c)
 
     def adwin() -> None:
-        detector = ADWIN()
+        detector: Any = ADWIN()  # type: ignore[no-untyped-call]
         for value in values:
             detector.update(value)
 

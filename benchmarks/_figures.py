@@ -1,5 +1,6 @@
 """What does the benchmark print? A figure beside its target, and what others reach on the same streams."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,13 @@ class Options:
     def of(self, runs: int, short: int) -> int:
         """How many runs of a line that wants `runs`, and `short` in the short version."""
         return min(self.runs or runs, short if self.short else runs)
+
+
+def data_folder(given: str | None) -> Path | None:
+    """Where the real streams are, if they are."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(given or os.environ.get("LEEWAY_TEST_DATA") or beside)
+    return folder if folder.is_dir() else None
 
 
 HEAD = ("benchmark", "case", "measured", "target", "met", "peers on the same streams")

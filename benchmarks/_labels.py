@@ -9,6 +9,7 @@ from math import log
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks._figures import Figure, Options, progress
 from benchmarks._panel import FIRST, FRESH
@@ -64,13 +65,20 @@ def streams(first: int, count: int) -> list[Stream]:
         generator = np.random.default_rng([2024, first + i])
         errors = int(generator.binomial(REFERENCE_LABELS, RATE))
         u, v = generator.random(HALF), generator.random(HALF)
-        out.append(Stream(errors, (u < RATE) * 1.0, tuple((v < rate) * 1.0 for rate in AFTER)))
+        out.append(
+            Stream(errors, _zero_one(u < RATE), tuple(_zero_one(v < rate) for rate in AFTER))
+        )
     return out
+
+
+def _zero_one(wrong: NDArray[np.bool_]) -> Floats:
+    return wrong.astype(np.float64)
 
 
 def run(detectors: list[SequenceDetector[Any]], of: list[Stream]) -> Found:
     """One detector per stream: each may have a reference of its own."""
-    false, delays = 0, [list[int]() for _ in AFTER]
+    false = 0
+    delays = [list[int]() for _ in AFTER]
     for detector, stream in zip(detectors, of, strict=True):
         state, found = detector.extend(detector.start(), stream.before)
         false += len(found)
@@ -79,9 +87,13 @@ def run(detectors: list[SequenceDetector[Any]], of: list[Stream]) -> Found:
             into.append(_delay(detector, kept, labels))
     return Found(
         false / (len(of) * HALF / 10_000),
-        tuple(float(np.mean([d for d in ds if d <= HALF] or [np.inf])) for ds in delays),
+        tuple(_mean([d for d in ds if d <= HALF]) for ds in delays),
         tuple(sum(d > HALF for d in ds) for ds in delays),
     )
+
+
+def _mean(delays: list[int]) -> float:
+    return float(np.mean(delays)) if delays else np.inf
 
 
 def _delay(detector: SequenceDetector[Any], kept: Any, labels: Floats) -> int:

@@ -5,6 +5,7 @@ Rows and windows are counted from 1 at the first production row. The streams are
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import log
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,16 @@ from scipy import stats
 
 from benchmarks import _peers
 from benchmarks._libraries import Table
-from benchmarks._same_rows import counted, planned
-from detectors.decision import decide
-from detectors.effects import Floats
+from benchmarks._same_rows import columns, counted, planned
+from detectors.binning import Binner
+from detectors.decision import Policy, decide
+from detectors.effects import Floats, Ints
+from detectors.frozen import Season
 from detectors.losses import Bernoulli, tolerated
+from detectors.plan import Plan
+from detectors.reference import build
 from detectors.scores import scores
+from detectors.seasons import Seasonal
 from detectors.sequences import SequenceDetector
 from detectors.sequential import dispersion
 from detectors.series import Series
@@ -30,6 +36,8 @@ A = 1_000  # the least a budget is turned into, so the earliest alarm there can 
 IDS = ("event_id", "timestamp", "model_version", "split")
 OUTPUTS = ("score", "prediction", "label", "label_timestamp")
 SDS = 3.0
+HOUR_MS = 3_600_000
+MONDAY_HOURS = 4 * 24  # 1970 began on a Thursday
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,8 @@ class Known:
     block: int  # rows of the 30 reference windows that φ is from; φ grows with longer ones
     quiet: int  # production rows before which nothing should fire
     event: str  # what happens there
+    season: str = ""  # none: the reference is shorter than a season needs
+    hours: int = 0  # length of its windows
 
 
 KNOWN = {
@@ -54,6 +64,8 @@ KNOWN = {
         333,
         7_424,
         "three constant features begin to move",
+        "hour_of_day",
+        6,
     ),
     "insects": Known(
         "insects",
@@ -67,7 +79,7 @@ KNOWN = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Real:
     """A real stream: features and errors before and after go-live."""
 
@@ -83,6 +95,12 @@ class Real:
         """Whole windows of production."""
         return len(self.errors) // self.known.rows
 
+    @cached_property
+    def binned(self) -> tuple[Plan, Ints]:
+        """A plan with φ = 1, and the counts of production's windows; they do not depend on φ."""
+        plan, binner = planned(self.reference, self.known.rows, A)
+        return plan, counted(binner, self.production, self.known.rows)
+
 
 def load(folder: Path, name: str) -> Real:
     """Read one of them."""
@@ -96,9 +114,8 @@ def load(folder: Path, name: str) -> Real:
             continue
         read = table[column].to_numpy()
         values[column] = read if read.dtype.kind == "f" else read.astype(str)
-    wrong = (
-        np.array(table["prediction"].to_pylist()) != np.array(table["label"].to_pylist())
-    ) * 1.0
+    said, true = (np.array(table[column].to_pylist()) for column in ("prediction", "label"))
+    wrong = (said != true).astype(np.float64)
     times = table["timestamp"].to_numpy().astype("datetime64[ms]").astype(np.int64)
     before, after = ({k: v[side] for k, v in values.items()} for side in sides)
     return Real(
@@ -134,22 +151,66 @@ class Fired:
 def default(real: Real, *, calibrated: bool = True) -> Fired:
     """The alarm of the data at A = 1,000, with φ from the reference or with φ = 1."""
     known = real.known
-    plan, binner = planned(real.reference, known.rows, A, known.block if calibrated else None)
+    plan, windows = real.binned
+    if calibrated:
+        plan, _ = planned(real.reference, known.rows, A, known.block)
     memory, verdicts = None, list[Verdict]()
-    for at, counts in enumerate(counted(binner, real.production, known.rows)):
+    for at, counts in enumerate(windows):
         window = Window(at * known.rows, (at + 1) * known.rows, known.rows)
         memory, verdict = decide(plan, memory, window, counts)
         verdicts.append(verdict)
     return of_verdicts(
-        "Leeway, default" if calibrated else "Leeway, rows taken as independent",
+        "Leeway, default" if calibrated else "Leeway, φ = 1",
         verdicts,
         [(at + 1) * known.rows for at in range(len(verdicts))],
     )
 
 
+def seasonal(real: Real, season: str, hours: int) -> Fired:
+    """The same with a reference for every slot of a season, in windows of so many hours.
+
+    A window shorter than a day can only be compared within a season; small ones are judged together, as always.
+    """
+    given, window_ms = columns(real.reference), hours * HOUR_MS
+    slots = [_slots(times, season, hours) for times in real.times_ms]
+    reference, _ = build(
+        given,
+        real.times_ms[0],
+        reference_id="r",
+        model_id="m",
+        model_version="1",
+        source="benchmark",
+        window_ms=window_ms,
+        bins=10,
+        season=season,
+        seasonal=[Seasonal(Season(season, "UTC"), slots[0])],
+    )
+    plan = Plan.compile(reference, "all", Policy(log(A)), [c.name for c in given])
+    times = real.times_ms[1]
+    numbers, first, groups = np.unique(times // window_ms, return_index=True, return_inverse=True)
+    counts = Binner(plan.series).count(columns(real.production), groups, len(numbers)).cells
+    ends = np.append(first[1:], len(times))
+    memory, verdicts = None, list[Verdict]()
+    for number, at, end, c in zip(numbers.tolist(), first, ends, counts, strict=True):
+        window = Window(
+            number * window_ms, (number + 1) * window_ms, int(end - at), slot=int(slots[1][at])
+        )
+        memory, verdict = decide(plan, memory, window, c)
+        verdicts.append(verdict)
+    name = f"Leeway, {season.replace('_', ' ')}, {hours} h windows"
+    return of_verdicts(name, verdicts, ends.tolist())
+
+
+def _slots(times_ms: Ints, season: str, hours: int) -> Ints:
+    """The slot of every row: the hour at which its window starts, by the week since Monday."""
+    start = times_ms // (hours * HOUR_MS) * hours
+    return start % 24 if season == "hour_of_day" else (start - MONDAY_HOURS) % 168
+
+
 def of_verdicts(rule: str, verdicts: Sequence[Verdict], ends: Sequence[int]) -> Fired:
     """It fires where an alarm begins; `named` are the first alarm's culprits."""
-    fired, opened, named, before = list[int](), list[int](), (), False
+    fired, opened, before = list[int](), list[int](), False
+    named: tuple[str, ...] = ()
     for verdict, end in zip(verdicts, ends, strict=True):
         now = bool(verdict.culprits)
         if now and not before:
@@ -165,17 +226,15 @@ def of_verdicts(rule: str, verdicts: Sequence[Verdict], ends: Sequence[int]) -> 
 
 def classical(real: Real) -> Iterator[Fired]:
     """The rules on features; each fires in a window in which it flags any of them."""
-    known = real.known
-    plan, binner = planned(real.reference, known.rows, A)
-    windows = counted(binner, real.production, known.rows)
+    plan, windows = real.binned
     of = plan.series, plan.counts, windows
     flags = {
-        "PSI > 0.2": _peers.flagged(_peers.psi_rule, *of).any(1),
+        "PSI > 0.2": _peers.flagged(_peers.psi_rule, *of).any(axis=1),
         "KS p < .05 (chi2 for categories)": _raw_tests(real),
-        "chi-square p < .05": _peers.flagged(_peers.chi_square_rule, *of).any(1),
+        "chi-square p < .05": _peers.flagged(_peers.chi_square_rule, *of).any(axis=1),
         "mean ± 3 sd": _means(real),
     }
-    ends = np.arange(1, len(windows) + 1) * known.rows
+    ends = np.arange(1, len(windows) + 1) * real.known.rows
     for rule, flag in flags.items():
         yield Fired(rule, tuple(ends[flag].tolist()), len(windows))
 
@@ -183,13 +242,10 @@ def classical(real: Real) -> Iterator[Fired]:
 def _raw_tests(real: Real) -> np.ndarray:
     """Kolmogorov-Smirnov on raw values; categories by chi-square."""
     known, out = real.known, np.zeros(real.windows, bool)
-    plan, binner = planned(real.reference, known.rows, A)
-    others = [s for s in plan.series if not s.numeric]
-    if others:
-        windows = counted(binner, real.production, known.rows)
-        for numeric, pair in _by_kind(plan.series, plan.counts, windows):
-            if not numeric:
-                out |= _peers.chi_square_rule(*pair).any(1)
+    plan, windows = real.binned
+    for numeric, pair in _by_kind(plan.series, plan.counts, windows):
+        if not numeric:
+            out |= _peers.chi_square_rule(*pair).any(axis=1)
     for name, values in real.reference.items():
         if values.dtype.kind != "f":
             continue
@@ -241,7 +297,7 @@ def default_errors(real: Real, *, calibrated: bool = True) -> Fired:
         if run.log_statistic >= log(A):
             fired.append((at + 1) * known.rows)
             run = rate.start()
-    name = "Leeway, errors" if calibrated else "Leeway, errors, labels taken as independent"
+    name = "Leeway, errors" if calibrated else "Leeway, errors, φ = 1"
     return Fired(name, tuple(fired), real.windows, note=f"φ = {phi:.1f}, tolerates {rate.p0:.3f}")
 
 
@@ -264,8 +320,11 @@ def river_errors(real: Real) -> Iterator[Fired]:
 
 def everything(real: Real) -> list[Fired]:
     """All rules, in the order of the table and the picture."""
+    known = real.known
+    slots = [seasonal(real, known.season, known.hours)] if known.season else []
     return [
         default(real),
+        *slots,
         default(real, calibrated=False),
         *classical(real),
         default_errors(real),

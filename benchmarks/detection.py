@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import scipy
@@ -23,7 +22,8 @@ import scipy
 from benchmarks._cost import cost
 from benchmarks._delays import weak_50
 from benchmarks._false_alarms import dependent_50, null_50
-from benchmarks._figures import HEAD, Figure, Options, cells, markdown, progress
+from benchmarks._figures import HEAD, Figure, Options, cells, data_folder, markdown, progress
+from benchmarks._known_drifts import real_streams, real_synthetic
 from benchmarks._labels import bern_1e5
 from benchmarks._same_bits import golden, merge
 from benchmarks._same_rows import same_rows
@@ -36,6 +36,8 @@ BENCHMARKS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "SEASON-50": season_50,
     "SAME-ROWS": same_rows,
     "BERN-1e5": bern_1e5,
+    "REAL-streams": real_streams,
+    "REAL-synthetic": real_synthetic,
     "COST": cost,
     "MERGE": merge,
     "GOLDEN": golden,
@@ -50,13 +52,6 @@ def measured(options: Options, only: list[str]) -> list[Figure]:
         found += BENCHMARKS[name](options)
         progress(f"{name}: {time.perf_counter() - began:.0f} s")
     return found
-
-
-def data_folder(given: str | None) -> Path | None:
-    """Where the real streams are, if they are."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    folder = Path(given or os.environ.get("LEEWAY_TEST_DATA") or beside)
-    return folder if folder.is_dir() else None
 
 
 def main() -> int:
