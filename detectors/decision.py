@@ -410,7 +410,8 @@ def _verdict(
         status,
         reason,
         None if watch.literal.all() else _alarm(plan, state, now),
-        list_series(plan, spread, named) if listed else (),
+        # The culprits of a broken rule show the effects that are listed.
+        list_series(plan, spread, named) if listed or rules.broken else (),
         culprits,
         problem.onset if problem else None,
         problem.severe_windows if problem else 0,
