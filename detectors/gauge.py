@@ -280,8 +280,7 @@ def measure(gauge: Gauge, counts: Ints) -> Interval:
     i, j = len(n), 2 * len(n)
     k = j + len(gauge.indicators)
     found = [
-        effects.location(gauge.reference[:, n], current[:, n], phi[:i]),
-        effects.spread(gauge.reference[:, n], current[:, n], phi[i:j]),
+        *effects.location_and_spread(gauge.reference[:, n], current[:, n], (phi[:i], phi[i:j])),
         effects.difference(gauge.had[0], gauge.had[1], have[0], have[1], phi[j:k]),
         effects.psi(gauge.reference, current, gauge.phi, gauge.where),
         effects.total_variation(

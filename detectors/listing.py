@@ -11,6 +11,7 @@ References
 """
 
 from collections.abc import Mapping
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +78,12 @@ _Rank = tuple[int, float, float]
 _Ranked = list[tuple[_Rank, SeriesVerdict]]
 _RANK = {Status.SEVERE: 0, Status.DRIFTING: 1, Status.STABLE: 2}
 _LAST: _Rank = (3, 1.0, 0.0)
+# Of series that carry no alarm: not surprising, surprising, and surprising with an effect surely beyond its gate.
+_QUIET = (
+    (Status.STABLE, Reason.QUIET),
+    (Status.STABLE, Reason.BELOW_EFFECT_FLOOR),
+    (Status.STABLE, Reason.NOT_PERSISTENT),
+)
 
 
 def _values(
@@ -101,11 +108,15 @@ def _values(
     rows = zip(gauge.reference.sum(0).astype(int).tolist(), n.astype(int).tolist(), strict=True)
     effects, sizes, certain = effects_at(gauge, found, gauge.largest(found))
     out: _Ranked = []
+    judged, surprising = enough.tolist(), listed.tolist()
     for k, (name, (m, rows_now)) in enumerate(zip(names, rows, strict=True)):
-        if not enough[k]:
+        if not judged[k]:
             out.append((_LAST, _insufficient(name, Reason.TOO_FEW_EVENTS, m, rows_now, shares[k])))
             continue
-        status, reason = named.get(name) or _quiet(moved=bool(listed[k]), certain=certain[k])
+        if name in named:
+            status, reason = named[name]
+        else:
+            status, reason = _QUIET[surprising[k] and 1 + certain[k]]
         before, after = shares[k]
         verdict = SeriesVerdict(
             name, status, reason, m, rows_now, before, after, effects[k], evidence[k], bins.get(k, ())
@@ -139,7 +150,7 @@ def _missing(
     out: _Ranked = []
     for j, k in enumerate(of):
         name = missing_name(names[k])
-        status, reason = named.get(name) or _quiet(moved=bool(listed[j]), certain=certain[j])
+        status, reason = named.get(name) or _QUIET[bool(listed[j]) and 1 + certain[j]]
         verdict = SeriesVerdict(
             name, status, reason, int(m[j]), int(n[j]), *shares[k], effects[j],
             (Evidence("two_proportion", statistics[j], p_values[j], None),),
@@ -181,12 +192,6 @@ def _moved(p: Floats, levels: Floats | None) -> NDArray[np.bool_]:
     return out
 
 
-def _quiet(*, moved: bool, certain: bool) -> tuple[Status, Reason]:
-    if not moved:
-        return Status.STABLE, Reason.QUIET
-    return Status.STABLE, Reason.NOT_PERSISTENT if certain else Reason.BELOW_EFFECT_FLOOR
-
-
 def _rounded(values: Floats) -> list[float]:
     # Six decimals: further ones are not worth their bytes, and the last differ between processors.
     return np.round(values, 6).tolist()  # type: ignore[no-any-return]  # of one dimension
@@ -211,46 +216,35 @@ def _evidence(
     psi = two_sample.psi_test(found.value[gauge.psi], gauge.reference, current, gauge.phi)
     shift = two_sample.shift_test(Interval(*(part[: len(n)] for part in found)))
     share = two_sample.moved_share(gauge.reference[:, c], current[:, c])
-    third = {
-        k: Evidence(name, value, p, None)
-        for name, columns, values, p_values in (
-            ("auc_shift", n, shift.statistic, shift.p_value),
-            ("tv", c, share, chi.p_value[c]),
+    # Rounded all at once: a call for each of fifty series' tests costs more than the rounding.
+    tests = (chi.statistic, psi.statistic, shift.statistic, share)
+    values = _rounded(np.concatenate(tests))
+    p_values = _six_digits(np.concatenate((chi.p_value, psi.p_value, shift.p_value)))
+    s = len(chi.statistic)
+    out: list[tuple[Evidence, ...]] = list(
+        zip(
+            map(Evidence, repeat("chi2", s), values, p_values, repeat(None)),
+            map(Evidence, repeat("psi", s), values[s:], p_values[s:], repeat(None)),
+            strict=True,
         )
-        for k, value, p in zip(
-            columns.tolist(), _rounded(values), _six_digits(p_values), strict=True
-        )
-    }
-    both = zip(
-        _rounded(chi.statistic),
-        _six_digits(chi.p_value),
-        _rounded(psi.statistic),
-        _six_digits(psi.p_value),
-        strict=True,
     )
-    return [
-        (
-            Evidence("chi2", x, p, None),
-            Evidence("psi", y, q, None),
-            *((third[k],) if k in third else ()),
-        )
-        for k, (x, p, y, q) in enumerate(both)
-    ]
+    for k, value, p in zip(n.tolist(), values[2 * s :], p_values[2 * s :], strict=False):
+        out[k] = (*out[k], Evidence("auc_shift", value, p, None))
+    for k, value in zip(c.tolist(), values[2 * s + len(n) :], strict=True):
+        out[k] = (*out[k], Evidence("tv", value, p_values[k], None))
+    return out
 
 
 def effects_at(
     gauge: Gauge, found: Interval, at: Ints
 ) -> tuple[list[Effect], list[float], list[bool]]:
     """The effects at some places, how large each is relative to its gate, and whether it surely exceeds that."""
-    value, low, high = (_rounded(part[at]) for part in found)
-    floors = gauge.floors[at]
-    least, _ = magnitude(Interval(*(part[at] for part in found)))
-    names = [gauge.names[e] for e in at.tolist()]
-    effects = [
-        Effect(*fields) for fields in zip(names, value, low, high, floors.tolist(), strict=True)
-    ]
+    there = np.array(found)[:, at]
+    least, _ = magnitude(Interval(*there))
+    names = map(gauge.names.__getitem__, at.tolist())
+    effects = list(map(Effect, names, *np.round(there, 6).tolist(), gauge.floors[at].tolist()))
     gates = gauge.drifting[at]
-    return effects, (np.abs(found.value[at]) / gates).tolist(), (least >= gates).tolist()
+    return effects, (np.abs(there[0]) / gates).tolist(), (least >= gates).tolist()
 
 
 def _top_bins(gauge: Gauge, current: Floats, columns: Ints) -> dict[int, tuple[TopBin, ...]]:
