@@ -30,8 +30,8 @@ WEEK_MS = 7 * DAY_MS
 LOUD = (Status.DRIFTING, Status.SEVERE)
 ENOUGH = 0.8  # share of the runs in which a change must be found
 CANDIDATES = 64  # places in the past at which a run may start
-SEARCHED = 5  # runs that the search looks at; all of them prove what it found
-HALVINGS = 7  # of the range of sizes, as logarithm: to about 5 %
+SEARCHED = 3  # runs that the search looks at; all of them prove what it found
+HALVINGS = 6  # of the range of sizes, as logarithm: to about 10 %
 GROWTH = 1.15  # a size that could not be proven is tried again so much larger
 RANGES: dict[Kind, tuple[float, float]] = {
     "shift": (0.01, 4.0),
@@ -247,7 +247,7 @@ class _Search:
             log_m = np.logaddexp(mine, np.log(np.maximum(rest, 1e-300)))
             crossed = log_m - log(max(1, self.watch.budgeted)) >= self._limit
             hits += crossed.any(0) & matters
-        return np.asarray(hits >= ceil(ENOUGH * len(self._of)))
+        return np.asarray(hits >= max(1, int(ENOUGH * len(self._of))))
 
     def _evidence(
         self, run: Run, sizes: Floats, changed: _Changed

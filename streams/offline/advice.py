@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from math import ceil, exp, inf
+from math import ceil, exp, log
 
 import numpy as np
 
@@ -29,7 +29,7 @@ FULL = 0.9  # share of windows that should hold enough events
 OFF = 1.25  # times the reference's φ from which it matters
 PRECISE = 1_000  # events from which a window tells a tenth of a standard deviation
 _LENGTHS_MIN = (1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440, 2880, 10080)
-_MOST_PATIENT = timedelta(days=3650)
+_MOST_PATIENT = 3650  # days per false alarm
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,13 +274,11 @@ def _quiet_for(history: History, calibration: Calibration) -> timedelta | None:
     """The shortest time per false alarm with which this past would have been quiet; None beyond ten years."""
     plan = history.plan
     log_peak = calibration.false_alarms.nearest * plan.policy.log_threshold
-    threshold = max(LEAST, exp(log_peak) if log_peak < 50 else inf)
-    alarms = 2 * (1 + len(history.reference.segments))
-    if threshold == inf:
+    if log_peak > log(_MOST_PATIENT * DAY_MS):
         return None
-    per = timedelta(milliseconds=plan.window_ms * threshold / alarms)
-    days = timedelta(days=max(1, ceil(per / timedelta(days=1))))
-    return days if days <= _MOST_PATIENT else None
+    alarms = 2 * (1 + len(history.reference.segments))
+    days = max(1, ceil(plan.window_ms * max(LEAST, exp(log_peak)) / (alarms * DAY_MS)))
+    return timedelta(days=days) if days <= _MOST_PATIENT else None
 
 
 def _days(length: timedelta) -> str:

@@ -86,7 +86,9 @@ def read(
     for kind, events in by_kind.items():
         topic = topic_of(lifecycle, kind, names)
         if topic not in topics:
-            raise UsageError(f"these are {kind}, which the lifecycle does not read: set --kind")
+            raise UsageError(
+                f"these are {kind}, which no lifecycle reads: set --kind, or source.{kind}"
+            )
         for event in events:
             log.append(topic, event)
     profiler = Profiler(names, 1, log.partition_count)
