@@ -94,8 +94,28 @@ class Panel:
             The reference, all series one after another.
         rows : expected rows per window: of those that φ was measured on
         tolerance : change of a score's mean that is not worth spending budget on; exact with weights (1, 0)
-        weights : of D3 and D4: (1, 0) is the fixed reference alone, (0, 1) the growing one
+        weights : of D3 and D4: (1, 0) is the fixed reference alone, (0, 1) the growing one. Rare scores have no D4
+            and are bet on by D3 whatever the weights
         shut : bool, shape (R, 20): components that never bet on this reference, though others of their kind do
+
+        Examples
+        --------
+        A share of .3 that becomes .36, in windows of 1,000 rows against 10,000:
+
+        >>> from detectors.series import Series
+        >>> from detectors.scores import scores
+        >>> flag = Series("feature:flag", "boolean", categories=("false", "true"))
+        >>> reference = np.array([7000, 3000, 0, 0])
+        >>> found = scores(flag, reference, rows=1000)
+        >>> panel = Panel.compile([Watched(0, found, phi=(1.0,) * len(found))], reference, rows=1000)
+        >>> state = State.start(panel.usable.shape, reference)
+        >>> for hour, trues in enumerate([300, 300, 360, 360]):
+        ...     state = step(panel, state, np.array([1000 - trues, trues, 0, 0]), at_ms=hour * 3_600_000)
+        ...     print(round(standing(panel, state).log, 3))
+        -2.393
+        -1.92
+        4.169
+        10.634
         """
         width = max(len(w.scores[0].values) for w in watched)
         sizes = np.array([len(w.scores) for w in watched])
@@ -317,7 +337,17 @@ class Standing:
 
 
 def standing(panel: Panel, state: State, columns: slice = slice(0, COMPONENTS)) -> Standing:
-    """Read log M off a state; `columns` restricts it to the share of D3 or D4."""
+    r"""Read log M off a state.
+
+    Parameters
+    ----------
+    columns : restricts it to the share of D3, ``slice(0, FIXED)``, or D4, ``slice(FIXED, COMPONENTS)``
+
+    Notes
+    -----
+    :math:`M = \frac1S \sum_k M_k`, the mean over series of the weighted mean over scores, bets and tilts. Compare
+    :math:`\log M` with :math:`\log A` (`detectors.budget`). Cost O(20 R), a tenth of a step.
+    """
     shown = np.zeros(COMPONENTS, bool)
     shown[columns] = True
     weighted = np.where(panel.usable & shown, state.log + panel.log_prior, -np.inf)

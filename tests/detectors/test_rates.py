@@ -4,10 +4,11 @@ from math import log
 
 import numpy as np
 import pytest
+from scipy import signal
 
 from detectors.effects import Floats, Ints
 from detectors.scores import scores
-from detectors.sequential import Panel, State, Watched, standing, step
+from detectors.sequential import Panel, State, Watched, dispersion, standing, step
 from detectors.series import Series
 from tests.detectors import cases
 
@@ -73,3 +74,45 @@ def test_a_tenth_of_a_deviation_is_found_in_five_windows_on_average() -> None:
     assert (
         np.mean([np.nan if d is None else d for d in delays]) <= 7
     )  # 10 runs: 5 and two standard errors
+
+
+def dependent(generator: np.random.Generator, windows: int, coefficient: float) -> list[Ints]:
+    """Windows of a thousand rows of ten numbers, each of which is autoregressive over its rows."""
+    noise = generator.normal(size=(windows * 1000, 10)) * np.sqrt(1 - coefficient**2)
+    x = signal.lfilter([1.0], [1.0, -coefficient], noise, axis=0)
+    cells = np.searchsorted(cases.DECILES, x) + 12 * np.arange(10)
+    return [np.bincount(c.ravel(), minlength=120) for c in cells.reshape(windows, -1)]
+
+
+def alarms(seed: int, coefficient: float, *, calibrated: bool) -> bool:
+    """Whether 100 drift-free windows after a reference of 30 raise an alarm at A = 1,000."""
+    g = np.random.default_rng([7, seed])
+    series = cases.number("n")
+    counts = dependent(g, 130, coefficient)
+    reference = np.add.reduce(counts[:30])
+    watched = []
+    for at in range(0, 120, 12):
+        found = scores(series, reference[at : at + 12], 1000)
+        blocks = np.stack([c[at : at + 12] for c in counts[:30]])
+        phi = tuple(dispersion(blocks, s) if calibrated else 1.0 for s in found)
+        watched.append(Watched(at, found, phi))
+    of = Panel.compile(watched, reference, 1000.0)
+    state = State.start(of.usable.shape, reference)
+    for t, c in enumerate(counts[30:]):
+        state = step(of, state, c, t)
+        if standing(of, state).log >= log(1000):
+            return True
+    return False
+
+
+@pytest.mark.rate
+@pytest.mark.parametrize("coefficient", [0.2, 0.5, 0.8])
+def test_dependent_rows_raise_no_alarm_once_the_reference_showed_how_dependent(
+    coefficient: float,
+) -> None:
+    assert sum(alarms(seed, coefficient, calibrated=True) for seed in range(4)) == 0
+
+
+@pytest.mark.rate
+def test_dependent_rows_taken_as_independent_raise_alarms() -> None:
+    assert sum(alarms(seed, 0.8, calibrated=False) for seed in range(3)) == 3

@@ -80,6 +80,16 @@ def test_the_golden_stream_gives_the_published_digits(
     assert round(standing(panel, states[window], D4).log, 6) == d4
 
 
+@pytest.mark.parametrize("case", ["binary", "missing"])
+def test_before_the_drift_all_golden_cases_are_one(case: str) -> None:
+    panel, windows, states = golden_states(case)
+    _, others, _ = golden_states("numeric")
+    assert np.array_equal(windows[:10], others[:10])
+    now = [round(standing(panel, states[w]).log, 6) for w in (1, 5, 10)]
+    assert now == [-1.75647, -0.142557, 0.775694]
+    assert windows[10:, 11].max() == (14 if case == "missing" else 0)
+
+
 @pytest.mark.parametrize(("case", "onset"), [("numeric", 10), ("binary", 11), ("missing", 11)])
 def test_the_leading_component_tells_when_the_golden_drift_began(case: str, onset: int) -> None:
     panel, _, states = golden_states(case)
@@ -199,6 +209,22 @@ def test_with_all_weight_on_d3_no_drift_within_the_tolerance_is_evidence() -> No
         logs[tolerance] = standing(panel, state).log
     assert logs[0.0] > 10
     assert logs[0.05] < 0
+
+
+@pytest.mark.parametrize(("weights", "share"), [((1.0, 0.0), D3), ((0.0, 1.0), D4)])
+def test_either_family_can_be_had_alone(weights: tuple[float, float], share: slice) -> None:
+    series = cases.number("x")
+    reference = cases.counts(series, cases.normal(), 10_000)
+    alone = Panel.compile(watched((series,), reference), reference, 1000.0, weights=weights)
+    state = State.start(alone.usable.shape, reference)
+    for t in range(5):
+        state = step(alone, state, cases.counts(series, cases.normal(0.3), 1000), t)
+    indicators = alone.indicator  # rare ones have no D4 and bet by D3 whatever the weights
+    kept = np.zeros(COMPONENTS, bool)
+    kept[share] = True
+    assert np.isfinite(state.log[~indicators][:, kept]).all()
+    assert np.isneginf(state.log[~indicators][:, ~kept]).all()
+    assert standing(alone, state).log == standing(alone, state, slice(0, COMPONENTS)).log > 5
 
 
 def test_over_dispersion_takes_power_from_both_families() -> None:
