@@ -38,8 +38,10 @@ def installed(pythons: Sequence[str]) -> dict[str, tuple[str, str]]:
 def flags(python: str, library: str, reference: Table, current: Table, rows: int) -> list[set[str]]:
     """Per window of `rows` rows of `current`, the columns that the library calls drifted, by its defaults."""
     packed = io.BytesIO()
-    named = {f"{side}/{k}": v for side, t in _sides(reference, current) for k, v in t.items()}
-    np.savez(packed, rows=np.array(rows), **named)
+    named: dict[str, Any] = {"rows": np.array(rows)}
+    for side, table in _sides(reference, current):
+        named |= {f"{side}/{name}": values for name, values in table.items()}
+    np.savez(packed, **named)
     return [set(names) for names in json.loads(_ask(python, ["flags", library], packed.getvalue()))]
 
 
@@ -53,7 +55,7 @@ def dataset(python: str, name: str) -> tuple[Table, Table]:
         return next(tables), next(tables)
 
 
-def _sides(reference: Table, current: Table) -> list[tuple[str, Table]]:
+def _sides(reference: Any, current: Any) -> list[tuple[str, Any]]:
     return [("reference", reference), ("current", current)]
 
 
@@ -79,29 +81,30 @@ def _versions() -> dict[str, str]:
 
 
 def _frames(packed: bytes) -> tuple[Any, Any, int]:
-    import pandas as pd
+    pandas = importlib.import_module("pandas")
 
     with np.load(io.BytesIO(packed)) as found:
         sides = [
-            pd.DataFrame({k.partition("/")[2]: found[k] for k in found if k.startswith(side)})
+            pandas.DataFrame({k.partition("/")[2]: found[k] for k in found if k.startswith(side)})
             for side in ("reference/", "current/")
         ]
         return sides[0], sides[1], int(found["rows"])
 
 
 def _evidently(reference: Any, current: Any, rows: int) -> list[list[str]]:
-    from evidently import DataDefinition, Dataset, Report
-    from evidently.presets import DataDriftPreset
-
+    evidently = importlib.import_module("evidently")
+    preset = importlib.import_module("evidently.presets").DataDriftPreset
     numbers = [c for c in reference if reference[c].dtype.kind == "f"]
     others = [c for c in reference if c not in numbers]
-    columns = DataDefinition(numerical_columns=numbers, categorical_columns=others)
-    frozen = Dataset.from_pandas(reference, data_definition=columns)
+    columns = evidently.DataDefinition(numerical_columns=numbers, categorical_columns=others)
+    frozen = evidently.Dataset.from_pandas(reference, data_definition=columns)
     out = []
     for at in range(0, len(current), rows):
         window = current.iloc[at : at + rows].reset_index(drop=True)
-        report = Report([DataDriftPreset()], include_tests=False)
-        found = report.run(Dataset.from_pandas(window, data_definition=columns), frozen).dict()
+        report = evidently.Report([preset()], include_tests=False)
+        found = report.run(
+            evidently.Dataset.from_pandas(window, data_definition=columns), frozen
+        ).dict()
         drifted = []
         for metric in found["metrics"]:
             given = metric["config"]
@@ -116,8 +119,7 @@ def _evidently(reference: Any, current: Any, rows: int) -> list[list[str]]:
 
 
 def _nannyml(reference: Any, current: Any, rows: int) -> list[list[str]]:
-    import nannyml
-
+    nannyml = importlib.import_module("nannyml")
     names = list(reference)
     calculator = nannyml.UnivariateDriftCalculator(
         column_names=names,
@@ -133,11 +135,10 @@ def _nannyml(reference: Any, current: Any, rows: int) -> list[list[str]]:
 
 
 def _dataset(name: str) -> bytes:
-    import nannyml
-
+    nannyml = importlib.import_module("nannyml")
     reference, current, _ = getattr(nannyml, f"load_synthetic_{name}_dataset")()
     packed = io.BytesIO()
-    named = {}
+    named: dict[str, Any] = {}
     for side, frame in _sides(reference, current):
         for column in frame:
             values = frame[column]

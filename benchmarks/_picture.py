@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks._real import Fired, Real
 
 WIDTH, LEFT, RIGHT = 980, 250, 110
-LINE, CHART, TOP, GAP = 17, 70, 64, 56
+LINE, CHART, TOP, GAP = 17, 70, 72, 46
 OURS, CLASSICAL, RIVER, KNOWN, INK, FAINT = (
     "#0072B2",
     "#D55E00",
@@ -77,7 +77,7 @@ def _stream(real: Real, fired: list[Fired], y: float) -> Iterator[str]:
         return LEFT + (WIDTH - LEFT - RIGHT) * row / rows
 
     yield _text(16, y, real.known.title, size=13, bold=True)
-    top, bottom = y + 14, y + 14 + CHART
+    top, bottom = y + 22, y + 22 + CHART
     end = bottom + 8 + LINE * len(fired)
     yield from _axes(top, bottom, end, rows, at(0), at(rows))
     known = at(real.known.quiet)
@@ -86,7 +86,7 @@ def _stream(real: Real, fired: list[Fired], y: float) -> Iterator[str]:
         f' fill="{KNOWN}" fill-opacity="0.09"/>'
     )
     yield f'<path d="M{known:.1f} {top}V{end:.1f}" stroke="{KNOWN}" stroke-width="1.5" stroke-dasharray="4 3"/>'
-    yield _text(known + 4, top + 10, real.known.event, colour=KNOWN)
+    yield _text(known + 4, top - 4, f"▸ {real.known.event}", colour=KNOWN)
     yield _errors(real, top, bottom)
     for number, one in enumerate(fired):
         yield from _strip(one, bottom + 8 + LINE * number, real, rows)

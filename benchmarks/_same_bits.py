@@ -109,8 +109,8 @@ def _logs(plan: Plan, windows: Ints, restarts: set[int] | None = None) -> list[V
     out = []
     for at, counts in enumerate(windows):
         if memory is not None and at in (restarts or set()):
-            kept = json.loads(json.dumps(to_data(memory)))
-            memory = from_data(plan, kept, memory.history)
+            kept = json.loads(json.dumps(to_data(plan, memory)))
+            memory, _ = from_data(plan, kept, memory.history)
         memory, verdict = decide(plan, memory, Window(at * ROWS, (at + 1) * ROWS, ROWS), counts)
         out.append(verdict)
     return out
@@ -137,6 +137,10 @@ def lcg(count: int) -> Floats:
     return out
 
 
+def _switched(u: Floats, rate: float) -> Floats:
+    return (u < np.where(np.arange(len(u)) < 10_000, 0.2, rate)).astype(np.float64)
+
+
 _Golden = tuple[str, tuple[float, ...], tuple[float, ...]]
 
 DETECTIONS = {
@@ -156,14 +160,14 @@ def _detections() -> Iterator[_Golden]:
     u = lcg(20_000)
     for name, (detector, *wanted) in DETECTIONS.items():
         for rate, at in zip((0.3, 0.5), wanted, strict=True):
-            errors = (u < np.where(np.arange(20_000) < 10_000, 0.2, rate)) * 1.0
+            errors = _switched(u, rate)
             _, found = detector.extend(detector.start(), errors)
             yield f"{name}, .2 → {rate}", tuple(found.tolist()[: max(len(at), 3)]), at
 
 
 def _logs_of_labels() -> Iterator[_Golden]:
     rate = Bernoulli(tolerated(2_000, 10_000))
-    errors = (lcg(20_000) < np.where(np.arange(20_000) < 10_000, 0.2, 0.3)) * 1.0
+    errors = _switched(lcg(20_000), 0.3)
     yield "loss: p0", (round(rate.p0, 6),), (0.212267,)
     watch = Labels(rate, 100.0)
     wanted = {1: -0.243001, 100: 5.239239, 10_000: 6.473330, 10_200: 8.051577, 10_400: 8.528051}

@@ -13,7 +13,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 
 import numpy as np
@@ -54,14 +54,14 @@ def measured(options: Options, only: list[str]) -> list[Figure]:
     return found
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--short", action="store_true", help="few runs, loose targets: < 20 s")
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS))
     parser.add_argument("--runs", type=int, help="at most so many per line")
     parser.add_argument("--data", help="folder of the real streams")
     parser.add_argument("--peers", nargs="+", default=[], metavar="PYTHON")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     pythons = (sys.executable, *given.peers)
     options = Options(given.runs, given.short, data_folder(given.data), pythons)
     found = measured(options, given.only)
