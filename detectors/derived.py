@@ -6,7 +6,7 @@ These are binned and judged like any other number.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, nan
 from typing import Any, Literal, NamedTuple
 
@@ -214,33 +214,52 @@ def _vector(column: Raw) -> Derived:
 
 
 def _category(column: Column, groups: Ints) -> Derived:
-    """A category as it is, or the numbers of an identifier; what only one group of rows knows is news in either."""
-    values = [
-        v if isinstance(v, str) and not o else None
-        for v, o in zip(column.values, column.odd, strict=True)
-    ]
-    present = sum(v is not None for v in values)
-    if present < MINIMUM_ROWS:
+    """A category as it is, or the numbers of an identifier."""
+    values, present, distinct = _texts_of(column)
+    own_each = 2 * distinct > present
+    if present < MINIMUM_ROWS or not (own_each or distinct > KNOWN_CATEGORIES):
         return Derived((column,), (), ())
     learnt = text.learn([[] if v is None else [v] for v in values], groups)
-    own_each = 2 * learnt.distinct > present
-    about = f"{column.name}: {learnt.distinct} distinct values in {present} rows"
-    if own_each or learnt.distinct > KNOWN_CATEGORIES:
-        one = Identifier(column.name, None if own_each else learnt.known)
-        numbers = _numbers(one, values, column.odd)
-        if not own_each:
-            numbers[1] = learnt.unseen
-        watched = "length is" if own_each else "length and its share of unseen values are"
-        warning = f"{about} look like an identifier: its {watched} watched, not its values"
-        return Derived(_columns(one.names, numbers, column.odd), (one,), (warning,))
-    news = learnt.unseen == 1.0
-    if not news.any():
-        return Derived((column,), (), ())
-    share = f"{news.sum() / present:.1%}"
-    warning = f"{about}: {share} of them hold a value that comes but once: as many unseen ones are expected"
-    return Derived(
-        (Column(column.name, column.type, column.values, column.odd | news),), (), (warning,)
+    one = Identifier(column.name, None if own_each else learnt.known)
+    numbers = _numbers(one, values, column.odd)
+    if not own_each:
+        numbers[1] = learnt.unseen
+    watched = "length is" if own_each else "length and its share of unseen values are"
+    warning = (
+        f"{column.name}: {distinct} distinct values in {present} rows look like an identifier: "
+        f"its {watched} watched, not its values"
     )
+    return Derived(_columns(one.names, numbers, column.odd), (one,), (warning,))
+
+
+def as_new(column: Column, groups: Ints) -> tuple[Column, tuple[str, ...]]:
+    """A category of the reference as it is counted, and what to warn about: values that only one group has are odd.
+
+    Some values of production will be unseen, drift or not. How many is what the reference's rows say of each other:
+    with single rows as groups, its share of values that come but once (Good 1953; see `detectors.text.learn`). The
+    cells are cut from the column itself: those values are known from then on.
+
+    Measured on 10,000 reference rows of a Zipf law of exponent 1.5 (4.4 % unseen), 25 windows of 10,000 rows, a
+    threshold of 1,000: 0 of 12 runs alarm. With a reference that has no odd row, every run does in its first window.
+    """
+    values, present, distinct = _texts_of(column)
+    if column.type != "category" or present < MINIMUM_ROWS:
+        return column, ()
+    news = text.learn([[] if v is None else [v] for v in values], groups).unseen == 1.0
+    if not news.any():
+        return column, ()
+    warning = (
+        f"{column.name}: {distinct} distinct values in {present} rows, {news.sum() / present:.1%} of them in one "
+        "place only: as many unseen ones are expected"
+    )
+    return replace(column, odd=column.odd | news), (warning,)
+
+
+def _texts_of(column: Column) -> tuple[list[str | None], int, int]:
+    """The usable values, how many there are, and how many different ones."""
+    rows = zip(column.values, column.odd, strict=True)
+    values = [v if isinstance(v, str) and not odd else None for v, odd in rows]
+    return values, len(values) - values.count(None), len({v for v in values if v is not None})
 
 
 def _joint(columns: Sequence[Column], groups: Ints) -> Derived:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from detectors.binning import Binner, Column
-from detectors.derived import Raw, derive
+from detectors.derived import Raw, as_new, derive
 from detectors.document import from_document, to_document
 from detectors.edges import MINIMUM_ROWS, cut
 from detectors.effects import Ints
@@ -127,10 +127,14 @@ def build(
     cells = bins or (MANY_BINS if blocks and blocks.rows >= MANY_ROWS else BINS)
     enough = blocks is not None and blocks.windows >= MIN_WINDOWS
     groups = windows if enough and windows is not None else np.arange(events)
-    kept, derived, said = derive(columns, groups, together)
+    found, derived, said = derive(columns, groups, together)
+    kept = list(found)
     cuts = [cut(column, cells) for column in kept]
     warnings += [*said, *(w for c in cuts for w in c.warnings)]
     series = [c.series for c in cuts]
+    for k, column in enumerate(kept):
+        kept[k], more = as_new(column, groups)
+        warnings += more
     binner = Binner(series)
     built = BuiltFrom(
         source,

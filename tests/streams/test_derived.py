@@ -348,4 +348,5 @@ def test_a_category_expects_as_many_unseen_values_as_come_but_once() -> None:
     )  # fmt: skip
     (one,) = reference.series
     assert one.counts[-2] == 100
-    assert "10.0% of them hold a value that comes but once" in str(warnings)
+    assert len(one.series.known) == 52
+    assert "10.0% of them in one place only: as many unseen ones are expected" in str(warnings)
