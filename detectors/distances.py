@@ -27,6 +27,7 @@ from detectors.effects import (
     shares,
     smoothed,
     total,
+    upper_square,
     variance,
 )
 
@@ -54,13 +55,10 @@ def _root(square: Floats, mean: Floats, se: Floats, unit: Floats, free: Floats) 
 
     Notes
     -----
-    Low is the root of square - mean - 1.96 sqrt(se² + 2 free unit²). High is taken on the root's scale, where one
-    degree of freedom is normal: with fewer cells than a handful the square is too skewed for a symmetric interval.
+    Low is the root of square - mean - 1.96 sqrt(se² + 2 free unit²), high that of `effects.upper_square`.
     """
     low = square - mean - Z95 * np.sqrt(se * se + 2 * free * unit * unit)
-    root = np.sqrt(square)
-    step = np.maximum(np.divide(se, 2 * root, out=np.zeros_like(se), where=root > 0), np.sqrt(unit))
-    high = (root + Z95 * step) ** 2 - np.maximum(free - 1, 0) * unit
+    high = upper_square(square, se, unit, free)
     bounds = (square - mean, low, high)
     return Interval(*(np.sqrt(np.clip(part, 0.0, 1.0)) for part in bounds))
 

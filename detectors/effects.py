@@ -61,7 +61,7 @@ def difference(
     r"""Difference of two shares, current less reference, with Newcombe's interval (his method 10) [1]_.
 
     Sees one share only. Its interval is built from the Wilson bounds (l, u) of both shares and so never leaves [-1, 1]
-    and does not collapse at a share of 0.
+    and does not collapse at a share of 0. Cost O(1).
 
     Parameters
     ----------
@@ -197,6 +197,22 @@ def psi_terms(p: Floats, q: Floats) -> Floats:
     return (q - p) * np.log(ratio)
 
 
+def upper_square(square: Floats, se: Floats, unit: Floats, freedom: Floats) -> Floats:
+    """Upper bound of what `square` estimates, on the scale of its root.
+
+    There one degree of freedom is normal, while the square of a few cells is too skewed for a symmetric interval.
+
+    Parameters
+    ----------
+    square, se : as measured, at least 0, and its standard error by the delta method
+    unit, freedom : with nothing changed, `square` is `unit` times a chi-square variable of so many degrees of freedom
+    """
+    root = np.sqrt(square)
+    step = np.divide(se, 2 * root, out=np.zeros_like(se), where=root > 0)
+    step = np.maximum(step, np.sqrt(unit))
+    return np.asarray((root + Z95 * step) ** 2 - np.maximum(freedom - 1, 0) * unit)
+
+
 def psi(
     reference: Counts, current: Counts, phi: Number = 1.0, where: NDArray[np.bool_] | None = None
 ) -> Interval:
@@ -208,15 +224,17 @@ def psi(
     Notes
     -----
     :math:`PSI^* = \sum_b (q_b - p_b)\ln(q_b/p_b) - (B-1)s`, :math:`s = 1/m + 1/n` [1]_;
-    :math:`se^2 = φ(V_q(g)/n + V_p(h)/m) + 2(B-1)(φs)^2` with :math:`g = \ln(q/p) + 1 - p/q`,
-    :math:`h = \ln(p/q) + 1 - q/p`. Cells in which neither side has rows take no part; the B others are
-    smoothed by ½. Cost O(cells).
+    :math:`se^2 = φ(V_q(g)/n + V_p(h)/m)` with :math:`g = \ln(q/p) + 1 - p/q`, :math:`h = \ln(p/q) + 1 - q/p`. Low is
+    PSI* less :math:`1.96\sqrt{se^2 + 2(B-1)(φs)^2}`, high that of `upper_square`. In 52 set-ups (two to ten cells) low
+    lay above the truth in at most .023 of draws, high below it in at most .034; that of a symmetric interval, in up to
+    .12 where cells are few. Cells in which neither side has rows take no part; the B others are smoothed by ½. Cost
+    O(cells).
 
     Examples
     --------
     >>> found = psi(np.array([2500, 2500, 2500, 2500]), np.array([150, 200, 300, 350]))
     >>> round(float(found.value), 3), round(float(found.low), 3), round(float(found.high), 3)
-    (0.101, 0.059, 0.144)
+    (0.101, 0.059, 0.149)
 
     References
     ----------
@@ -233,27 +251,31 @@ def psi(
     g, h = log + 1 - 1 / ratio, 1 - log - ratio
     freedom = np.maximum(cells.sum(0) - 1, 0)
     s = phi * (1 / m + 1 / n)
-    value = total((q - p) * log) - freedom * s
-    se = np.sqrt(phi * (variance(q, g) / n + variance(p, h) / m) + 2 * freedom * s * s)
-    return Interval(value, value - Z95 * se, value + Z95 * se)
+    index = np.maximum(total((q - p) * log), 0.0)
+    square = phi * (variance(q, g) / n + variance(p, h) / m)
+    value = index - freedom * s
+    low = value - Z95 * np.sqrt(square + 2 * freedom * s * s)
+    return Interval(value, low, upper_square(index, np.sqrt(square), s, freedom))
 
 
 def total_variation(reference: Counts, current: Counts, phi: Number = 1.0) -> Interval:
     r"""Share of rows that moved to another cell, less its mean when nothing changed.
 
-    Does not say how far they moved. The interval is wide on purpose: its lower bound lies above the truth in at most
-    .3 % of draws.
+    Does not say how far they moved.
 
     Notes
     -----
     :math:`TV^* = \max(0, ½\sum_b |p_b - q_b| - E_0)`, :math:`E_0 = ½\sum_b \sqrt{2 t_b(1-t_b)s/π}`;
-    :math:`se^2 = ¼[(1-(\sum_b q_b\,sgn_b)^2)/n + (1-(\sum_b p_b\,sgn_b)^2)/m]`. Cost O(cells).
+    :math:`se^2 = ¼[(1-(\sum_b q_b\,sgn_b)^2)/n + (1-(\sum_b p_b\,sgn_b)^2)/m]`. Low is TV* - 1.96 se, above the
+    truth in at most .006 of draws in 52 set-ups. High is :math:`\sqrt{\max(0, TV^2 - E_0^2)} + 1.96 se`, below it in at
+    most .10, where TV is up to three times :math:`E_0`, and in .03 elsewhere; TV* + 1.96 se was, in up to .65: what
+    chance adds fades as the change grows. Cost O(cells).
 
     Examples
     --------
     >>> moved = total_variation(np.array([5000, 3000, 2000]), np.array([350, 400, 250]))
     >>> round(float(moved.value), 4), round(float(moved.low), 4), round(float(moved.high), 4)
-    (0.1319, 0.1008, 0.1631)
+    (0.1319, 0.1008, 0.1801)
     """
     (p, m), (q, n) = shares(reference), shares(current)
     m, n = np.maximum(m, 1), np.maximum(n, 1)
@@ -262,7 +284,9 @@ def total_variation(reference: Counts, current: Counts, phi: Number = 1.0) -> In
     sign = np.sign(q - p)
     free_q, free_p = (1 - total(share * sign) ** 2 for share in (q, p))
     se = 0.5 * np.sqrt(phi * np.maximum(free_q / n + free_p / m, 0.0))
-    value = total(np.abs(q - p)) / 2 - chance
+    moved = total(np.abs(q - p)) / 2
     return Interval(
-        np.maximum(value, 0.0), np.maximum(value - Z95 * se, 0.0), np.maximum(value, 0.0) + Z95 * se
+        np.maximum(moved - chance, 0.0),
+        np.maximum(moved - chance - Z95 * se, 0.0),
+        np.sqrt(np.maximum(moved * moved - chance * chance, 0.0)) + Z95 * se,
     )

@@ -54,7 +54,7 @@ class Method:
     blind_to: str
     cost: str
     source: str
-    least_rows: int  # current rows below which its p-value is not to be trusted
+    least_rows: int  # current rows below which neither interval nor p-value is to be trusted
     _effect: Callable[[_Sides], Interval]
     _test: Callable[[_Sides], Answer]
 

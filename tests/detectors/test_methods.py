@@ -43,7 +43,7 @@ COUNTS = st.lists(
 
 
 @every
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(cells=COUNTS, phi=st.sampled_from([1.0, 2.5, 1e4]))
 def test_no_counts_make_a_method_undefined(
     method: Method, cells: list[tuple[int, int]], phi: float
@@ -249,17 +249,11 @@ def documented() -> list[Callable[..., Interval | two_sample.Answer]]:
 def test_every_effect_and_test_has_a_docstring_that_runs(
     of: Callable[..., Interval | two_sample.Answer],
 ) -> None:
-    text = of.__doc__ or ""
+    text = " ".join((of.__doc__ or "").split())
     assert ">>>" in text
     if of.__annotations__["return"] is Interval:
-        for part in ("Notes\n", ":math:", "Cost ", "References\n"):
-            assert part in text or of.__name__ in (
-                "balanced_v",
-                "spread",
-                "total_variation",
-                "mean_shift",
-                "difference",
-            ), part
+        assert ":math:" in text or "References" in text
+        assert "Cost O(" in text
         assert any(word in text for word in ("blind", "Blind", "Sees", "Does not say"))
 
 
