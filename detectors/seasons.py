@@ -115,7 +115,7 @@ def explained(windows: Ints, slots: Ints, scores: Sequence[Score]) -> tuple[floa
     >>> windows = np.array([night, day] * 20)
     >>> score = scores(flag, windows.sum(0), rows=100)[:1]
     >>> [round(x) for x in explained(windows, np.array([0, 1] * 20), score)]
-    [701, 664]
+    [702, 664]
     >>> [round(x) for x in explained(windows, np.array([0] * 20 + [1] * 20), score)]
     [-1, 664]
     """
@@ -260,7 +260,7 @@ def proposed(reference: Reference, windows: Ints, seasonal: Sequence[Seasonal]) 
             for cells in [windows[:, at : at + r.series.cells]]
         ]
         between, whole = (sum(p[k] for p in parts) for k in (0, 1))
-        shares[of.season.name] = between / whole if whole > 0 else None
+        shares[of.season.name] = min(between / whole, 1.0) if whole > 0 else None
     name = proposal(shares)
     if name is None:
         return []

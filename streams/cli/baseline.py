@@ -194,6 +194,12 @@ def _show(reference: "Reference") -> None:
             )
         )
     output.table(("series", "type", ">cells", ">events", ">missing", ">odd", ">phi"), rows)
+    if reference.season is not None:
+        held = [slot.events for slot in reference.slots]
+        output.write(
+            f"season: {reference.season.name}, {reference.season.timezone}: {len(held)} of "
+            f"{reference.season.slots} slots with {min(held, default=0):,} to {max(held, default=0):,} events"
+        )
     if reference.segments:
         names = ", ".join(f"{one.segment} {one.events:,}" for one in reference.segments[:12])
         more = len(reference.segments) - 12

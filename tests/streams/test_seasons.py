@@ -1,15 +1,21 @@
 """Is a window in the slot that a clock on the wall shows, and does the judge compare it with that slot?"""
 
+import json
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from detectors.frozen import Season
 from detectors.reference import Reference, build
 from streams import seasons
+from streams.cli import main
 from streams.judging.plans import ModelPlan, compile_plan
 from streams.lifecycle import Lifecycle
 from streams.profiling.columns import columns
@@ -91,8 +97,11 @@ def seasonal(season: str = "hour_of_day", timezone: str = "Europe/Berlin") -> Li
     return lifecycle(reference={"season": season, "timezone": timezone})
 
 
-def built(of: Lifecycle, days: int = 8) -> Reference:
-    read = columns(of, encode(cycled(range(24 * days))))
+@cache
+def built(season: str = "hour_of_day") -> Reference:
+    """Of eight days in Berlin."""
+    of = seasonal(season)
+    read = columns(of, encode(cycled(range(24 * 8), 100)))
     found, _ = build(
         read.columns,
         read.times_ms,
@@ -113,7 +122,7 @@ def plan_of(of: Lifecycle, reference: Reference) -> ModelPlan:
 
 def test_a_plan_reads_slots_off_the_clock_of_the_reference() -> None:
     of = seasonal()
-    plan = plan_of(of, built(of))
+    plan = plan_of(of, built())
     assert plan.slot_of(ms("2026-07-15T11:00")) == 13
     detector = plan.detector(of.version, "all")
     assert detector is not None
@@ -125,13 +134,13 @@ def test_a_plan_reads_slots_off_the_clock_of_the_reference() -> None:
     "other", [seasonal("none"), seasonal("hour_of_week"), seasonal(timezone="UTC")]
 )
 def test_slots_of_another_season_or_clock_can_be_compared_with_nothing(other: Lifecycle) -> None:
-    plan = plan_of(other, built(seasonal()))
+    plan = plan_of(other, built())
     assert plan.detector(other.version, "all") is None
 
 
 def test_a_reference_without_the_wanted_season_is_used_with_a_note() -> None:
     of = seasonal()
-    plan = plan_of(of, built(seasonal("none")))
+    plan = plan_of(of, built("none"))
     detector = plan.detector(of.version, "all")
     assert detector is not None
     assert detector.slots is None
@@ -142,7 +151,7 @@ def test_a_reference_without_the_wanted_season_is_used_with_a_note() -> None:
 def judged(hours: int, restart_every: int = 0) -> list[Any]:
     """What a judge says hour after hour of the cycle, which is shifted from the 30th hour on."""
     of = seasonal()
-    desk = Desk((of, built(of)))
+    desk = Desk((of, built()))
     start = ms("2026-01-05T00:00")
     for h in range(hours):
         shift = 1.0 if h >= 30 else 0.0
@@ -162,3 +171,53 @@ def test_a_daily_cycle_is_stable_and_a_shift_under_it_severe_however_often_the_j
     assert set(verdicts[:30]) == {"stable"}
     assert set(verdicts[31:]) == {"severe"}
     assert judged(36, restart_every=5) == straight
+
+
+LIFECYCLE = """model_lifecycle:
+  model_id: sun
+  version: "1"
+  features: {power: number}
+  reference: {season: SEASON, timezone: Europe/Lisbon}
+  monitoring: {window: {size: 1h}}
+"""
+
+
+@pytest.fixture(scope="module")
+def sun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eleven days of a number with a daily cycle; from noon of the tenth on it is lower."""
+    folder = tmp_path_factory.mktemp("sun")
+    hours, g = np.repeat(np.arange(24 * 11), 250), np.random.default_rng(2)
+    power = (
+        np.sin(2 * np.pi * hours / 24) + g.normal(size=len(hours)) - 0.6 * (hours >= 9 * 24 + 12)
+    )
+    data = {
+        "timestamp": ms("2026-01-05T00:00") + np.arange(len(hours)) * (HOUR_MS // 250),
+        "model_version": ["1"] * len(hours),
+        "split": np.where(hours < 8 * 24, "reference", "production"),
+        "power": power,
+    }
+    pq.write_table(pa.table(data), folder / "sun.parquet")
+    for season in ("none", "hour_of_day"):
+        (folder / f"{season}.yaml").write_text(LIFECYCLE.replace("SEASON", season))
+    return folder
+
+
+def run(folder: Path, season: str, command: str, *more: str) -> int:
+    return main([command, str(folder / f"{season}.yaml"), *more])
+
+
+def test_baseline_proposes_a_season_and_with_it_replay_finds_the_drift_and_nothing_else(
+    sun: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = str(sun / "sun.parquet")
+    assert run(sun, "none", "baseline", "--data", data, "--where", "split=reference") == 0
+    assert "reference.season: hour_of_day explains" in capsys.readouterr().err
+    assert run(sun, "hour_of_day", "baseline", "--data", data, "--where", "split=reference") == 0
+    printed = capsys.readouterr()
+    assert "season: hour_of_day, Europe/Lisbon: 24 of 24 slots with 2,000 to 2,000" in printed.out
+    assert "explains" not in printed.err
+    events = ["--events", data, "--where", "split=production", "--json"]
+    assert run(sun, "hour_of_day", "replay", *events) == 0
+    (episode,) = json.loads(capsys.readouterr().out)["episodes"]
+    assert episode["opened_at"].startswith("2026-01-14T1")
+    assert episode["affected"] == ["feature:power"]
