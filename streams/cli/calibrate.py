@@ -86,7 +86,7 @@ def command(
         output.remark(f"warning: {warning}")
     _show_alarms(found)
     output.write()
-    _show_reach(found)
+    _show_reach(found, advice)
     output.write()
     _show_advice(advice, settings, file)
 
@@ -137,14 +137,25 @@ def _show_alarms(found: "Calibration") -> None:
         output.write(f"the nearest came to {alarms.nearest:.0%} of the (logarithmic) threshold")
 
 
-def _show_reach(found: "Calibration") -> None:
+def _show_reach(found: "Calibration", advice: "Advice") -> None:
     rows: dict[str, dict[bool, Reach]] = {}
     for reach in found.reaches:
         rows.setdefault(reach.series, {})[reach.change == "missing"] = reach
+    phi = {d.series: f"{d.high:.2f}, {d.reference or 1:.2f}" for d in advice.dispersion}
     output.write("smallest change that is found, injected into this past (found in so many runs):")
     output.table(
-        ("series", ">in a day", ">in a week", ">missing, in a day", ">in a week"),
-        ((series, *_cells(of.get(False)), *_cells(of.get(True))) for series, of in rows.items()),
+        (
+            "series",
+            ">in a day",
+            ">in a week",
+            ">missing, in a day",
+            ">in a week",
+            ">phi, reference",
+        ),
+        (
+            (series, *_cells(of.get(False)), *_cells(of.get(True)), phi.get(series, ""))
+            for series, of in rows.items()
+        ),
     )
     for horizon, why in found.nothing.items():
         output.write(f"in a {horizon}: {why}")

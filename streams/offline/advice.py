@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from math import ceil, exp, log
+from math import ceil, exp, inf, log
 
 import numpy as np
 
 from detectors.budget import LEAST
 from detectors.calibration import DAY_MS
 from detectors.decision import Plan
-from detectors.dependence import Dependence, dependence
+from detectors.dependence import dependence
 from detectors.effects import Ints
 from detectors.frozen import SLOTS, Season
 from detectors.memory import Past
@@ -38,9 +38,10 @@ class Dispersion:
 
     series: str
     score: str
-    reference: float
+    reference: float | None  # None: it was not calibrated
     low: float
     high: float
+    off: bool  # the reference's is too small
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Advice:
     )  # the budget that allows most of those with which this past would have been quiet
     season: str | None
     rebuild: bool  # whether the reference should be built anew
-    dispersion: tuple[Dispersion, ...]  # where the reference's is too small, furthest off first
+    dispersion: tuple[Dispersion, ...]  # of every series of which enough windows were seen
     because: tuple[str, ...]
 
 
@@ -67,7 +68,8 @@ def advise(history: History, calibration: Calibration) -> Advice:
     because: list[str] = []
     window_ms = _window(history, windows, because)
     season = _season(history, plan, windows) if seasons.fits(window_ms) else None
-    off = _dispersion(history, plan, windows)
+    dispersion = _dispersion(history, plan, windows)
+    off = [d for d in dispersion if d.off]
     calibrated = all(r.dispersion for r in history.reference.series)
     if season is not None:
         because.append(
@@ -75,16 +77,20 @@ def advise(history: History, calibration: Calibration) -> Advice:
             "every window is compared with its own hour"
         )
     if off:
-        most = off[0]
+        most = max(off, key=lambda d: d.low / (d.reference or 1.0))
         because.append(
             f"dispersion: the rows of {len(off)} series depend on each other more than the reference knows "
-            f"({most.series}: φ is at least {most.low:.2g}, the reference has {most.reference:.2g}): "
+            f"({most.series}: φ is at least {most.low:.2g}, the reference has {most.reference or 1:.2g}): "
             "false alarms may exceed the budget; rebuild it with leeway baseline from windows such as these"
         )
     elif not calibrated:
         because.append(
             f"dispersion: the reference has none: rebuild it with leeway baseline from {MIN_WINDOWS} or more "
             "consecutive windows with event times"
+        )
+    elif not dispersion:
+        because.append(
+            f"dispersion: these {len(windows)} windows are too few to tell, of at least {MIN_WINDOWS}"
         )
     else:
         because.append("dispersion: the reference's φ covers what these windows show")
@@ -98,7 +104,7 @@ def advise(history: History, calibration: Calibration) -> Advice:
         supported=None if quiet is None else f"1 per {_days(quiet)}",
         season=season[0] if season else None,
         rebuild=rebuild or window_ms != history.plan.window_ms,
-        dispersion=tuple(off),
+        dispersion=tuple(dispersion),
         because=tuple(because),
     )
 
@@ -198,28 +204,28 @@ def _season(history: History, plan: Plan, windows: Sequence[Past]) -> tuple[str,
 
 
 def _dispersion(history: History, plan: Plan, windows: Sequence[Past]) -> list[Dispersion]:
-    """Series whose rows surely depend on each other more than the reference says."""
+    """φ of every watched series, of the score in which the past is furthest above the reference."""
     reference = history.reference
-    if not all(r.dispersion for r in reference.series):
-        return []
     slots = np.array([w.window.slot for w in windows]) if reference.season else None
     of = {r.series.name: r for r in reference.series}
     out = []
     for series, cells in _watched(plan, windows):
         known = dict(of[series.name].dispersion)
-        worst: Dispersion | None = None
-        for score in scores(series, np.array(of[series.name].counts), reference.rows):
-            held = known.get(score.name)
-            found: Dependence | None = dependence(cells, series, score, slots)
-            if held is None or found is None or score.rare or found.low <= OFF * held:
-                continue  # the reference has it, or cannot tell
-            if worst is None or found.low / held > worst.low / worst.reference:
-                worst = Dispersion(
-                    series.name, score.name, held, round(found.low, 3), round(found.high, 3)
-                )
-        if worst is not None:
-            out.append(worst)
-    return sorted(out, key=lambda d: (-d.low / d.reference, d.series))
+        found = [
+            Dispersion(
+                series.name,
+                score.name,
+                known.get(score.name),
+                round(bounds.low, 3),
+                round(bounds.high, 3),
+                off=bounds.low > OFF * known.get(score.name, inf),
+            )
+            for score in scores(series, np.array(of[series.name].counts), reference.rows)
+            if not score.rare and (bounds := dependence(cells, series, score, slots)) is not None
+        ]
+        if found:
+            out.append(max(found, key=lambda d: (d.low / (d.reference or 1.0), d.high)))
+    return out
 
 
 def _watched(plan: Plan, windows: Sequence[Past]) -> Iterator[tuple[Series, Ints]]:
