@@ -116,7 +116,7 @@ class Plan:
         if self.watch is None or self.slots is None:
             return (), self.counts
         held = np.flatnonzero(counts.any(1))
-        of = self.slots.solid[held].any(0)
+        of: list[bool] = np.any(self.slots.solid[held], axis=0).tolist()
         thin = tuple(at for at, solid in zip(self.watch.positions, of, strict=True) if not solid)
         return thin, self.slots.references[held].sum(0)
 
@@ -176,6 +176,10 @@ class Plan:
             if max(sum(per_series[k]) for k in solid) < WINDOWS_WORTH * rows:
                 notes.append(
                     f"the reference holds fewer than {WINDOWS_WORTH} windows of {rows:.0f} events"
+                )
+            if watch.literal.any():
+                notes.append(
+                    f"{int(watch.literal.sum())} series have rules of every window, outside the budget"
                 )
         return Plan(policy, every, offsets, len(counts), counts, watch, small, tuple(notes))
 

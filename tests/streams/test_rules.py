@@ -1,7 +1,9 @@
 """What `method`, `threshold`, `severe`, `alarm` and `share` mean for each series, and what `check` says of them."""
 
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -174,3 +176,66 @@ def test_the_reference_beside_a_lifecycle_is_read_by_check(
     printed = capsys.readouterr().out
     assert "  rule: monitoring.drift_detection.data_drift: psi > 0.2 on 1 number" in printed
     assert "no reference yet" not in printed
+
+
+# ------------------------------------------------------------------------------- from file to alert
+
+
+HOUR_MS, START_MS = 3_600_000, 1_772_409_600_000
+
+
+def events(first: int, last: int, shift: float = 0.0, per_hour: int = 250) -> bytes:
+    """Hours of a number between 0 and 1 with an even spread, shifted upwards."""
+    lines = []
+    for hour in range(first, last):
+        for n in range(per_hour):
+            x = (n * 0.6180339887 + hour * 0.17) % 1.0 + shift
+            at = START_MS + hour * HOUR_MS + n * HOUR_MS // per_hour
+            lines.append(f'{{"model_id":"m","timestamp":{at},"features":{{"x":{x}}}}}')
+    return ("\n".join(lines) + "\n").encode()
+
+
+def replayed(folder: Path, written: str) -> list[dict[str, Any]]:
+    """The results of three quiet hours, two with a shift of .6 sd, and five quiet ones."""
+    text = (
+        f"features: {{x: number}}, monitoring: {{drift_detection: {{data_drift: {{{written}}}}}}}"
+    )
+    (folder / "m.yaml").write_text(f'model_lifecycle: {{model_id: m, version: "1", {text}}}')
+    (folder / "past.jsonl").write_bytes(events(-40, 0))
+    now = events(0, 3) + events(3, 5, shift=0.17) + events(5, 10)
+    (folder / "now.jsonl").write_bytes(now)
+    lifecycle, found = str(folder / "m.yaml"), folder / "found"
+    assert main(["baseline", lifecycle, "--data", str(folder / "past.jsonl")]) == 0
+    events_of = ["--events", str(folder / "now.jsonl"), "--output", str(found)]
+    assert main(["replay", lifecycle, *events_of]) == 0
+    lines = (found / "leeway.results.jsonl").read_bytes().splitlines()
+    return [msgspec.json.decode(line)["value"] for line in lines]
+
+
+def test_a_rule_of_every_window_goes_from_the_file_to_the_results(tmp_path: Path) -> None:
+    found = replayed(tmp_path, "method: PSI, threshold: 0.25, severe: 5, alarm: every_window")
+    assert [(r["verdict"], r["reason"]) for r in found] == [
+        *[("stable", "quiet")] * 3,
+        *[("drifting", "rule")] * 4,
+        *[("stable", "quiet")] * 3,
+    ]
+    loud = found[3]
+    assert loud["alarm"] is None
+    assert loud["notes"][-1] == "1 series have rules of every window, outside the budget"
+    (series,) = loud["series"]
+    assert (series["verdict"], series["reason"]) == ("drifting", "rule")
+    assert series["evidence"][0]["detector"] == "psi"
+    assert (series["effect"]["name"], series["effect"]["floor"]) == ("psi", 0.25)
+    alerts = (tmp_path / "found" / "leeway.alerts.jsonl").read_bytes().splitlines()
+    assert len(alerts) == 2  # opened and resolved
+    opened = msgspec.json.decode(alerts[0])["value"]["evidence"]
+    assert (opened["budget"], opened["log_threshold"]) == (None, None)
+
+
+def test_a_named_method_under_a_budget_goes_from_the_file_to_the_results(tmp_path: Path) -> None:
+    found = replayed(tmp_path, "method: KS-test, threshold: D > 0.05")
+    assert found[4]["verdict"] in ("drifting", "severe")
+    assert all(r["alarm"] is not None for r in found)
+    effects = {s["effect"]["name"] for r in found for s in r["series"]}
+    assert effects == {"ks_statistic"}
+    assert {s["evidence"][0]["detector"] for r in found for s in r["series"]} == {"ks"}
