@@ -21,7 +21,7 @@ import msgspec
 
 from streams.errors import UsageError
 
-Role = Literal["time", "number", "integer", "category", "boolean", "text", "tag"]
+Role = Literal["time", "number", "integer", "category", "boolean", "text", "vector", "tag"]
 Values = Sequence[object]
 
 FIELDS: Mapping[str, Role] = {
@@ -140,7 +140,7 @@ def roles(table: Table, features: Mapping[str, str]) -> dict[str, Role]:
     found: dict[str, Role] = {}
     for column in table.columns:
         declared = features.get(column)
-        if declared in ("number", "integer", "category", "boolean"):
+        if declared in ("number", "integer", "category", "boolean", "vector"):
             found[column] = declared  # type: ignore[assignment] # narrowed by the line above
         elif declared is not None:
             found[column] = "text"
@@ -207,6 +207,8 @@ def _from_arrow(column: Any, role: Role, name: str) -> Values:
         values = pc.if_else(pc.is_nan(column), None, column).to_pylist()
         return _floats(values, whole=role in ("integer", "category"))
     values = column.to_pylist()
+    if role == "vector":
+        return [_vector(value) for value in values]
     if pa.types.is_decimal(kind):
         return _floats([None if v is None else float(v) for v in values], whole=role != "number")
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_string(kind):
@@ -248,12 +250,26 @@ def _from_text(values: Sequence[str], role: Role, name: str) -> Values:
         return [_number(value) for value in values]
     if role == "integer":
         return [_integer(value) for value in values]
+    if role == "vector":
+        return [_vector(value) for value in values]
     if role == "boolean":
         return [
             None if v.strip().lower() in _ABSENT_NUMBERS else _TRUTH.get(v.strip().lower(), v)
             for v in values
         ]
     return [value or None for value in values]
+
+
+def _vector(value: object) -> object:
+    """A vector that a cell holds as JSON text; what is none stays as it is."""
+    if not isinstance(value, str):
+        return value
+    if value.strip().lower() in _ABSENT_NUMBERS:
+        return None
+    try:
+        return msgspec.json.decode(value, type=list[object])
+    except (msgspec.ValidationError, msgspec.DecodeError):
+        return value
 
 
 def _number(text: str) -> object:

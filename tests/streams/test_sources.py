@@ -167,6 +167,20 @@ def test_csv_values_have_the_declared_types_and_others_stay_text(
     assert "tags" not in second
 
 
+def test_vectors_are_lists_in_parquet_and_json_text_in_csv(tmp_path: Path) -> None:
+    of = loaded(LIFECYCLE.replace("lines: integer", "face: vector"))
+    vectors: list[Any] = [[1.5, 2.0], None, [0.25]]
+    written = parquet(tmp_path, [row(face=v) for v in vectors])
+    found = [e["features"].get("face") for e in events_of(open_source(written, [of]))]
+    assert found == vectors
+    header = ["timestamp", "income", "face", "home", "employed", "country"]
+    cells = ["[1.5, 2]", "", "[0.25", "nan", '["a"]']
+    rows = [["2026-03-02T12:00:00Z", "1", cell, "rent", "true", "DE"] for cell in cells]
+    source = open_source(csv_file(tmp_path, header, *rows), [of])
+    found = [e["features"].get("face") for e in events_of(source)]
+    assert found == [[1.5, 2], None, "[0.25", None, ["a"]]
+
+
 def test_a_segment_is_found_even_where_its_column_is_a_feature(tmp_path: Path) -> None:
     lifecycle = loaded(LIFECYCLE.replace("segments: [country]", "segments: [home]"))
     (event,) = events_of(open_source(parquet(tmp_path, [row()]), [lifecycle]))
