@@ -99,7 +99,7 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def prepared_quiet(folder: Path) -> list[str]:
-    return prepared(folder, table(60, seed=1), table(4 * 24, seed=2, first=60))
+    return prepared(folder, table(60, seed=1), table(4 * 24, seed=2, first=60), size="2h")
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def test_a_quiet_past_raises_nothing_and_shows_what_would_be_found(
 ) -> None:
     measured, advice = found_in_quiet["calibration"], found_in_quiet["advice"]
     assert measured["false_alarms"]["raised"] == 0
-    assert measured["false_alarms"]["windows"] == 96
+    assert measured["false_alarms"]["windows"] == 48
     assert measured["false_alarms"]["days"] == 4
     assert measured["runs"] == {"day": 5, "week": 5}
     assert measured["again"] == ["week"]
@@ -169,8 +169,8 @@ def test_a_quiet_past_raises_nothing_and_shows_what_would_be_found(
     assert 0.01 < reaches["feature:home", "share"]["day"]["size"] < 0.2
     assert 0.002 < reaches["feature:income", "missing"]["day"]["size"] < 0.05
     assert {change for _, change in reaches} == {"shift", "share", "missing"}
-    assert (advice["window"], advice["season"], advice["rebuild"]) == ("1h", None, False)
-    assert advice["window_events"] == PER_HOUR
+    assert (advice["window"], advice["season"], advice["rebuild"]) == ("2h", None, False)
+    assert advice["window_events"] == 2 * PER_HOUR
 
 
 def test_what_was_found_is_found_by_a_replay_of_the_changed_past(
@@ -298,8 +298,8 @@ def test_windows_that_are_too_small_get_a_longer_one_that_check_accepts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = prepared(
-        tmp_path, table(48, seed=11), table(48, seed=12, first=48), size="15m",
-        data="check_frequency: 15m",
+        tmp_path, table(48, seed=11), table(48, seed=12, first=48), size="30m",
+        data="check_frequency: 30m",
     )  # fmt: skip
     found = said([*arguments, "--runs", "1"], capsys)
     assert found["advice"]["window"] == "1h"
