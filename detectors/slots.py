@@ -6,7 +6,7 @@ reference holds too few rows, or nearly always the same value) that bet stands s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +81,7 @@ class Slots:
         for k, (s, w) in enumerate(zip(self.series, self.watched, strict=True)):
             cells = counts[w.offset : w.offset + s.cells]
             found = tuple(in_slot(score, s, cells) for score in w.scores)
-            watched.append(replace(w, scores=found))
+            watched.append(Watched(w.offset, found, w.phi))
             varies = any(score.kind == "location" for score in found)
             constant = varies and _constant(s, cells, n)
             shut += [
@@ -98,6 +98,12 @@ class Slots:
         out[slot] = counts
         return out
 
+    def _rows(self, counts: Ints) -> Floats:
+        """Rows of every watched series, (slots, W), in counts (slots, C)."""
+        places = zip(self.watched, self.series, strict=True)
+        rows = [counts[:, w.offset : w.offset + s.cells].sum(1) for w, s in places]
+        return np.stack(rows, axis=1).astype(np.float64)
+
     def comparable(self, counts: Ints) -> tuple[Ints, Ints]:
         """A reference (C,) for counts (S, C) of several slots, and those of them that it can be compared with.
 
@@ -107,22 +113,15 @@ class Slots:
         are on the safe side. Of one slot it is that slot's reference. A series counts in the slots that hold enough
         reference rows of it. Blind to a change of volume between slots, which is no drift of the values.
         """
-        solid = np.where(self.column < 0, False, self.solid[:, self.column])
-        current = np.where(solid, counts, 0)
-        ends = [w.offset for w in self.watched]
-        now, had = (
-            np.stack(
-                [of[:, at : at + s.cells].sum(1) for at, s in zip(ends, self.series, strict=True)],
-                axis=1,
-            ).astype(np.float64)
-            for of in (current, np.where(solid, self.references, 0))
-        )  # (S, W)
+        held = np.flatnonzero(counts.any(1))  # in most windows one
+        references = self.references[held]
+        solid = np.where(self.column < 0, False, self.solid[held][:, self.column])
+        current = np.where(solid, counts[held], 0)
+        now, had = self._rows(current), self._rows(np.where(solid, references, 0))
         weight = now / np.maximum(now.sum(0), 1.0)
         size = 1 / np.maximum((weight * weight / np.maximum(had, 1.0)).sum(0), 1e-18)
-        size = np.where(now.sum(0) > 0, size, had.sum(0))
-        weight = np.where(now.sum(0) > 0, weight, had / np.maximum(had.sum(0), 1.0))
         each = (size * weight / np.maximum(had, 1.0))[:, self.column]
-        mixed = np.rint(np.add.reduce(np.where(solid, self.references * each, 0.0), axis=0))
+        mixed = np.rint(np.add.reduce(np.where(solid, references * each, 0.0), axis=0))
         return mixed.astype(np.int64), current.sum(0)
 
 
@@ -139,7 +138,7 @@ def in_slot(score: Score, series: Series, counts: Ints) -> Score:
     else:
         u = midranks(share)
         values[: len(share)] = u if score.kind == "location" else np.abs(2 * u - 1)
-    return replace(score, values=values)
+    return Score(score.kind, score.name, values, score.live, score.indicator, score.rare)
 
 
 def seasonal_scores(

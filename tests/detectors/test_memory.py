@@ -167,7 +167,8 @@ def test_a_window_costs_a_tenth_of_what_its_whole_state_would() -> None:
     g = np.random.default_rng(4)
     series = [number(f"x{k}") for k in range(50)]
     of = plan(reference(series, [cases.drawn(g, X, normal(), 10_000) for _ in series]))
-    memory, base, sizes = Memory.start(of), None, []
+    memory, sizes = Memory.start(of), list[int]()
+    base: Base | None = None
     for t in range(2 * (MOST_STEPS + 1)):
         cells = np.concatenate([cases.drawn(g, X, normal(), 1000) for _ in series])
         before = memory
