@@ -23,9 +23,10 @@ from benchmarks._cost import cost
 from benchmarks._delays import weak_50
 from benchmarks._false_alarms import dependent_50, null_50
 from benchmarks._figures import HEAD, Figure, Options, cells, data_folder, markdown, progress
+from benchmarks._golden import golden
 from benchmarks._known_drifts import real_streams, real_synthetic
 from benchmarks._labels import bern_1e5
-from benchmarks._same_bits import golden, merge
+from benchmarks._same_bits import merge
 from benchmarks._same_rows import same_rows
 from benchmarks._season import season_50
 
