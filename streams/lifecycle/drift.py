@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from math import inf
 
 from streams.lifecycle.grammar import fold, number, one_of
 from streams.lifecycle.metrics import operator, without_lead
@@ -34,8 +35,11 @@ _EXPECTED = (
 _method = one_of(_METHODS, "a drift method", _EXPECTED)
 # Known by their p-value and by a size alike: what the size is called in a threshold.
 _DISTANCE = {"ks": "D", "chi2": "V", "two_proportion": "difference"}
-# What a method cannot compare, in words; a test holds this to `detectors.methods`, which is not imported here: reading
-# a lifecycle needs no numbers.
+# What follows is of `detectors.methods`, which is not imported here: reading a lifecycle needs no numbers. A test holds
+# the two together.
+_MOST = {"auc_shift": 0.5} | dict.fromkeys(
+    ("ks", "chi2", "js", "tv", "hellinger", "two_proportion", "cramers_v"), 1.0
+)  # the largest value of the effect, where it has one
 ONLY_NUMBERS = {
     "ks": "KS-test",
     "wasserstein": "Wasserstein",
@@ -154,6 +158,9 @@ def threshold(value: object, method: Methods) -> Threshold:
         raise Wrong(shown(value), f"may be p or {_DISTANCE[test]}", told)
     if size <= 0:
         raise Wrong(shown(value), "is not above 0", expected)
+    most = min((_MOST[name] for name in used if name in _MOST), default=inf)
+    if size >= most:
+        raise Wrong(shown(value), "is never exceeded", f"below {bare(most)}")
     return Threshold(size, measure)
 
 

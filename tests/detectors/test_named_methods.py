@@ -1,6 +1,6 @@
 """Under a budget a method that somebody named says what is shown first and what matters; the alarm stays what it is."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import log
 
 import numpy as np
@@ -9,6 +9,7 @@ import pytest
 from detectors.decision import Plan, Policy, Rule, written
 from detectors.effects import Ints
 from detectors.methods import METHODS
+from detectors.series import Series
 from detectors.types import Reason, SeriesVerdict, Status, Verdict
 from tests.detectors import cases
 from tests.detectors.cases import counts, judge, normal, reference
@@ -17,15 +18,8 @@ X, Y, C, B = cases.number("x"), cases.number("y"), cases.category("c", 6), cases
 ALL = (X, Y, C, B)
 NAMES = tuple(s.name for s in ALL)
 LEVELS = np.full(6, 1 / 6)
-REFERENCE = reference(
-    ALL,
-    [
-        counts(X, normal(), 10_000),
-        counts(Y, normal(), 10_000),
-        counts(C, LEVELS, 10_000),
-        counts(B, [0.9, 0.1], 10_000),
-    ],
-)
+EVEN = tuple(zip(ALL, (normal(), normal(), LEVELS, np.array([0.9, 0.1])), strict=True))
+REFERENCE = reference(ALL, [counts(series, share, 10_000) for series, share in EVEN])
 
 
 def window(x: float = 0.0, y: float = 0.0, c: float = 0.0, b: float = 0.0, gone: int = 0) -> Ints:
@@ -204,3 +198,45 @@ def test_a_share_only_ever_removes_alarms() -> None:
         for name, of_ in (("anyone", anyone), ("half", half))
     }
     assert first["anyone"] <= first["half"]
+
+
+# ------------------------------------------------------------------------------- whatever comes in
+
+_ODD_WINDOWS: Mapping[str, Callable[[Series], Ints]] = {
+    "nothing but missing": lambda series: np.array([0] * (series.cells - 1) + [1000]),
+    "one row": lambda series: np.array([1] + [0] * (series.cells - 1)),
+    "one cell": lambda series: np.array([0, 1000] + [0] * (series.cells - 2)),
+    "nothing but invalid": lambda series: np.array([0] * (series.cells - 2) + [1000, 0]),
+    "ten million rows": lambda series: np.array([10**7] + [0] * (series.cells - 1)),
+    "like the reference": lambda series: np.array([300] * series.values + [0, 0]),
+}
+
+
+@pytest.mark.parametrize("literal", [False, True], ids=["budget", "every window"])
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_answers_every_window_with_finite_numbers(name: str, literal: bool) -> None:
+    kinds = METHODS[name].compares
+    rules = {
+        s.name: written(name, literal=literal)
+        for s in ALL
+        if ("number" if s.numeric else "category") in kinds
+    }
+    cells = [
+        np.concatenate([shape(series) for series in ALL]).astype(np.int64)
+        for shape in _ODD_WINDOWS.values()
+    ]
+    cells += [
+        np.concatenate([shape(s) if s is odd_one else counts(s, like, 1000) for s, like in EVEN])
+        for shape in _ODD_WINDOWS.values()
+        for odd_one in ALL
+    ]
+    memory, verdicts = judge(plan(rules), None, cells)
+    assert memory is not None
+    for verdict in verdicts:
+        for s in verdict.series:
+            assert all(np.isfinite(e.statistic) for e in s.evidence)
+            assert all(e.p_value is not None and 0 < e.p_value <= 1 for e in s.evidence)
+            if s.effect is not None:
+                size = s.effect
+                assert np.isfinite([size.value, size.low, size.high, size.floor]).all()
+            assert (s.status == Status.INSUFFICIENT) is (s.effect is None)

@@ -1,5 +1,6 @@
 """What `method`, `threshold`, `severe`, `alarm` and `share` mean for each series, and what `check` says of them."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from detectors.decision import Rule
-from detectors.methods import METHODS
+from detectors.methods import METHODS, Method
 from detectors.reference import to_document
 from detectors.rules import LEAST_ROWS
 from streams.cli import main
@@ -16,6 +17,7 @@ from streams.cli.output import readable
 from streams.judging.plans import policy
 from streams.judging.rules import rule_of, rules
 from streams.lifecycle import Lifecycle, drift, load
+from streams.lifecycle.mistakes import Wrong
 from streams.lifecycle.monitoring import DataDrift
 from streams.offline.expectations import expectations
 from tests.detectors import cases
@@ -46,6 +48,35 @@ def test_the_grammar_knows_every_method_and_what_it_compares() -> None:
     assert {drift.methods(name).number for name in METHODS} == set(METHODS)
     for kind, names in (("number", drift.ONLY_NUMBERS), ("category", drift.ONLY_CATEGORIES)):
         assert set(names) == {n for n, method in METHODS.items() if method.compares == (kind,)}
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_a_threshold_that_is_never_exceeded_is_refused(method: Method) -> None:
+    kind = "number" if "number" in method.compares else "category"
+    sign = {"ks": "D >", "chi2": "V >", "two_proportion": "difference >"}.get(method.name, ">")
+    of = drift.Methods(**{kind: method.name})
+    assert drift.threshold(f"{sign} {method.threshold}", of).value == method.threshold
+    if method.most < np.inf:
+        with pytest.raises(Wrong, match="is never exceeded"):
+            drift.threshold(f"{sign} {method.most}", of)
+    else:
+        assert drift.threshold(f"{sign} 1000", of).value == 1000
+
+
+def test_the_page_tells_what_every_method_compares_and_its_defaults() -> None:
+    page = Path(__file__).parents[2] / "docs" / "lifecycle.md"
+    (table,) = re.findall(r"### Methods by name\n\n(.*?)\n\n", page.read_text("utf-8"), re.S)
+    rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in table.split("\n")[2:]]
+    assert {drift.methods(row[0]).number for row in rows} == set(METHODS)
+    for name, compares, effect, threshold, rule in rows:
+        method = METHODS[drift.methods(name).number]
+        words = {"number": "numbers", "category": "categories"}
+        assert compares == ("any type" if len(method.compares) == 2 else words[method.compares[0]])
+        assert effect.startswith(f"`{method.effect}`")
+        assert float(threshold) == method.threshold
+        assert rule == (
+            f"p < {method.level:g}" if method.level else f"{name} > {method.threshold:g}"
+        )
 
 
 @pytest.mark.parametrize(
