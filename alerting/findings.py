@@ -19,6 +19,7 @@ from alerting.wording import (
     clip,
     clock,
     effect_in_full,
+    is_joint,
     percent,
     short_name,
     what_moved,
@@ -124,12 +125,12 @@ def from_intake(
 
 
 def _inputs(culprits: Sequence[Culprit], seen: Mapping[str, SeriesVerdict]) -> tuple[Culprit, ...]:
-    """Culprits that are features or their missing rates; outputs may be missing too (`missing:score`)."""
+    """Culprits that are features, their missing rates or relations; outputs may be missing too (`missing:score`)."""
 
     def is_input(series: str) -> bool:
         prefix, _, name = series.partition(":")
         output = name in ("prediction", "score") and f"feature:{name}" not in seen
-        return prefix == "feature" or (prefix == "missing" and not output)
+        return prefix in ("feature", "joint") or (prefix == "missing" and not output)
 
     return tuple(culprit for culprit in culprits if is_input(culprit.series))
 
@@ -222,7 +223,7 @@ def _cause(
         lead = seen.get(culprits[0].series)
         if lead and abs(lead.missing_current - lead.missing_reference) < _SAME_MISSING:
             hints.append("values changed, the missing rate did not")
-    moved = {culprit.series.partition(":")[2] for culprit in inputs}
+    moved = {c.series.partition(":")[2] for c in inputs if not is_joint(c.series)}
     if len(moved) >= _MANY_AT_ONCE:
         watched = sum(series.startswith("feature:") for series in seen)
         hints.append(f"{len(moved)} of the {watched} inputs moved at once")

@@ -119,12 +119,26 @@ def effect_in_full(effect: Effect) -> str:
     return f"{measured(effect)} ({interval}, floor {effect.floor:g})"
 
 
+def is_joint(series: str) -> bool:
+    """Whether a series is about how inputs go together (`detectors.joint`), not about one of them.
+
+    >>> is_joint("joint"), is_joint("joint:age"), is_joint("feature:joint")
+    (True, True, False)
+    """
+    return series == "joint" or series.startswith("joint:")
+
+
 def short_name(series: str) -> str:
     """A series as people call it.
 
     >>> short_name("feature:annual_income"), short_name("missing:home"), short_name("score")
     ('annual_income', 'home', 'score')
+    >>> short_name("joint:annual_income"), short_name("joint")
+    ('relations of annual_income', 'relations between inputs')
     """
+    if is_joint(series):
+        name = series.partition(":")[2]
+        return clip(f"relations of {name}" if name else "relations between inputs", 48)
     return clip(series.partition(":")[2] or series, 48)
 
 

@@ -28,6 +28,8 @@ def test_a_summary_says_what_how_much_and_since_when() -> None:
         ((SCORE, CULPRIT), "data_drift"),
         ((Culprit("missing:home", "missing", 1.0, None),), "data_drift"),
         ((Culprit("missing:score", "missing", 1.0, None),), "prediction_drift"),
+        ((Culprit("joint:age", "location", 1.0, PSI), SCORE), "data_drift"),
+        ((Culprit("joint", "spread", 1.0, PSI),), "data_drift"),
         ((SCORE,), "prediction_drift"),
         ((PREDICTION, SCORE), "prediction_drift"),
         ((), "data_drift"),
@@ -77,6 +79,14 @@ def test_many_inputs_at_once_are_counted() -> None:
     assert found.cause["hints"][-1] == "5 of the 5 inputs moved at once"
     assert found.headline == "f0 and 4 more inputs drifted"
     assert found.summary.endswith("Also f1, f2, f3, f4.")
+
+
+def test_what_changed_between_inputs_is_said_of_their_relations() -> None:
+    of_one, of_all = (Culprit(name, "location", 0.5, PSI) for name in ("joint:age", "joint"))
+    found = from_verdict(verdict(culprits=(of_one, of_all)))
+    assert found.headline == "relations of age and 1 more input drifted"
+    assert found.summary.endswith("Also relations between inputs.")
+    assert found.cause["class"] == "input_shift"
 
 
 def test_a_missing_rate_that_changed_too_is_not_denied() -> None:
