@@ -5,15 +5,16 @@ episode, and a calm, precise, recent tail to resolve it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors import literal
+from detectors.conclusion import conclude, decline
 from detectors.effects import Floats, Interval, Ints
 from detectors.gauge import Gates, Gauge, magnitude, padded
-from detectors.listing import effects_at, list_series, missing_name
+from detectors.listing import list_series
 from detectors.memory import (
     Base,
     Memory,
@@ -29,7 +30,7 @@ from detectors.memory import (
 from detectors.plan import Plan, Policy, Watch
 from detectors.rules import Rule, written
 from detectors.sequential import Standing, State, standing
-from detectors.types import Alarm, Culprit, Onset, Reason, Status, Verdict, Window
+from detectors.types import Onset, Reason, Status, Verdict, Window
 
 __all__ = [
     "Base",
@@ -99,15 +100,15 @@ def decide(
             list_series(plan, counts, {}) if listed else (),
         )
     if not counts.any():
-        return memory, _declined(plan, watch, memory, window, Reason.NO_EVENTS)
+        return memory, decline(plan, watch, memory, window, Reason.NO_EVENTS)
     if not plan.judges(window.slot):
-        return memory, _declined(plan, watch, memory, window, Reason.REFERENCE_TOO_SMALL)
+        return memory, decline(plan, watch, memory, window, Reason.REFERENCE_TOO_SMALL)
     parts = _joined(memory.carried, window, counts)
     current = _whole(parts)
     # Events of the window: as many as the watched series with the most has.
     if padded(current.counts, watch.gauge.place).sum(0).max() < plan.policy.min_rows:
         memory = replace(memory, carried=parts)
-        return memory, _declined(plan, watch, memory, window, Reason.TOO_FEW_EVENTS)
+        return memory, decline(plan, watch, memory, window, Reason.TOO_FEW_EVENTS)
     state = plan.step(
         memory.state, [(p.window.slot, p.counts) for p in parts], current.window.start_ms
     )
@@ -122,10 +123,10 @@ def decide(
         problem = _opened(plan, watch, problem, graded, now, current)
         problem = _calmed(plan, watch.gauge, problem, history)
         if problem.calm >= plan.policy.hold:
-            verdict = _verdict(plan, watch, state, now, window, spread, rules, listed=listed)
+            verdict = conclude(plan, watch, state, now, window, spread, rules, listed=listed)
             state = State.start(state.log.shape, state.pool - problem.span)
             return Memory(state, (), None, history, rules.broken), verdict
-    verdict = _verdict(
+    verdict = conclude(
         plan, watch, state, now, window, spread, rules, problem, graded, listed=listed
     )
     return Memory(state, (), problem, history, rules.broken), verdict
@@ -145,23 +146,15 @@ def _standing(watch: Watch, state: State) -> Standing:
     return Standing(float(np.log(mean)) + peak, series, components)
 
 
-@dataclass(frozen=True, slots=True)
-class _Ruled:
-    """What the literal rules say after a window."""
-
-    seen: literal.Seen
-    broken: literal.Broken | None
-
-
 def _ruled(
     plan: Plan, watch: Watch, broken: literal.Broken | None, window: Window, spread: Ints
-) -> _Ruled:
+) -> literal.Ruled:
     if not watch.literal.any():
-        return _Ruled(literal.Seen(), None)
+        return literal.Ruled(literal.Seen(), None)
     policy = plan.policy
     seen = literal.look(watch, *plan.comparable(spread), policy.share, policy.min_rows)
     after = literal.advance(broken, seen, policy.hold, window.start_ms, window.end_ms)
-    return _Ruled(seen, after)
+    return literal.Ruled(seen, after)
 
 
 def _remembered(
@@ -356,112 +349,3 @@ def _calm_tail(newest: _Newest, gates: Floats) -> Ints | None:
         few, enough = (few, middle) if precise(middle) else (middle, enough)
     least, most = magnitude(newest.effects(enough))
     return newest.sums(enough) if (most < 2 * reach).all() and (least < gates).all() else None
-
-
-def _alarm(plan: Plan, state: State, now: Standing) -> Alarm:
-    log = round(now.log, 6) if np.isfinite(now.log) else None
-    return Alarm(log, round(plan.policy.log_threshold, 6), state.looks)
-
-
-def _declined(plan: Plan, watch: Watch, memory: Memory, window: Window, reason: Reason) -> Verdict:
-    now = standing(watch.panel, memory.state)
-    alarm, notes = _alarm(plan, memory.state, now), plan.notes
-    if reason == Reason.REFERENCE_TOO_SMALL:
-        notes = (*notes, f"the reference holds too few events in slot {window.slot} of its season")
-    return Verdict(window, Status.INSUFFICIENT, reason, alarm, notes=notes)
-
-
-def _verdict(
-    plan: Plan,
-    watch: Watch,
-    state: State,
-    now: Standing,
-    window: Window,
-    spread: Ints,
-    rules: _Ruled,
-    problem: Problem | None = None,
-    graded: Interval | None = None,
-    *,
-    listed: bool,
-) -> Verdict:
-    """What is published of a judged window."""
-    status, reason = Status.STABLE, Reason.QUIET
-    culprits: tuple[Culprit, ...] = ()
-    every = [plan.series[at].name for at in watch.positions]
-    named = dict(rules.seen.named(every))
-    if problem and graded:
-        names = [every[s.series] for s in problem.suspects]
-        names = [
-            missing_name(name) if s.score == "missing" else name
-            for name, s in zip(names, problem.suspects, strict=True)
-        ]
-        opened = problem.opened_ms is not None
-        status, reason = _conclusion(opened=opened, severe=problem.severe)
-        named |= {
-            name: _conclusion(opened=opened, severe=s.severe)
-            for name, s in zip(names, problem.suspects, strict=True)
-        }
-        culprits = tuple(
-            _culprit(watch.gauge, name, s, graded)
-            for name, s in zip(names, problem.suspects, strict=True)
-        )
-    verdict = Verdict(
-        window,
-        status,
-        reason,
-        None if watch.literal.all() else _alarm(plan, state, now),
-        # The culprits of a broken rule show the effects that are listed.
-        list_series(plan, spread, named) if listed or rules.broken else (),
-        culprits,
-        problem.onset if problem else None,
-        problem.severe_windows if problem else 0,
-        plan.notes,
-    )
-    return (
-        _with_rules(watch, every, verdict, rules) if rules.seen.flags or rules.broken else verdict
-    )
-
-
-def _with_rules(watch: Watch, every: list[str], verdict: Verdict, rules: _Ruled) -> Verdict:
-    """The verdict after literal rules, too, had their say: the worse of the two, all culprits."""
-    broken = rules.broken
-    if broken is None:  # some broke their rule, but fewer than the share that was asked for
-        if verdict.status != Status.STABLE:
-            return verdict
-        return replace(verdict, reason=Reason.BELOW_EFFECT_FLOOR)
-    listed = {s.series: s.effect for s in verdict.series}
-    first, kinds, share = watch.panel.first, watch.panel.kinds, round(1 / len(broken.series), 6)
-    culprits = tuple(
-        Culprit(every[k], kinds[first[k]], share, listed[every[k]]) for k in broken.series
-    )
-    alone = verdict.status == Status.STABLE
-    if alone or (broken.severe and verdict.status == Status.DRIFTING):
-        status = Status.SEVERE if broken.severe else Status.DRIFTING
-        verdict = replace(verdict, status=status, reason=Reason.RULE)
-    return replace(
-        verdict,
-        culprits=culprits if alone else (*verdict.culprits, *culprits),
-        onset=Onset(broken.opened_ms, broken.opened_ms, broken.until_ms)
-        if alone
-        else verdict.onset,
-        severe_windows=max(verdict.severe_windows, broken.severe_windows),
-    )
-
-
-def _conclusion(*, opened: bool, severe: bool) -> tuple[Status, Reason]:
-    if not opened:
-        return Status.STABLE, Reason.BELOW_EFFECT_FLOOR
-    return (Status.SEVERE, Reason.ALARM_SEVERE) if severe else (Status.DRIFTING, Reason.ALARM)
-
-
-def _culprit(gauge: Gauge, name: str, suspect: Suspect, graded: Interval) -> Culprit:
-    """With the effect that is largest relative to its gate; of a missing share, its own."""
-    k = suspect.series
-    if suspect.score == "missing":
-        at = 2 * len(gauge.numbers) + int(gauge.missing[k])
-    else:
-        at = int(gauge.largest(graded)[k])
-    (effect,), _, _ = effects_at(gauge, graded, np.array([at]))
-    return Culprit(
-        name, suspect.score, suspect.share, effect if np.isfinite(graded.low[at]) else None
-    )

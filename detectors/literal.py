@@ -96,6 +96,14 @@ class Broken:
     severe_windows: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """What the literal rules say after a window."""
+
+    seen: Seen
+    broken: Broken | None
+
+
 def advance(
     problem: Broken | None, seen: Seen, hold: int, start_ms: int, end_ms: int
 ) -> Broken | None:

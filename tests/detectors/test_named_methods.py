@@ -50,7 +50,7 @@ def of(verdict: Verdict, name: str) -> SeriesVerdict:
 
 
 def alarms(verdicts: list[Verdict]) -> list[float | None]:
-    return [v.alarm and v.alarm.log_statistic for v in verdicts]
+    return [v.alarm.log_statistic if v.alarm else None for v in verdicts]
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -187,9 +187,7 @@ def test_series_outside_the_share_open_an_episode_by_themselves() -> None:
 
 def test_a_share_only_ever_removes_alarms() -> None:
     generator = np.random.default_rng(3)
-    cells = [
-        window(*(generator.uniform(0, 0.3, 2) * (i % 3 > 0)), c=0.02 * (i % 4)) for i in range(20)
-    ]
+    cells = [window(generator.uniform(0, 0.3) * (i % 3 > 0), c=0.02 * (i % 4)) for i in range(20)]
     _, anyone = judge(plan(), None, cells)
     _, half = judge(plan(share=0.5), None, cells)
     loud = (Status.DRIFTING, Status.SEVERE)
