@@ -250,6 +250,12 @@ def test_the_draws_of_kswin_decide_as_rivers_own() -> None:
         assert found == theirs
 
 
+def test_samples_too_small_for_their_level_never_differ() -> None:
+    of = Kswin(seed=1, alpha=1e-9, window_size=20, stat_size=5)
+    stream = np.repeat([0.0, 1.0], 200)
+    assert of.extend(of.start(), stream)[1].tolist() == []
+
+
 def test_after_20_000_values_a_new_detector_starts_with_the_newest_5_000() -> None:
     of, stream = Adwin(), np.tile([0.0, 0, 0, 0, 1], MOST // 5 + 10)
     state, found = of.extend(of.start(), stream[:MOST])
