@@ -38,7 +38,16 @@ class _Sides(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One way to compare two samples, by the name people know."""
+    """One way to compare two samples, by the name people know.
+
+    Examples
+    --------
+    >>> before, now = np.array([2500, 2500, 2500, 2500]), np.array([150, 200, 300, 350])
+    >>> [round(float(x), 2) for x in METHODS["js"].measure(before, now)]
+    [0.13, 0.1, 0.16]
+    >>> METHODS["ks"].rule_value(before, now) < 0.05, METHODS["ks"].rule_value(before, now, by="effect") > 0.1
+    (np.True_, np.True_)
+    """
 
     name: str  # in lifecycles, results and metrics
     label: str  # as people write it

@@ -107,6 +107,18 @@ def test_p_values_under_no_drift_are_not_too_small(method: Method) -> None:
 
 
 @every
+def test_rows_that_come_in_fours_are_what_a_dispersion_of_four_means(method: Method) -> None:
+    shares = cases.normal()
+    fours = 4 * drawn(9, shares, 2500, 10_000), 4 * drawn(10, shares, 500, 10_000)
+    alone = method.test(*fours, knots=ENDS).p_value
+    dispersed = method.test(*fours, 4.0, knots=ENDS).p_value
+    assert (alone < 0.05).mean() > 0.15
+    assert (dispersed < 0.05).mean() < 0.06
+    found = method.measure(*fours, 4.0, knots=ENDS)
+    assert ((found.low <= 0) & (found.high >= 0)).mean() >= 0.935
+
+
+@every
 def test_a_drift_is_found_and_measured(method: Method) -> None:
     reference, current = pairs(50, 5000, 0.5)
     if method.name == "two_proportion":
