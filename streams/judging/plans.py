@@ -62,9 +62,13 @@ class ModelPlan:
 
     def _compiled(self, reference: Reference, segment: str) -> Plan:
         plan = Plan.compile(reference, segment, self.policy, self.monitored)
-        if self.lifecycle.reference.season == "none" or reference.season is not None:
-            return plan
-        return replace(plan, notes=(*plan.notes, "the reference was built without its season"))
+        notes = plan.notes
+        if self.lifecycle.reference.season != "none" and reference.season is None:
+            notes += ("the reference was built without its season",)
+        together = self.lifecycle.monitoring.drift_detection.data_drift.joint
+        if together and not any(isinstance(one, joint.Joint) for one in reference.derived):
+            notes += ("the reference was built without joint series",)
+        return plan if notes == plan.notes else replace(plan, notes=notes)
 
     def _comparable(self, version: str) -> bool:
         """A patch release keeps the reference; any other version needs its own (contracts §5.5)."""

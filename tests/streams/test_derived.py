@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -264,7 +265,7 @@ def test_an_empty_text_has_a_length_and_no_shares() -> None:
     assert [n.rpartition(".")[2] for n, m in missing.items() if m] == list(PARTS["text"][2:])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.sampled_from(sorted(STRANGE)), max_size=8),
     st.integers(0, 30),
@@ -315,6 +316,16 @@ def test_what_is_derived_is_monitored_with_its_feature(monitored: Any, expected:
     of = model(monitoring={"drift_detection": drift})
     plan = compile_plan(Registered(of, built()[0]), NAMES, (), None)
     assert len(plan.monitored) == expected - (4 if monitored == "all" else 0)
+
+
+def test_a_verdict_says_that_the_reference_cannot_measure_relations() -> None:
+    old = replace(built()[0], derived=built()[0].derived[:-1])
+    for reference, expected in ((built()[0], False), (old, True)):
+        plan = compile_plan(Registered(model(), reference), NAMES, (), None).detector(
+            "1.0.0", "all"
+        )
+        assert plan is not None
+        assert ("the reference was built without joint series" in plan.notes) is expected
 
 
 def test_relations_are_watched_between_the_monitored_numbers() -> None:
