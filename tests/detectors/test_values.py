@@ -14,9 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from river.drift import KSWIN
+from scipy.stats import ks_2samp
 
 from detectors import values
 from detectors.effects import Floats
+from detectors.kswin import tail
 from detectors.labels import Labels, Unreferenced
 from detectors.losses import Bernoulli, tolerated
 from detectors.measured import MEASURED, expected_false_alarms
@@ -248,6 +250,14 @@ def test_the_draws_of_kswin_decide_as_rivers_own() -> None:
         found = ours.extend(ours.start(), stream)[1].tolist()
         assert theirs
         assert found == theirs
+
+
+def test_the_level_of_a_distance_is_that_of_scipy() -> None:
+    for size in (5, 30, 100):
+        for gap in range(2, size + 1):
+            apart = (np.arange(size) >= gap) * 1.0
+            p_value = ks_2samp(apart, np.ones(size), method="exact").pvalue
+            assert tail(size, gap) == pytest.approx(p_value, rel=1e-9)
 
 
 def test_samples_too_small_for_their_level_never_differ() -> None:
