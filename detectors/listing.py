@@ -202,10 +202,10 @@ def _six_digits(p_values: Floats) -> list[float]:
     power = 5 - np.floor(np.log10(p_values))
     # Up to 10^22 a power of ten is exact, and so the quotient is the float nearest to the digits.
     exact = np.round(p_values * 10.0 ** np.minimum(power, 22)) / 10.0 ** np.minimum(power, 22)
-    return [
-        value if p >= 1e-16 else float(f"{p:.6g}")
-        for value, p in zip(exact.tolist(), p_values.tolist(), strict=True)
-    ]
+    out: list[float] = exact.tolist()
+    for k in np.flatnonzero(p_values < 1e-16).tolist():
+        out[k] = float(f"{p_values[k]:.6g}")
+    return out
 
 
 def _evidence(

@@ -1,6 +1,7 @@
 """What does a lifecycle's `method`, `threshold`, `severe` and `alarm` mean for each series of a reference?"""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from detectors.rules import AUTO, Rule, written
 from detectors.series import Series
@@ -26,9 +27,18 @@ def rules(
     for one in series:
         of = drift.prediction_drift if one.name in OUTPUTS else drift.data_drift
         rule = None if one.name in kept else rule_of(of, numeric=one.numeric)
+        feature = lifecycle.features.get(one.name.removeprefix("feature:"))
+        if feature is not None and feature.min_effect is not None and one.name not in kept:
+            rule = _from(rule or written(AUTO), feature.min_effect)
         if rule is not None:
             found[one.name] = rule
     return found
+
+
+def _from(rule: Rule, least: float) -> Rule:
+    """The rule with a feature's own smallest effect; what is severe stays as many times larger."""
+    times = rule.severe / rule.threshold if rule.severe and rule.threshold else 2.0
+    return replace(rule, threshold=least, severe=least * times)
 
 
 def rule_of(drift: PredictionDrift, *, numeric: bool) -> Rule | None:

@@ -137,6 +137,16 @@ def test_features_and_outputs_have_rules_of_their_own() -> None:
     assert rules(one, [N])["feature:n"].method == "psi"
 
 
+def test_a_feature_may_have_a_smallest_effect_of_its_own() -> None:
+    features = "features: {n: {type: number, min_effect: 0.05}, c: category}"
+    auto = rules(lifecycle("{data_drift: {}}", features), [N, C])
+    assert auto == {"feature:n": Rule("auto", 0.05, 0.1)}
+    drift = "{data_drift: {method: PSI, threshold: 0.1, severe: 0.3}}"
+    found = rules(lifecycle(drift, features), [N, C])
+    assert found["feature:n"] == Rule("psi", 0.05, pytest.approx(0.15))
+    assert found["feature:c"] == Rule("psi", 0.1, 0.3)
+
+
 def test_a_plan_joins_small_windows_only_where_a_budget_wants_them() -> None:
     names = [s.name for s in (N, B, C)]
 
