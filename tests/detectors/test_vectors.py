@@ -1,6 +1,7 @@
 """Are norm and distance right for any numbers, and is the reference measured like new vectors?"""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def test_new_vectors_are_not_farther_away_than_the_reference_says() -> None:
 
 
 def test_the_length_that_most_vectors_have_is_the_right_one() -> None:
-    rows: list[list[float] | None] = [[1.0, 2.0]] * 5 + [[1.0]] * 2 + [None, []]
+    rows: list[Any] = [[1.0, 2.0]] * 5 + [[1.0]] * 2 + [None, []]
     found = derive([Raw("feature:v", "vector", rows, np.zeros(9, bool))], np.arange(9))
     (one,) = found.derivations
     assert isinstance(one, Vector)
