@@ -22,7 +22,17 @@ from detectors.decision import (
     to_data,
 )
 from detectors.effects import Floats, Ints
-from detectors.frozen import Blocks, BuiltFrom, Reference, ReferenceSeries, Season, digest
+from detectors.frozen import (
+    Blocks,
+    BuiltFrom,
+    Reference,
+    ReferenceSeries,
+    Season,
+    SegmentReference,
+    SlotReference,
+    digest,
+)
+from detectors.packing import pack
 from detectors.scores import scores
 from detectors.seasons import Seasonal, dispersion_within, proposed, with_slots
 from detectors.sequential import State, _bets, _together, standing
@@ -405,3 +415,33 @@ def test_a_seasonal_memory_kept_by_base_and_steps_goes_on_with_the_same_bits(
     after_restart, rest = judged(plan, restored, cells[stop:], first=stop)
     assert rest == verdicts[stop:]
     assert to_data(plan, after_restart) == to_data(plan, straight)
+
+
+# ---- segments
+
+
+def test_a_segment_has_slots_of_its_own_and_none_where_it_is_too_small() -> None:
+    whole = CYCLE.slots
+    half = tuple(
+        SlotReference(s.slot, s.windows, s.events // 2, (tuple(small(s.slot, 7000, 0.3).tolist()),))
+        for s in whole
+        if s.slot != 4
+    )
+    counts = np.add.reduce([np.array(s.counts[0]) for s in half])
+    segment = SegmentReference("country=DE", int(counts.sum()), (tuple(counts.tolist()),), half)
+    of = replace(CYCLE, segments=(segment,))
+    plan = Plan.compile(of, "country=DE", Policy(log(1e4)), ["feature:x"])
+    assert plan.slots is not None
+    assert plan.slots.rows[3] == 500
+    _, verdicts = judged(plan, None, [small(t % 24, 500, 0.3) for t in range(30)])
+    found = [v.status for v in verdicts]
+    assert [t for t, status in enumerate(found) if status == Status.INSUFFICIENT] == [4, 28]
+    assert set(found) == {Status.STABLE, Status.INSUFFICIENT}
+
+
+def test_a_state_with_a_slot_too_many_is_refused() -> None:
+    plan = plan_of(CYCLE)
+    data = state_to_data(plan, Memory.start(plan).state)
+    data["pool"] = [pack(np.array([24])), pack(np.zeros(12, np.int64))]
+    with pytest.raises(ValueError, match="another reference or lifecycle"):
+        state_from_data(plan, data)
