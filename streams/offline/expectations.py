@@ -22,7 +22,7 @@ from streams.lifecycle.grammar import human
 from streams.lifecycle.monitoring import PredictionDrift
 
 SEED = 20240  # equal files, equal lines
-MOST_DRAWS = 10 * DRAWS  # of all series of a rule together
+MOST_DRAWS = 5 * DRAWS  # of all series of a rule together
 FEWEST_DRAWS = DRAWS // 10
 ASSUMED = 10_000, 1_000  # rows of a reference and of a window while there is none
 _WEEK = timedelta(days=7)
