@@ -34,7 +34,7 @@ _MOST_PATIENT = 3650  # days per false alarm
 
 @dataclass(frozen=True, slots=True)
 class Dispersion:
-    """φ of the score of a series that is furthest off: in the reference, and its bounds in the past."""
+    """φ of one score of a series: in the reference, and its bounds in the past."""
 
     series: str
     score: str
@@ -204,7 +204,7 @@ def _season(history: History, plan: Plan, windows: Sequence[Past]) -> tuple[str,
 
 
 def _dispersion(history: History, plan: Plan, windows: Sequence[Past]) -> list[Dispersion]:
-    """φ of every watched series, of the score in which the past is furthest above the reference."""
+    """φ of every watched series: of the score that is furthest off, else of that with the largest."""
     reference = history.reference
     slots = np.array([w.window.slot for w in windows]) if reference.season else None
     of = {r.series.name: r for r in reference.series}
@@ -224,7 +224,9 @@ def _dispersion(history: History, plan: Plan, windows: Sequence[Past]) -> list[D
             if not score.rare and (bounds := dependence(cells, series, score, slots)) is not None
         ]
         if found:
-            out.append(max(found, key=lambda d: (d.low / (d.reference or 1.0), d.high)))
+            out.append(
+                max(found, key=lambda d: (d.off, d.off * d.low / (d.reference or 1.0), d.high))
+            )
     return out
 
 

@@ -1,11 +1,12 @@
 """What do the configured detectors make of this past: false alarms, and the smallest changes they would find?"""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 
+from detectors import joint
 from detectors.calibration import (
     DAY_MS,
     WEEK_MS,
@@ -19,8 +20,10 @@ from detectors.calibration import (
     runs,
     smallest,
 )
+from detectors.derived import features_of
 from detectors.effects import Floats
 from detectors.injection import Injection, Kind, injections
+from detectors.memory import Past
 from detectors.plan import Plan
 from detectors.types import Status
 from streams.offline.past import History, Subject
@@ -146,7 +149,7 @@ def calibrate(
             for name in injected.runs
             if windows[-1].window.end_ms - windows[0].window.start_ms < HORIZONS[name]
         ),
-        notes=plans[main].notes,
+        notes=(*plans[main].notes, *_about_overlap(history, windows)),
     )
 
 
@@ -220,7 +223,12 @@ class _Injected:
             if not self.runs[name]:
                 del self.runs[name]
                 self.nothing[name] = _why_nothing(history, judged, name, length_ms)
-        self._of_values, self._of_missing = injections(plan, _values(history, subject))
+        values, missing = injections(plan, _values(history, subject))
+        # What is computed from several features cannot be changed by itself.
+        related = {n for n, f in features_of(history.reference.derived).items() if f == joint.NAME}
+        mine = [plan.series[k].name not in related for k in plan.watch.positions]
+        self._of_values = [c if own else None for c, own in zip(values, mine, strict=True)]
+        self._of_missing = [c if own else None for c, own in zip(missing, mine, strict=True)]
         self._alone = [
             Alone.of(history.reference, self._segment, plan, k)
             for k in range(len(plan.watch.positions))
@@ -235,22 +243,28 @@ class _Injected:
             change.series.scale if change is not None and change.kind == "shift" else None
             for change in self._of_values
         ]
-        found = {
-            (name, which): self._found(name, changes)
-            for which, changes in (("values", self._of_values), ("missing", self._of_missing))
-            for name in HORIZONS
-        }
+        found: dict[tuple[str, str], list[Found | None]] = {}
+        for which, changes in (("values", self._of_values), ("missing", self._of_missing)):
+            known: list[Found | None] = [None] * len(names)  # what a shorter time finds
+            for name in HORIZONS:
+                known = found[name, which] = self._found(name, changes, known)
         out = []
         for k, name in enumerate(names):
             change = self._of_values[k]
             if change is not None:
                 days = (found[horizon, "values"][k] for horizon in HORIZONS)
                 out.append(Reach(name, change.kind, units[k], *days))
-            days = (found[horizon, "missing"][k] for horizon in HORIZONS)
-            out.append(Reach(name, "missing", None, *days))
+            if self._of_missing[k] is not None:
+                days = (found[horizon, "missing"][k] for horizon in HORIZONS)
+                out.append(Reach(name, "missing", None, *days))
         return tuple(out)
 
-    def _found(self, horizon: str, changes: Sequence[Injection | None]) -> list[Found | None]:
+    def _found(
+        self,
+        horizon: str,
+        changes: Sequence[Injection | None],
+        sooner: Sequence[Found | None],
+    ) -> list[Found | None]:
         of, length_ms = self.runs.get(horizon, ()), HORIZONS[horizon]
         sizes = smallest(self._plan, of, changes, length_ms) if of else [0.0] * len(changes)
         self._step()
@@ -258,6 +272,9 @@ class _Injected:
         known: dict[object, Found] = {}
         for k, (change, size) in enumerate(zip(changes, sizes, strict=True)):
             self._step()
+            before = sooner[k]
+            if before is not None and before.size is not None and size > before.size:
+                size = before.size
             if not of or change is None:
                 out.append(None)
                 continue
@@ -299,6 +316,15 @@ def _values(history: History, subject: Subject) -> dict[str, tuple[Floats, ...]]
                 for past in history.windows[subject]
             )
     return found
+
+
+def _about_overlap(history: History, windows: Sequence[Past]) -> Iterator[str]:
+    """Whether the reference was built from this very past; a shared window at its edge does not matter."""
+    built = history.reference.built_from
+    if built.start_ms is not None and built.end_ms is not None:
+        first, last = windows[0].window.start_ms, windows[-1].window.end_ms
+        if min(last, built.end_ms) - max(first, built.start_ms) > history.plan.window_ms:
+            yield "the reference was built from this time: against its own events everything looks quiet"
 
 
 def _why_nothing(history: History, judged: Judged, name: str, length_ms: int) -> str:
