@@ -119,8 +119,10 @@ def decide(
     problem = _suspected(plan, watch, memory.problem, state, now, history, current, spread)
     graded = None
     if problem is not None:
+        if problem.opened_ms is None and plan.policy.share:
+            problem = _by_themselves(plan, watch, problem, state, now, history)
         graded = plan.measure(problem.graded)
-        problem = _opened(plan, watch, problem, graded, now, current)
+        problem = _opened(plan, watch, problem, graded, current)
         problem = _calmed(plan, watch.gauge, problem, history)
         if problem.calm >= plan.policy.hold:
             verdict = conclude(plan, watch, state, now, window, spread, rules, listed=listed)
@@ -246,38 +248,55 @@ def _onset(state: State, now: Standing, window: Window) -> Onset:
     return Onset(estimate, min(first, estimate), min(end, window.end_ms))
 
 
-def _opened(
-    plan: Plan, watch: Watch, problem: Problem, graded: Interval, now: Standing, current: Past
-) -> Problem:
+def _opened(plan: Plan, watch: Watch, problem: Problem, graded: Interval, current: Past) -> Problem:
     """Open the episode once a culprit's effect surely matters; from its severe gate on a culprit is severe."""
     gauge = watch.gauge
     least, _ = magnitude(graded)
     if problem.opened_ms is None:
-        surely = least >= gauge.drifting
-        if plan.policy.share:
-            suspects = _enough(plan, watch, now, surely)
-            if not suspects:
-                return problem
-            problem = replace(problem, suspects=suspects)
-        elif not surely[_of(gauge, problem)].any():
+        of = _of(gauge, problem)
+        matters = set(gauge.series[of & (least >= gauge.drifting)].tolist())
+        inputs = _waiting(plan, watch, matters)
+        if matters <= inputs:
             return problem
+        those = tuple(s for s in problem.suspects if s.series not in inputs)
+        problem = replace(problem, suspects=those)
         problem = replace(problem, opened_ms=current.window.start_ms)
     severe = set(gauge.series[least >= gauge.severe].tolist())
     suspects = tuple(replace(s, severe=s.severe or s.series in severe) for s in problem.suspects)
     return replace(problem, suspects=suspects)
 
 
-def _enough(
-    plan: Plan, watch: Watch, now: Standing, surely: NDArray[np.bool_]
-) -> tuple[Suspect, ...]:
-    """The series with evidence of their own, strongest first; without the inputs while these are too few."""
-    matters = np.bincount(watch.gauge.series[surely], minlength=len(watch.inputs)) > 0
-    own = matters & (now.series >= plan.policy.log_threshold)
-    budgeted = watch.inputs & ~watch.literal
-    if (own & budgeted).sum() < literal.least(plan.policy.share, int(budgeted.sum())):
-        own &= ~budgeted
-    ranked = np.argsort(-now.series, kind="stable")
-    return tuple(_suspect(watch, now, int(k)) for k in ranked[own[ranked]])
+def _by_themselves(
+    plan: Plan,
+    watch: Watch,
+    problem: Problem,
+    state: State,
+    now: Standing,
+    history: tuple[Past, ...],
+) -> Problem:
+    """The problem with every series as suspect whose own M is over the threshold now, judged on what they share.
+
+    That is everything since the last of them took off: before it a series that joined late was as it should be, and
+    those windows would hide how large its change is.
+    """
+    over = np.argsort(-now.series, kind="stable")
+    over = over[now.series[over] >= plan.policy.log_threshold]
+    if not len(over):
+        return problem
+    began = []
+    for k in over.tolist():
+        rows = watch.panel.series == k
+        began.append(int(state.since[rows].ravel()[now.components[rows].argmax()]))
+    since = [p for p in history if p.window.start_ms >= max(began)]
+    suspects = tuple(_suspect(watch, now, k) for k in over.tolist())
+    return replace(problem, suspects=suspects, graded=_spread(plan, since))
+
+
+def _waiting(plan: Plan, watch: Watch, matters: set[int]) -> set[int]:
+    """The inputs that open nothing yet: all of them, while those that matter are fewer than the share asked for."""
+    inputs = set(np.flatnonzero(watch.inputs & ~watch.literal).tolist())
+    enough = literal.least(plan.policy.share, len(inputs))
+    return inputs if plan.policy.share and len(matters & inputs) < enough else set()
 
 
 def _of(gauge: Gauge, problem: Problem) -> NDArray[np.bool_]:

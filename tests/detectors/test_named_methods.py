@@ -177,10 +177,28 @@ def test_a_series_that_joins_later_completes_the_share_and_becomes_a_culprit() -
     assert {c.series for c in verdicts[-1].culprits} == {X.name, Y.name}
 
 
+def test_a_late_series_is_not_measured_on_the_windows_before_it_moved() -> None:
+    cells = [*[window(x=0.5)] * 40, *[window(x=0.5, y=0.5)] * 4]
+    _, verdicts = judge(plan(share=0.5), None, cells)
+    assert {v.status for v in verdicts[:40]} == {Status.STABLE}
+    assert verdicts[-1].status == Status.SEVERE
+    late = next(c for c in verdicts[-1].culprits if c.series == Y.name)
+    assert late.effect is not None
+    assert late.effect.value == pytest.approx(0.1357, abs=0.002)
+
+
 def test_series_outside_the_share_open_an_episode_by_themselves() -> None:
     policy = Policy(log(1e4), share=1.0, inputs=NAMES[1:])
     outside = Plan.compile(REFERENCE, "all", policy, NAMES)
     _, verdicts = judge(outside, None, [window(x=0.5)] * 4)
+    assert verdicts[-1].status == Status.SEVERE
+    assert [c.series for c in verdicts[-1].culprits] == [X.name]
+
+
+def test_inputs_short_of_their_share_are_no_culprits_of_what_something_else_opened() -> None:
+    policy = Policy(log(1e4), share=1.0, inputs=NAMES[1:])
+    mixed = Plan.compile(REFERENCE, "all", policy, NAMES)
+    _, verdicts = judge(mixed, None, [window(x=0.5, y=0.5)] * 4)
     assert verdicts[-1].status == Status.SEVERE
     assert [c.series for c in verdicts[-1].culprits] == [X.name]
 
