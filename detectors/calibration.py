@@ -63,14 +63,19 @@ class Problem:
     series: tuple[str, ...]
 
 
-def judge(plan: Plan, windows: Sequence[Past]) -> Judged:
-    """Judge closed, disjoint windows in order, as production does; keep the memory at `CANDIDATES` places."""
+def judge(plan: Plan, windows: Sequence[Past], *, remember: bool = True) -> Judged:
+    """Judge closed, disjoint windows in order, as production does.
+
+    Parameters
+    ----------
+    remember : whether to keep the memory at `CANDIDATES` places, for runs to start at
+    """
     stride = max(1, len(windows) // CANDIDATES)
     memory: Memory | None = None
     memories: dict[int, Memory | None] = {}
     verdicts = []
     for at, past in enumerate(windows):
-        if at % stride == 0:
+        if remember and at % stride == 0:
             memories[at] = memory
         memory, verdict = decide(plan, memory, past.window, past.counts, listed=False)
         verdicts.append(verdict)

@@ -233,8 +233,7 @@ def _dispersion(history: History, plan: Plan, windows: Sequence[Past]) -> list[D
 def _watched(plan: Plan, windows: Sequence[Past]) -> Iterator[tuple[Series, Ints]]:
     """Every watched series with its cells in all windows, (T, cells)."""
     counts = np.stack([w.counts for w in windows])
-    assert plan.watch is not None
-    for k in plan.watch.positions:
+    for k in plan.watch.positions if plan.watch is not None else ():
         first, series = plan.offsets[k], plan.series[k]
         yield series, counts[:, first : first + series.cells]
 

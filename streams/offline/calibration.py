@@ -123,12 +123,12 @@ def calibrate(
     """
     judged: dict[Subject, Judged] = {}
     plans: dict[Subject, Plan] = {}
+    main = main_subject(history)
     for subject, windows in history.windows.items():
         plan = history.plan.detector(*subject)
         assert plan is not None  # others are not in the history
-        plans[subject], judged[subject] = plan, judge(plan, windows)
+        plans[subject], judged[subject] = plan, judge(plan, windows, remember=subject == main)
     advance(1)
-    main = main_subject(history)
     injected = _Injected(history, main, plans[main], judged[main], most, advance)
     windows = history.windows[main]
     return Calibration(

@@ -262,7 +262,9 @@ def verdicts(records: Sequence[Record]) -> dict[tuple[str, str, int], tuple[Any,
     return found
 
 
-def test_a_daily_season_is_recommended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_daily_season_is_recommended_and_taking_the_advice_ends_the_alarms(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     hours = np.arange(8 * 24)
     daily = np.sin(hours * 2 * np.pi / 24)
     past = table(len(hours), seed=6, moved=daily)
@@ -273,8 +275,23 @@ def test_a_daily_season_is_recommended(tmp_path: Path, capsys: pytest.CaptureFix
     assert advice["rebuild"]
     assert found["calibration"]["false_alarms"]["raised"] >= 1
     assert "first do the above" in advice["because"][-1]
-    (pasted_,) = load(pasted(arguments[0], found["yaml"]), "pasted.yaml")
-    assert pasted_.reference.season == "hour_of_day"
+    taken = pasted(arguments[0], found["yaml"])
+    (lifecycle,) = load(taken, "pasted.yaml")
+    assert lifecycle.reference.season == "hour_of_day"
+
+    Path(arguments[0]).write_text(taken)
+    assert main(["baseline", *arguments]) == 0
+    after = table(20, seed=21, first=len(hours), moved=daily[:20])
+    pq.write_table(after, tmp_path / "after.parquet")
+    later = [arguments[0], "--data", str(tmp_path / "after.parquet"), "--runs", "1"]
+    found = said(later, capsys)
+    assert found["calibration"]["false_alarms"]["raised"] == 0
+    assert found["advice"]["season"] is None
+    (income,) = (
+        r for r in found["calibration"]["reaches"] if r["change"] == "shift" and r["unit"] > 9
+    )
+    assert income["series"] == "feature:income"
+    assert 0.05 < income["day"]["size"] < 0.5
 
 
 def test_dependent_rows_are_reported_against_the_reference(
@@ -347,6 +364,20 @@ def test_a_past_of_a_few_hours_says_why_nothing_is_injected(
     arguments = prepared(tmp_path, table(40, seed=17), table(2, seed=18, first=40))
     assert main(["calibrate", *arguments]) == 0
     assert "the past is shorter than a seventh of a day" in capsys.readouterr().out
+
+
+def test_a_reference_that_is_too_small_is_no_crash(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = prepared(tmp_path, table(1, seed=22).slice(0, 150), table(20, seed=23, first=40))
+    found = said(arguments, capsys)
+    assert found["calibration"]["reaches"] == []
+    assert set(found["calibration"]["nothing"].values()) == {
+        "the reference is too small for any verdict"
+    }
+    assert found["advice"]["rebuild"]
+    assert main(["calibrate", *arguments]) == 0
+    assert "Traceback" not in capsys.readouterr().err
 
 
 MISTAKES = {
