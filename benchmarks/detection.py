@@ -5,7 +5,7 @@
 
 Every stream comes from a seed, or from the folder of real streams (`--data`, LEEWAY_TEST_DATA, or shared/data beside
 the repository). Evidently and NannyML take part if this Python, or one given by `--peers`, has them. Exit code 1 if a
-target is missed. All of it takes about a quarter of an hour on one core, `--short` less than 20 s.
+target is missed. All of it takes about twenty minutes on one core, `--short` less than 20 s.
 """
 
 import argparse
