@@ -14,18 +14,25 @@ _SIZE_OF = {"D": "ks", "V": "chi2", "difference": "two_proportion"}
 
 
 def rules(
-    lifecycle: Lifecycle, series: Iterable[Series], *, aside: Iterable[str] = ()
+    lifecycle: Lifecycle,
+    series: Iterable[Series],
+    *,
+    aside: Iterable[str] = (),
+    literally: bool = False,
 ) -> Mapping[str, Rule]:
     """The rules of the series for which something was written, by name; the others keep `auto`.
 
     Parameters
     ----------
     aside : series that keep `auto` whatever is written
+    literally : as if `alarm: every_window` were written
     """
     drift, kept = lifecycle.monitoring.drift_detection, set(aside)
     found = {}
     for one in series:
         of = drift.prediction_drift if one.name in OUTPUTS else drift.data_drift
+        if literally:
+            of = of.model_copy(update={"alarm": "every_window"})
         rule = None if one.name in kept else rule_of(of, numeric=one.numeric)
         feature = lifecycle.features.get(one.name.removeprefix("feature:"))
         if feature is not None and feature.min_effect is not None and one.name not in kept:

@@ -15,7 +15,7 @@ from detectors.reference import Reference
 from detectors.rules import AUTO, Rule
 from detectors.series import PARTS, Series
 from streams.judging.policies import budget_text
-from streams.judging.rules import OUTPUTS, rule_of
+from streams.judging.rules import OUTPUTS, rules
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.acts import windows
 from streams.lifecycle.grammar import human
@@ -68,18 +68,23 @@ def expectations(lifecycle: Lifecycle, reference: Reference | None) -> tuple[str
 def _lines(
     lifecycle: Lifecycle, drift: PredictionDrift, compared: Sequence[_Compared], assumed: bool
 ) -> Iterator[str]:
-    literally = drift.model_copy(update={"alarm": "every_window"})
+    written = rules(lifecycle, [one.series for one in compared], literally=True)
     for numeric in (True, False):
-        of = [one for one in compared if one.series.numeric == numeric]
-        rule = rule_of(literally, numeric=numeric)
         name = drift.method.number if numeric else drift.method.category
-        if not of or name == AUTO:
+        if name == AUTO:
             continue
-        if rule is None or rule.method == AUTO:
-            noun = _many(len(of), numeric=numeric)
-            yield f"{name} does not compare {noun}: auto watches, under the budget"
-        else:
-            yield _line(lifecycle, rule, of, numeric=numeric, assumed=assumed)
+        groups: dict[Rule | None, list[_Compared]] = {}
+        for one in compared:
+            if one.series.numeric == numeric:
+                rule = written.get(one.series.name)
+                named = rule if rule is not None and rule.method != AUTO else None
+                groups.setdefault(named, []).append(one)
+        for rule, of in groups.items():
+            if rule is None:
+                noun = _many(len(of), numeric=numeric)
+                yield f"{name} does not compare {noun}: auto watches, under the budget"
+            else:
+                yield _line(lifecycle, rule, of, numeric=numeric, assumed=assumed)
 
 
 def _line(
@@ -166,13 +171,13 @@ def _declared(lifecycle: Lifecycle) -> Iterator[Series]:
     for name in _monitored(lifecycle):
         feature = lifecycle.features.get(name)
         if feature is None or feature.type in ("number", "integer"):
-            yield _number_series(name)
+            yield _number_series(f"feature:{name}")
         elif feature.type == "boolean":
-            yield Series(name, "boolean", categories=("false", "true"))
+            yield Series(f"feature:{name}", "boolean", categories=("false", "true"))
         elif feature.type == "category":
-            yield Series(name, "category", categories=tuple(map(str, range(10))))
+            yield Series(f"feature:{name}", "category", categories=tuple(map(str, range(10))))
         else:
-            yield from (_number_series(f"{name}.{part}") for part in PARTS[feature.type])
+            yield from (_number_series(f"feature:{name}.{part}") for part in PARTS[feature.type])
 
 
 def _outputs(lifecycle: Lifecycle) -> Iterator[Series]:

@@ -141,10 +141,10 @@ def test_a_feature_may_have_a_smallest_effect_of_its_own() -> None:
     features = "features: {n: {type: number, min_effect: 0.05}, c: category}"
     auto = rules(lifecycle("{data_drift: {}}", features), [N, C])
     assert auto == {"feature:n": Rule("auto", 0.05, 0.1)}
-    drift = "{data_drift: {method: PSI, threshold: 0.1, severe: 0.3}}"
+    drift = "{data_drift: {method: PSI, threshold: 0.1, severe: 0.4}}"
     found = rules(lifecycle(drift, features), [N, C])
-    assert found["feature:n"] == Rule("psi", 0.05, pytest.approx(0.15))
-    assert found["feature:c"] == Rule("psi", 0.1, 0.3)
+    assert found["feature:n"] == Rule("psi", 0.05, 0.2)
+    assert found["feature:c"] == Rule("psi", 0.1, 0.4)
 
 
 def test_a_plan_joins_small_windows_only_where_a_budget_wants_them() -> None:
@@ -197,6 +197,13 @@ def test_check_says_what_a_method_does_not_compare() -> None:
         "monitoring.drift_detection.data_drift: wasserstein does not compare 2 categories: "
         "auto watches, under the budget"
     )
+
+
+def test_a_feature_with_its_own_smallest_effect_has_its_own_line() -> None:
+    features = "features: {a: number, b: {type: number, min_effect: 0.05}}"
+    first, second = expectations(lifecycle("{data_drift: {method: JS}}", features), None)
+    assert "js > 0.1 on 1 number" in first
+    assert "js > 0.05 on 1 number" in second
 
 
 def test_equal_files_get_equal_lines_and_auto_gets_none() -> None:
