@@ -81,8 +81,8 @@ def advise(history: History, calibration: Calibration) -> Advice:
         because.append(
             f"dispersion: the rows of {len(off)} series depend on each other more than the reference knows "
             f"({most.series}: φ is at least {most.low:.2g}, the reference has {most.reference or 1:.2g}): "
-            "false alarms may exceed the budget; rebuild it with leeway baseline from windows such as these, unless they "
-            "drifted, which looks the same"
+            "false alarms may exceed the budget; rebuild it with leeway baseline from windows such as these, "
+            "unless they drifted, which looks the same"
         )
     elif not calibrated:
         because.append(
