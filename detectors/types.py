@@ -1,7 +1,11 @@
-"""The nouns of detection: what one test measured, and what is concluded from it. All immutable."""
+"""The nouns of detection: what one test measured, and what is concluded from it. All immutable.
+
+Those that every window makes hundreds of are named tuples, which are made three times as fast as data classes.
+"""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Status(StrEnum):
@@ -66,8 +70,7 @@ class Window:
     slot: int = 0  # of the season, where the reference has one (`detectors.frozen.Season`)
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(NamedTuple):
     """How different reference and current are, with its 95 % interval and the smallest size that matters."""
 
     name: str  # auc_shift, spread, difference, psi, tv, or the effect of a method that was named
@@ -77,8 +80,7 @@ class Effect:
     floor: float
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What one test measured on one window. Says nothing about alarms."""
 
     detector: str
@@ -87,8 +89,7 @@ class Evidence:
     e_value: float | None  # the other None: "not that kind of test"
 
 
-@dataclass(frozen=True, slots=True)
-class TopBin:
+class TopBin(NamedTuple):
     """A cell's additive share of the change; `bin` counts from 1."""
 
     bin: int
@@ -98,8 +99,7 @@ class TopBin:
     contribution: float
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesVerdict:
+class SeriesVerdict(NamedTuple):
     """What is concluded about one series in one window, strongest evidence included."""
 
     series: str

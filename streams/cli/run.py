@@ -85,7 +85,9 @@ def children(
     for place, (role, name) in enumerate(names):
         port = service.metrics.port + place if service.metrics.port else 0
         environment = {SUPERVISED: "1", "LEEWAY_METRICS_PORT": str(port)}
-        environment["OPENBLAS_NUM_THREADS"] = "1"  # a role is one thread; more would fight for cores
+        environment["OPENBLAS_NUM_THREADS"] = (
+            "1"  # a role is one thread; more would fight for cores
+        )
         found.append(
             Child(name, leeway("run", "--role", role, "--instance", name, *options), environment)
         )

@@ -375,7 +375,10 @@ _WRITTEN = {
         '{predictions: {fields: {tags: ., score: "a[0].b"}, filter: {a.b: 1}}}',
     ],
     "segments": ["[a, b, {by: [b, a]}]", "[{name: c, path: tags.d, max_values: 3}]"],
-    "reference": ["{season: none, timezone: Europe/Lisbon, bins: 7}", "{max_age: 2w, from: production}"],
+    "reference": [
+        "{season: none, timezone: Europe/Lisbon, bins: 7}",
+        "{max_age: 2w, from: production}",
+    ],
     "versioning": [
         '{current_version: "1.2.0"}',
         '{rollback: {available_versions: ["1"], rollback_time: 5m}}',
