@@ -48,7 +48,7 @@ def series(name: str = "feature:annual_income", **changes: Any) -> SeriesVerdict
         effect=PSI,
         top_bins=(TopBin(1, 10, 0.1, 0.355, 0.322),),
     )
-    return replace(usual, **changes)
+    return usual._replace(**changes)
 
 
 def verdict(status: Status = Status.SEVERE, **changes: Any) -> Verdict:
