@@ -70,7 +70,8 @@ class Window:
     slot: int = 0  # of the season, where the reference has one (`detectors.frozen.Season`)
 
 
-class Effect(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Effect:
     """How different reference and current are, with its 95 % interval and the smallest size that matters."""
 
     name: str  # auc_shift, spread, difference, psi, tv, or the effect of a method that was named
