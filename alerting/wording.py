@@ -120,7 +120,7 @@ def effect_in_full(effect: Effect) -> str:
 
 
 def is_joint(series: str) -> bool:
-    """Whether a series is about how inputs go together (`detectors.joint`), not about one of them.
+    """Whether a series is about how inputs go together (`detectors.reference.joint`), not about one of them.
 
     >>> is_joint("joint"), is_joint("joint:age"), is_joint("feature:joint")
     (True, True, False)

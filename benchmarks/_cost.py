@@ -15,11 +15,11 @@ from scipy import stats
 from benchmarks._figures import Figure, Options
 from benchmarks._panel import FIRST
 from benchmarks._same_rows import planned
+from detectors.alarm.sequential import State, standing, step
 from detectors.binning import NumericCells
-from detectors.decision import decide
-from detectors.sequential import State, standing, step
+from detectors.judging.decision import decide
+from detectors.sequences.values import Adwin
 from detectors.types import Window
-from detectors.values import Adwin
 
 FEATURES, ROWS, WINDOWS = 50, 1_000, 20
 FLAT_NS, SHARE_OF_ADWIN, JUDGED_MS, ADWIN_S = 25.0, 1 / 6, 1.0, 0.5

@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks import _panel, _peers
 from benchmarks._figures import Figure, Options, progress
 from benchmarks._panel import DRIFT_AT, DRIFTING, DRIFTS, FRESH, Stream
-from detectors.sequential import Panel, State, standing, step
+from detectors.alarm.sequential import Panel, State, standing, step
 
 THRESHOLD = log(10_000)
 MOST = 600  # windows until a drift counts as missed

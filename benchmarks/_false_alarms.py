@@ -9,12 +9,12 @@ from scipy.signal import lfilter
 from benchmarks import _panel, _peers
 from benchmarks._figures import Figure, Options, progress
 from benchmarks._panel import FIRST, FRESH, Stream
+from detectors.alarm.sequential import Panel, State, standing, step
 from detectors.binning import Column, NumericCells
-from detectors.decision import Policy
-from detectors.effects import Floats, Ints
-from detectors.plan import Plan
-from detectors.reference import build
-from detectors.sequential import Panel, State, standing, step
+from detectors.judging.decision import Policy
+from detectors.judging.plan import Plan
+from detectors.reference.build import build
+from detectors.samples.effects import Floats, Ints
 
 WINDOWS = 200
 BOUNDS = {10_000: 0.02, 1_000: 0.10}  # A: share of runs that may alarm

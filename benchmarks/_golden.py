@@ -11,13 +11,13 @@ import numpy as np
 
 from benchmarks import _panel, _peers
 from benchmarks._figures import Figure, Options
-from detectors import effects
-from detectors.effects import Floats, Ints
-from detectors.labels import Labels
-from detectors.losses import Bernoulli, tolerated
-from detectors.sequential import State, standing, step
+from detectors.alarm.sequential import State, standing, step
+from detectors.samples import effects
+from detectors.samples.effects import Floats, Ints
+from detectors.sequences.labels import Labels
+from detectors.sequences.losses import Bernoulli, tolerated
+from detectors.sequences.values import Adwin, Ddm, Eddm, Fhddm, HddmA, HddmW, Kswin, PageHinkley
 from detectors.series import Series
-from detectors.values import Adwin, Ddm, Eddm, Fhddm, HddmA, HddmW, Kswin, PageHinkley
 
 
 def golden(options: Options) -> Iterator[Figure]:

@@ -10,7 +10,7 @@ from benchmarks._figures import Figure, Options, progress
 from benchmarks._libraries import Table
 from benchmarks._real import KNOWN, Fired, everything, load, of_verdicts
 from benchmarks._same_rows import counted, planned
-from detectors.decision import decide
+from detectors.judging.decision import decide
 from detectors.types import Verdict, Window
 
 # First alarm of the data, in production rows, and the features it has to name first.

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from benchmarks._figures import Figure, Options, progress
 from benchmarks._panel import FIRST, FRESH
-from detectors.effects import Floats
-from detectors.labels import Labels
-from detectors.losses import Bernoulli, tolerated
-from detectors.sequences import SequenceDetector
-from detectors.values import Adwin, Ddm, Eddm, Fhddm, HddmA, HddmW, PageHinkley
+from detectors.samples.effects import Floats
+from detectors.sequences.contract import SequenceDetector
+from detectors.sequences.labels import Labels
+from detectors.sequences.losses import Bernoulli, tolerated
+from detectors.sequences.values import Adwin, Ddm, Eddm, Fhddm, HddmA, HddmW, PageHinkley
 
 RATE, AFTER = 0.2, (0.3, 0.5)
 HALF, REFERENCE_LABELS = 50_000, 10_000

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.random import Generator
 from scipy import special
 
-from detectors.effects import Floats, Ints
-from detectors.scores import scores
-from detectors.sequential import Panel, Watched
+from detectors.alarm.scores import scores
+from detectors.alarm.sequential import Panel, Watched
+from detectors.samples.effects import Floats, Ints
 from detectors.series import Series
 
 REFERENCE_ROWS = 10_000

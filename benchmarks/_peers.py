@@ -1,7 +1,7 @@
 """What do the classical rules say of the same windows? Every one is `(reference, windows) -> flags` on cell counts.
 
 A rule sees one feature and one window; the alarm that people make of it is "any feature". References have the shape
-(cells, features), windows (cells, windows, features); cells come first, as in `detectors.effects`.
+(cells, features), windows (cells, windows, features); cells come first, as in `detectors.samples.effects`.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,8 +11,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import special
 
-from detectors import two_sample
-from detectors.effects import Floats, Ints, shares
+from detectors.samples import two_sample
+from detectors.samples.effects import Floats, Ints, shares
 from detectors.series import Series
 
 Flags = NDArray[np.bool_]

@@ -17,20 +17,20 @@ from scipy import stats
 from benchmarks import _peers
 from benchmarks._libraries import Table
 from benchmarks._same_rows import columns, counted, planned
+from detectors.alarm.scores import scores
+from detectors.alarm.sequential import dispersion
 from detectors.binning import Binner
-from detectors.decision import Policy, decide
-from detectors.effects import Floats, Ints
-from detectors.frozen import Season
-from detectors.losses import Bernoulli, tolerated
-from detectors.plan import Plan
-from detectors.reference import build
-from detectors.scores import scores
-from detectors.seasons import Seasonal
-from detectors.sequences import SequenceDetector
-from detectors.sequential import dispersion
+from detectors.judging.decision import Policy, decide
+from detectors.judging.plan import Plan
+from detectors.reference.build import build
+from detectors.reference.frozen import Season
+from detectors.reference.seasons import Seasonal
+from detectors.samples.effects import Floats, Ints
+from detectors.sequences.contract import SequenceDetector
+from detectors.sequences.losses import Bernoulli, tolerated
+from detectors.sequences.values import Adwin, Ddm, Eddm, HddmA, HddmW, PageHinkley
 from detectors.series import Series
 from detectors.types import Status, Verdict, Window
-from detectors.values import Adwin, Ddm, Eddm, HddmA, HddmW, PageHinkley
 
 A = 1_000  # the least a budget is turned into, so the earliest alarm there can be
 IDS = ("event_id", "timestamp", "model_version", "split")

@@ -13,11 +13,11 @@ import numpy as np
 from benchmarks._figures import Figure, Options
 from benchmarks._panel import FIRST
 from detectors.binning import Binner, Column
-from detectors.decision import Policy, decide, from_data, to_data
-from detectors.effects import Ints
-from detectors.memory import Memory
-from detectors.plan import Plan
-from detectors.reference import build
+from detectors.judging.decision import Policy, decide, from_data, to_data
+from detectors.judging.memory import Memory
+from detectors.judging.plan import Plan
+from detectors.reference.build import build
+from detectors.samples.effects import Ints
 from detectors.types import Verdict, Window
 
 ROWS, WINDOWS = 500, 24

@@ -10,12 +10,12 @@ from benchmarks import _libraries, _panel
 from benchmarks._figures import Figure, Options, progress
 from benchmarks._libraries import Table
 from benchmarks._panel import FIRST
+from detectors.alarm.sequential import State, standing, step
 from detectors.binning import Binner, Column
-from detectors.decision import Policy
-from detectors.effects import Ints
-from detectors.plan import Plan
-from detectors.reference import build
-from detectors.sequential import State, standing, step
+from detectors.judging.decision import Policy
+from detectors.judging.plan import Plan
+from detectors.reference.build import build
+from detectors.samples.effects import Ints
 
 QUIET, DRIFTING = 10, 10  # windows without drift, and after it
 SHIFT = 0.25  # of one number

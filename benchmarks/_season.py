@@ -15,13 +15,13 @@ from numpy.random import Generator
 from benchmarks import _panel, _peers
 from benchmarks._figures import Figure, Options, progress
 from benchmarks._panel import FIRST
-from detectors.decision import Policy
-from detectors.effects import Floats, Ints
-from detectors.frozen import Blocks, BuiltFrom, Reference, ReferenceSeries, Season
-from detectors.plan import Plan
-from detectors.scores import scores
-from detectors.seasons import Seasonal, with_slots
-from detectors.sequential import State, dispersion, standing
+from detectors.alarm.scores import scores
+from detectors.alarm.sequential import State, dispersion, standing
+from detectors.judging.decision import Policy
+from detectors.judging.plan import Plan
+from detectors.reference.frozen import Blocks, BuiltFrom, Reference, ReferenceSeries, Season
+from detectors.reference.seasons import Seasonal, with_slots
+from detectors.samples.effects import Floats, Ints
 
 FEATURES, ROWS, HOURS, DAYS = 50, 1_000, 24, 14
 SWING, DRIFT_AT = 0.5, 48

@@ -7,7 +7,7 @@ import numpy as np
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from detectors.reference import build, to_document
+from detectors.reference.build import build, to_document
 from streams.lifecycle import Lifecycle, load
 from streams.profiling.columns import columns
 from streams.registry import lifecycle_record, reference_record

@@ -28,7 +28,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from detectors.reference import build, to_document
+from detectors.reference.build import build, to_document
 from streams.broker import Outgoing, Record
 from streams.kafka.admin import create_topics
 from streams.kafka.commands import Tail, Writer

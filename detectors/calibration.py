@@ -1,9 +1,9 @@
 """Which changes would these detectors have found in this past, and how small may they be? Injected, then judged.
 
 Counts in, counts out. A change is put into windows that were really seen (`Injection`), and the windows are judged as
-production would judge them, by `detectors.decision.decide`. `smallest` searches the size for all series at once: the
-evidence of one series does not depend on the others, so all can be changed in the same pass; `found_within` then
-proves a size of one series by verdicts. Nothing is drawn: the same past gives the same answer.
+production would judge them, by `detectors.judging.decision.decide`. `smallest` searches the size for all series at
+once: the evidence of one series does not depend on the others, so all can be changed in the same pass; `found_within`
+then proves a size of one series by verdicts. Nothing is drawn: the same past gives the same answer.
 
 What it says holds for the past it was given. It is blind to changes of other shapes than those injected.
 """
@@ -15,14 +15,14 @@ from math import ceil, exp, inf, isnan, log, nan
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.decision import decide
-from detectors.effects import Floats, Ints
-from detectors.frozen import Reference
-from detectors.gauge import magnitude
+from detectors.alarm.sequential import standing
 from detectors.injection import Injection, Kind
-from detectors.memory import Memory, Past
-from detectors.plan import Plan
-from detectors.sequential import standing
+from detectors.judging.decision import decide
+from detectors.judging.gauge import magnitude
+from detectors.judging.memory import Memory, Past
+from detectors.judging.plan import Plan
+from detectors.reference.frozen import Reference
+from detectors.samples.effects import Floats, Ints
 from detectors.types import Status, Verdict, Window
 
 DAY_MS = 86_400_000

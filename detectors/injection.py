@@ -12,8 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from detectors.effects import Floats, Ints
-from detectors.plan import Plan
+from detectors.judging.plan import Plan
+from detectors.samples.effects import Floats, Ints
 from detectors.series import Series
 
 Kind = Literal["shift", "share", "missing"]

@@ -67,7 +67,9 @@ class Window:
     events: int = 0
     late: int = 0  # events that came after an earlier window was judged, counted here
     panes: int = 0  # panes that had events
-    slot: int = 0  # of the season, where the reference has one (`detectors.frozen.Season`)
+    slot: int = (
+        0  # of the season, where the reference has one (`detectors.reference.frozen.Season`)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from detectors.reference import Reference, to_document
+from detectors.reference.build import Reference, to_document
 from streams.errors import UsageError
 from streams.kafka.admin import create_topics, topic_partitions
 from streams.kafka.commands import Writer

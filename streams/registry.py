@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from detectors.reference import Reference, from_document
+from detectors.reference.build import Reference, from_document
 from streams.broker import Outgoing, Record
 from streams.errors import LifecycleError, StateError
 from streams.lifecycle import Lifecycle

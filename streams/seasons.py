@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.frozen import SLOTS, Season
-from detectors.seasons import Seasonal
+from detectors.reference.frozen import SLOTS, Season
+from detectors.reference.seasons import Seasonal
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR_MS = 3_600_000

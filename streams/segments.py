@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from detectors.binning import json_text
-from detectors.reference import Reference
+from detectors.reference.build import Reference
 from streams.lifecycle import Lifecycle
 from streams.profiling.reading import Reading
 

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from alerting.settings import Receiver
-from detectors.reference import Reference, build, to_document
+from detectors.reference.build import Reference, build, to_document
 from streams.broker import Batch, Outgoing, Record, Work
 from streams.judging.judge import Judge
 from streams.lifecycle import Lifecycle, load

@@ -217,7 +217,7 @@ def test_imports_inside_functions_and_relative_ones_are_found() -> None:
     [
         ("detectors", "alerting.types"),
         ("detectors", "time"),
-        ("alerting", "detectors.decision.decide"),
+        ("alerting", "detectors.judging.decision.decide"),
         ("alerting", "urllib.request"),
         ("alerting", "streams.topics"),
         ("stages", "confluent_kafka"),

@@ -19,8 +19,8 @@ import msgspec
 import pytest
 
 from alerting.types import TriggerStatus
-from detectors.budget import guarantee
-from detectors.decision import Gates
+from detectors.alarm.budget import guarantee
+from detectors.judging.decision import Gates
 from detectors.types import Reason
 from streams.cli import INTERRUPTED, main
 from streams.cli.app import COMMANDS, built

@@ -12,7 +12,7 @@ from streams.cli.files import Named, named, references
 from streams.cli.options import ReferencesOption
 
 if TYPE_CHECKING:
-    from detectors.reference import Reference
+    from detectors.reference.build import Reference
 
 __all__ = ["EXAMPLE", "command"]
 

@@ -21,7 +21,7 @@ from streams.offline.sources import Source, open_source
 from streams.topics import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
-    from detectors.reference import Reference
+    from detectors.reference.build import Reference
 
 __all__ = ["EXAMPLE", "command"]
 
@@ -53,7 +53,7 @@ def command(
 
     The reference is one readable JSON file, enough on its own: the data need not travel with it.
     """
-    from detectors.reference import build, to_document
+    from detectors.reference.build import build, to_document
     from streams import seasons
     from streams.lifecycle.acts import windows
     from streams.profiling.columns import columns, related

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from detectors.reference import Reference, from_document
+from detectors.reference.build import Reference, from_document
 from streams import lifecycle
 from streams.errors import LifecycleError, UsageError
 from streams.lifecycle import Lifecycle

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from detectors.reference import Reference, build
+from detectors.reference.build import Reference, build
 from streams.broker import Outgoing
 from streams.demo.findings import Finding, compare, epoch_ms
 from streams.demo.plan import HOUR_MS, REFERENCE, START_MS, events, placed

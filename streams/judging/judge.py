@@ -20,7 +20,7 @@ from alerting.notify import notify
 from alerting.settings import Context, Receiver
 from alerting.triggers import request
 from alerting.types import Alert, Subject, Trigger
-from detectors import decision
+from detectors.judging import decision
 from detectors.types import Status, Verdict, Window
 from streams.broker import Batch, Outgoing, Partition, Record, Work
 from streams.errors import StateError

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from alerting.settings import EpisodePolicy, Receiver, RetrainingPolicy
-from detectors import budget, joint
-from detectors.decision import Plan, Policy
-from detectors.derived import features_of
-from detectors.reference import Reference
-from detectors.rules import LEAST_ROWS
+from detectors.alarm import budget
+from detectors.judging.decision import Plan, Policy
+from detectors.judging.rules import LEAST_ROWS
+from detectors.reference import joint
+from detectors.reference.build import Reference
+from detectors.reference.derived import features_of
 from streams import seasons, segments
 from streams.judging import policies
 from streams.judging.rules import OUTPUTS, rules

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from detectors.rules import AUTO, Rule, written
+from detectors.judging.rules import AUTO, Rule, written
 from detectors.series import Series
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.drift import ONLY_CATEGORIES, ONLY_NUMBERS, Methods, Threshold

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from alerting.types import Episode, TriggerMemory
-from detectors import decision
-from detectors.packing import pack
+from detectors.judging import decision
+from detectors.judging.packing import pack
 from detectors.types import Window
 from streams.broker import Outgoing, Record
 from streams.judging.kept import NOBODY, Kept, Key, restore

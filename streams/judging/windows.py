@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.packing import pack, unpack_ints
+from detectors.judging.packing import pack, unpack_ints
 from streams.messages import Summary, add, unpack_cells
 
 Ints = NDArray[np.int64]

@@ -35,8 +35,8 @@ _EXPECTED = (
 _method = one_of(_METHODS, "a drift method", _EXPECTED)
 # Known by their p-value and by a size alike: what the size is called in a threshold.
 _DISTANCE = {"ks": "D", "chi2": "V", "two_proportion": "difference"}
-# What follows is of `detectors.methods`, which is not imported here: reading a lifecycle needs no numbers. A test holds
-# the two together.
+# What follows is of `detectors.samples.methods`, which is not imported here: reading a lifecycle needs no numbers. A
+# test holds the two together.
 _MOST = {"auc_shift": 0.5} | dict.fromkeys(
     ("ks", "chi2", "js", "tv", "hellinger", "two_proportion", "cramers_v"), 1.0
 )  # the largest value of the effect, where it has one

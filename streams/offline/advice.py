@@ -7,16 +7,16 @@ from math import ceil, exp, inf, log
 
 import numpy as np
 
-from detectors.budget import LEAST
+from detectors.alarm.budget import LEAST
+from detectors.alarm.dependence import dependence
+from detectors.alarm.scores import scores
+from detectors.alarm.sequential import MIN_WINDOWS
 from detectors.calibration import DAY_MS
-from detectors.decision import Plan
-from detectors.dependence import dependence
-from detectors.effects import Ints
-from detectors.frozen import SLOTS, Season
-from detectors.memory import Past
-from detectors.scores import scores
-from detectors.seasons import DAYS, explained, proposal
-from detectors.sequential import MIN_WINDOWS
+from detectors.judging.decision import Plan
+from detectors.judging.memory import Past
+from detectors.reference.frozen import SLOTS, Season
+from detectors.reference.seasons import DAYS, explained, proposal
+from detectors.samples.effects import Ints
 from detectors.series import Series
 from streams import seasons
 from streams.lifecycle.grammar import human

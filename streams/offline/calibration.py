@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from detectors import joint
 from detectors.calibration import (
     DAY_MS,
     WEEK_MS,
@@ -20,11 +19,12 @@ from detectors.calibration import (
     runs,
     smallest,
 )
-from detectors.derived import features_of
-from detectors.effects import Floats
 from detectors.injection import Injection, Kind, injections
-from detectors.memory import Past
-from detectors.plan import Plan
+from detectors.judging.memory import Past
+from detectors.judging.plan import Plan
+from detectors.reference import joint
+from detectors.reference.derived import features_of
+from detectors.samples.effects import Floats
 from detectors.types import Status
 from streams.offline.past import History, Subject
 from streams.segments import ALL

@@ -7,12 +7,12 @@ from statistics import NormalDist
 
 import numpy as np
 
-from detectors.derived import features_of
-from detectors.effects import Ints
-from detectors.joint import NAME as RELATIONS
-from detectors.literal import DRAWS, expected
-from detectors.reference import Reference
-from detectors.rules import AUTO, Rule
+from detectors.judging.literal import DRAWS, expected
+from detectors.judging.rules import AUTO, Rule
+from detectors.reference.build import Reference
+from detectors.reference.derived import features_of
+from detectors.reference.joint import NAME as RELATIONS
+from detectors.samples.effects import Ints
 from detectors.series import PARTS, Series
 from streams.judging.policies import budget_text
 from streams.judging.rules import OUTPUTS, rules

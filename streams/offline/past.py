@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.binning import Column
-from detectors.joint import Joint
-from detectors.memory import Past
-from detectors.reference import Reference, to_document
+from detectors.judging.memory import Past
+from detectors.reference.build import Reference, to_document
+from detectors.reference.joint import Joint
 from detectors.types import Window
 from streams.errors import UsageError
 from streams.judging.plans import ModelPlan, compile_plan

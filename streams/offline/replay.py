@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import msgspec
 
 from alerting.settings import Receiver
-from detectors.reference import Reference, to_document
+from detectors.reference.build import Reference, to_document
 from streams.broker import Outgoing, Record
 from streams.errors import UsageError
 from streams.judging.judge import Judge

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.binning import INVALID_TEXT, MAX_CATEGORY_LENGTH, Column, json_text
-from detectors.derived import Raw
+from detectors.reference.derived import Raw
 from detectors.series import SeriesType
 from streams import segments
 from streams.broker import Record

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 
 from detectors.binning import INVALID_TEXT, MAX_CATEGORY_LENGTH, json_text
-from detectors.text import fits
+from detectors.reference.text import fits
 from streams.broker import Record
 from streams.errors import InvalidEvent
 from streams.lifecycle.paths import Path

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from detectors.binning import MAX_CATEGORY_LENGTH
-from detectors.text import MOST_BYTES
+from detectors.reference.text import MOST_BYTES
 from streams.broker import Record
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.paths import Const, Path

@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 
 from detectors.binning import Binner, Floats, Ints
-from detectors.derived import Derivation
-from detectors.joint import Joint
+from detectors.reference.derived import Derivation
+from detectors.reference.joint import Joint
 from streams.profiling.codes import OUTSIDE, TOO_LONG, Codes, split
 from streams.profiling.fields import ABSENT, ANSWERED
 from streams.profiling.reading import Reading

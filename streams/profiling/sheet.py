@@ -6,9 +6,9 @@ from datetime import timedelta
 import numpy as np
 
 from detectors.binning import Binner
-from detectors.derived import Derivation, Vector
-from detectors.joint import Joint
-from detectors.reference import Reference
+from detectors.reference.build import Reference
+from detectors.reference.derived import Derivation, Vector
+from detectors.reference.joint import Joint
 from streams import segments
 from streams.lifecycle import Lifecycle
 from streams.messages import (

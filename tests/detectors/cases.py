@@ -6,9 +6,9 @@ from statistics import NormalDist
 
 import numpy as np
 
-from detectors.decision import Gates, Memory, Plan, Policy, decide
-from detectors.effects import Floats, Ints
-from detectors.frozen import Blocks, BuiltFrom, Reference, ReferenceSeries, digest
+from detectors.judging.decision import Gates, Memory, Plan, Policy, decide
+from detectors.reference.frozen import Blocks, BuiltFrom, Reference, ReferenceSeries, digest
+from detectors.samples.effects import Floats, Ints
 from detectors.series import Series
 from detectors.types import Verdict, Window
 

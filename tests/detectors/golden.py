@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from detectors.effects import Floats, Ints
+from detectors.samples.effects import Floats, Ints
 from detectors.series import Series
 
 REFERENCE_ROWS, ROWS, WINDOWS, DRIFT = 10_000, 1_000, 15, 11

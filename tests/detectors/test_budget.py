@@ -4,7 +4,7 @@ from math import log
 
 import pytest
 
-from detectors import budget
+from detectors.alarm import budget
 
 DAY_MS, HOUR_MS = 86_400_000, 3_600_000
 

@@ -5,6 +5,8 @@ from math import inf
 import numpy as np
 import pytest
 
+from detectors.alarm.dependence import dependence
+from detectors.alarm.scores import scores
 from detectors.calibration import (
     DAY_MS,
     LOUD,
@@ -21,14 +23,12 @@ from detectors.calibration import (
     runs,
     smallest,
 )
-from detectors.decision import decide
-from detectors.dependence import dependence
-from detectors.effects import Floats
-from detectors.frozen import Reference
 from detectors.injection import Injection, injections
-from detectors.memory import Past
-from detectors.plan import Plan
-from detectors.scores import scores
+from detectors.judging.decision import decide
+from detectors.judging.memory import Past
+from detectors.judging.plan import Plan
+from detectors.reference.frozen import Reference
+from detectors.samples.effects import Floats
 from detectors.series import Series
 from detectors.types import Reason, Status, Verdict, Window
 from tests.detectors import cases

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.decision import Gates, Memory, Plan, decide, from_data, to_data
-from detectors.effects import Ints
-from detectors.frozen import BuiltFrom, Reference, ReferenceSeries, SegmentReference
+from detectors.judging.decision import Gates, Memory, Plan, decide, from_data, to_data
+from detectors.reference.frozen import BuiltFrom, Reference, ReferenceSeries, SegmentReference
+from detectors.samples.effects import Ints
 from detectors.types import Reason, Status, Verdict
 from tests.detectors import cases
 from tests.detectors.cases import HOUR_MS, counts, judge, normal, number, plan, reference, window

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from detectors.binning import MAX_CATEGORY_LENGTH, Binner, Column
-from detectors.decision import Memory, Plan, Policy, decide, from_data, to_data
-from detectors.effects import Ints
-from detectors.frozen import Reference
-from detectors.methods import METHODS
-from detectors.reference import build, from_document, to_document
-from detectors.rules import Rule, written
+from detectors.judging.decision import Memory, Plan, Policy, decide, from_data, to_data
+from detectors.judging.rules import Rule, written
+from detectors.reference.build import build, from_document, to_document
+from detectors.reference.frozen import Reference
+from detectors.samples.effects import Ints
+from detectors.samples.methods import METHODS
+from detectors.samples.transport import knots
+from detectors.sequences.values import Adwin, Kswin, PageHinkley
 from detectors.series import SeriesType
-from detectors.transport import knots
 from detectors.types import Reason, Status, Verdict
-from detectors.values import Adwin, Kswin, PageHinkley
 from tests.detectors.cases import HOUR_MS, window
 
 DRIFT = (Status.DRIFTING, Status.SEVERE)

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import spatial, stats
 
-from detectors import distances, transport, two_sample
 from detectors.binning import Column
-from detectors.edges import cut
-from detectors.effects import Counts, Floats, Interval
+from detectors.reference.edges import cut
+from detectors.samples import distances, transport, two_sample
+from detectors.samples.effects import Counts, Floats, Interval
+from detectors.samples.transport import knots
 from detectors.series import Series
-from detectors.transport import knots
 from tests.detectors import cases
 
 LARGE = 10**9  # rows of a "population"

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from detectors import effects, two_sample
-from detectors.effects import Floats
+from detectors.samples import effects, two_sample
+from detectors.samples.effects import Floats
 from tests.detectors import cases
 
 LARGE = 10**9  # rows of a "population": what sampling adds is below the digits compared

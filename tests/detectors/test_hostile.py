@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.binning import Binner, Column
-from detectors.decision import Memory, Plan, Policy, decide, from_data, to_data
-from detectors.derived import Raw
-from detectors.effects import Ints
-from detectors.frozen import Reference
-from detectors.joint import Joint
-from detectors.methods import METHODS
-from detectors.reference import build, from_document, to_document
-from detectors.rules import Rule, written
+from detectors.judging.decision import Memory, Plan, Policy, decide, from_data, to_data
+from detectors.judging.rules import Rule, written
+from detectors.reference.build import build, from_document, to_document
+from detectors.reference.derived import Raw
+from detectors.reference.frozen import Reference
+from detectors.reference.joint import Joint
+from detectors.samples.effects import Ints
+from detectors.samples.methods import METHODS
 from tests.detectors.cases import HOUR_MS, window
 from tests.detectors.test_degenerate import objections
 

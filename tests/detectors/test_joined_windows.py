@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from detectors.binning import Binner, Column
-from detectors.decision import Memory, Plan, Policy, decide
-from detectors.effects import Floats, Ints
-from detectors.frozen import Season
-from detectors.reference import build
-from detectors.seasons import Seasonal
+from detectors.judging.decision import Memory, Plan, Policy, decide
+from detectors.reference.build import build
+from detectors.reference.frozen import Season
+from detectors.reference.seasons import Seasonal
+from detectors.samples.effects import Floats, Ints
 from detectors.types import Window
 
 SMALL = 40  # rows of a window; 200 are judged together

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.binning import Column, Counts
-from detectors.decision import Memory, Plan, Policy, decide
-from detectors.effects import Floats
-from detectors.joint import MOST, Joint, learn
-from detectors.reference import Reference, build
+from detectors.judging.decision import Memory, Plan, Policy, decide
+from detectors.reference.build import Reference, build
+from detectors.reference.joint import MOST, Joint, learn
+from detectors.samples.effects import Floats
 from detectors.types import Verdict, Window
 
 ROWS, FEATURES = 1_000, 10

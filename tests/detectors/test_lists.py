@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from detectors.lists import benjamini_yekutieli, holm
+from detectors.samples.lists import benjamini_yekutieli, holm
 
 P_VALUES = st.lists(st.sampled_from([1e-300, 1e-6, 0.0005, 0.001, 0.004, 0.01, 0.03, 0.5, 1.0]))
 

@@ -7,9 +7,8 @@ from math import log
 import numpy as np
 import pytest
 
-from detectors.decision import Memory, Plan, Policy, Rule, from_data, to_data, written
-from detectors.effects import Ints
-from detectors.literal import (
+from detectors.judging.decision import Memory, Plan, Policy, Rule, from_data, to_data, written
+from detectors.judging.literal import (
     Broken,
     Seen,
     advance,
@@ -17,12 +16,13 @@ from detectors.literal import (
     least,
     moved,
 )
-from detectors.literal import (
+from detectors.judging.literal import (
     from_data as broken_from,
 )
-from detectors.literal import to_data as broken_data
-from detectors.methods import METHODS
-from detectors.rules import LEAST_ROWS
+from detectors.judging.literal import to_data as broken_data
+from detectors.judging.rules import LEAST_ROWS
+from detectors.samples.effects import Ints
+from detectors.samples.methods import METHODS
 from detectors.series import Series
 from detectors.types import Reason, SeriesVerdict, Status, Verdict
 from tests.detectors import cases

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.effects import Floats, Ints
-from detectors.labels import BATCH, Labels, Unreferenced
-from detectors.losses import Bernoulli, LossCells, Run, tolerated
-from detectors.sequences import SequenceDetector
-from detectors.sequential import BETS, FIXED, TILTS, Panel, State, standing, step
+from detectors.alarm.sequential import BETS, FIXED, TILTS, Panel, State, standing, step
+from detectors.samples.effects import Floats, Ints
+from detectors.sequences.contract import SequenceDetector
+from detectors.sequences.labels import BATCH, Labels, Unreferenced
+from detectors.sequences.losses import Bernoulli, LossCells, Run, tolerated
 from tests.detectors.golden import lcg
 
 RATE = Bernoulli(tolerated(2_000, 10_000))

@@ -9,9 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from detectors.decision import Base, Memory, Past, based, decide, from_data, state_to_data, to_data
-from detectors.memory import MOST_STEPS
-from detectors.packing import pack, unpack_floats, unpack_ints
+from detectors.judging.decision import (
+    Base,
+    Memory,
+    Past,
+    based,
+    decide,
+    from_data,
+    state_to_data,
+    to_data,
+)
+from detectors.judging.memory import MOST_STEPS
+from detectors.judging.packing import pack, unpack_floats, unpack_ints
 from detectors.types import Status, Window
 from tests.detectors import cases
 from tests.detectors.cases import HOUR_MS, counts, judge, normal, number, plan, reference

@@ -16,15 +16,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detectors.alarm.sequential import State, standing, step
 from detectors.binning import Binner, Column
-from detectors.decision import Memory, Plan, Policy, decide, from_data, to_data
-from detectors.effects import Floats, Ints
-from detectors.frozen import Season
-from detectors.losses import Bernoulli, LossCells, tolerated
-from detectors.reference import Reference, build
-from detectors.rules import written
-from detectors.seasons import Seasonal
-from detectors.sequential import State, standing, step
+from detectors.judging.decision import Memory, Plan, Policy, decide, from_data, to_data
+from detectors.judging.rules import written
+from detectors.reference.build import Reference, build
+from detectors.reference.frozen import Season
+from detectors.reference.seasons import Seasonal
+from detectors.samples.effects import Floats, Ints
+from detectors.sequences.losses import Bernoulli, LossCells, tolerated
 from detectors.types import Verdict
 from tests.detectors.cases import HOUR_MS, window
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors import effects, two_sample
-from detectors.effects import Floats, Interval, Ints
-from detectors.gauge import magnitude
-from detectors.methods import METHODS, Method, knots
+from detectors.judging.gauge import magnitude
+from detectors.samples import effects, two_sample
+from detectors.samples.effects import Floats, Interval, Ints
+from detectors.samples.methods import METHODS, Method, knots
 from tests.detectors import cases
 
 CELLS = 10
@@ -239,7 +239,7 @@ def test_a_method_says_what_it_is(method: Method) -> None:
 
 def documented() -> list[Callable[..., Interval | two_sample.Answer]]:
     """The functions behind the methods."""
-    from detectors import distances, transport
+    from detectors.samples import distances, transport
 
     return [
         of

@@ -6,9 +6,9 @@ from math import log
 import numpy as np
 import pytest
 
-from detectors.decision import Plan, Policy, Rule, written
-from detectors.effects import Ints
-from detectors.methods import METHODS
+from detectors.judging.decision import Plan, Policy, Rule, written
+from detectors.samples.effects import Ints
+from detectors.samples.methods import METHODS
 from detectors.series import Series
 from detectors.types import Reason, SeriesVerdict, Status, Verdict
 from tests.detectors import cases

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from detectors.effects import Floats, Ints
-from detectors.scores import scores
-from detectors.sequential import Panel, State, Watched, dispersion, standing, step
+from detectors.alarm.scores import scores
+from detectors.alarm.sequential import Panel, State, Watched, dispersion, standing, step
+from detectors.samples.effects import Floats, Ints
 from detectors.series import Series
 from tests.detectors import cases
 

@@ -12,9 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from detectors.binning import Binner, Column
-from detectors.edges import cut
-from detectors.effects import Floats
-from detectors.reference import (
+from detectors.reference.build import (
     Blocks,
     Reference,
     Season,
@@ -24,6 +22,8 @@ from detectors.reference import (
     from_document,
     to_document,
 )
+from detectors.reference.edges import cut
+from detectors.samples.effects import Floats
 from detectors.series import Series
 from tests.detectors.cases import HOUR_MS
 

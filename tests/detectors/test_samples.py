@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from detectors.samples import ks_sample
+from detectors.samples.raw import ks_sample
 
 
 @settings(max_examples=100, deadline=None)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from detectors.scores import every_score, scores
+from detectors.alarm.scores import every_score, scores
 from tests.detectors import cases
 
 

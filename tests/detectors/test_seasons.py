@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.decision import (
+from detectors.alarm.scores import scores
+from detectors.alarm.sequential import State, _bets, _together, standing
+from detectors.judging.decision import (
     Base,
     Memory,
     Plan,
@@ -21,8 +23,8 @@ from detectors.decision import (
     state_to_data,
     to_data,
 )
-from detectors.effects import Floats, Ints
-from detectors.frozen import (
+from detectors.judging.packing import pack
+from detectors.reference.frozen import (
     Blocks,
     BuiltFrom,
     Reference,
@@ -32,10 +34,8 @@ from detectors.frozen import (
     SlotReference,
     digest,
 )
-from detectors.packing import pack
-from detectors.scores import scores
-from detectors.seasons import Seasonal, dispersion_within, proposed, with_slots
-from detectors.sequential import State, _bets, _together, standing
+from detectors.reference.seasons import Seasonal, dispersion_within, proposed, with_slots
+from detectors.samples.effects import Floats, Ints
 from detectors.series import Series
 from detectors.types import Reason, Status, Verdict, Window
 from tests.detectors import cases

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.effects import Ints
-from detectors.scores import scores
-from detectors.sequential import (
+from detectors.alarm.scores import scores
+from detectors.alarm.sequential import (
     COMPONENTS,
     FIXED,
     Panel,
@@ -19,6 +18,7 @@ from detectors.sequential import (
     standing,
     step,
 )
+from detectors.samples.effects import Ints
 from detectors.series import Series
 from tests.detectors import cases, golden
 

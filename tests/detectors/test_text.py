@@ -10,8 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detectors.reference.text import (
+    MOST_BYTES,
+    MOST_KNOWN,
+    Vocabulary,
+    fits,
+    hashed,
+    learn,
+    measured,
+    tokens,
+)
 from detectors.series import PARTS
-from detectors.text import MOST_BYTES, MOST_KNOWN, Vocabulary, fits, hashed, learn, measured, tokens
 
 NOTHING = Vocabulary(())
 
@@ -70,7 +79,11 @@ def test_a_text_fits_if_its_utf_8_has_at_most_64_kib(text: str, fit: bool) -> No
 
 def test_a_hash_is_the_same_in_another_process() -> None:
     said = subprocess.run(
-        [sys.executable, "-c", "from detectors.text import hashed; print(hashed('naïve'))"],
+        [
+            sys.executable,
+            "-c",
+            "from detectors.reference.text import hashed; print(hashed('naïve'))",
+        ],
         capture_output=True,
         text=True,
         check=True,

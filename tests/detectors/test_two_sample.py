@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from detectors import two_sample
-from detectors.effects import Ints
+from detectors.samples import two_sample
+from detectors.samples.effects import Ints
 
 SAMPLES = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 60)), min_size=2, max_size=12)
 

@@ -16,13 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 from river.drift import KSWIN
 from scipy.stats import ks_2samp
 
-from detectors import values
-from detectors.effects import Floats
-from detectors.kswin import tail
-from detectors.labels import Labels, Unreferenced
-from detectors.losses import Bernoulli, tolerated
-from detectors.measured import MEASURED, expected_false_alarms
-from detectors.sequences import (
+from detectors.samples.effects import Floats
+from detectors.sequences import values
+from detectors.sequences.contract import (
     MOST_PER_PANE,
     SequenceDetector,
     merge,
@@ -30,7 +26,11 @@ from detectors.sequences import (
     sample_from_data,
     sample_to_data,
 )
-from detectors.values import (
+from detectors.sequences.kswin import tail
+from detectors.sequences.labels import Labels, Unreferenced
+from detectors.sequences.losses import Bernoulli, tolerated
+from detectors.sequences.measured import MEASURED, expected_false_alarms
+from detectors.sequences.values import (
     MOST,
     NEWEST,
     Adwin,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.derived import Raw, Vector, derive
-from detectors.vectors import learn, measured
+from detectors.reference.derived import Raw, Vector, derive
+from detectors.reference.vectors import learn, measured
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 

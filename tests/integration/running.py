@@ -15,7 +15,7 @@ from typing import Any, Self
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from detectors.reference import Reference
+from detectors.reference.build import Reference
 from streams.broker import Outgoing, Record
 from streams.kafka.admin import create_topics, topic_partitions
 from streams.kafka.commands import Tail, Writer

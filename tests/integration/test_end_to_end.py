@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from detectors.reference import to_document
+from detectors.reference.build import to_document
 from streams.broker import Record
 from streams.errors import LeewayError
 from streams.local_kafka import AnyBroker, DockerKafka, LocalKafka, free_port, source

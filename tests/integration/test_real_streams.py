@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from detectors.reference import from_document
+from detectors.reference.build import from_document
 from streams.broker import Outgoing
 from streams.cli import main
 from streams.lifecycle import load

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detectors.reference import to_document
+from detectors.reference.build import to_document
 from streams.broker import Record
 from streams.local_kafka import AnyBroker
 from streams.loop import drain

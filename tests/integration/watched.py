@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from detectors.reference import Reference, build
+from detectors.reference.build import Reference, build
 from streams.lifecycle import Lifecycle, load
 from streams.profiling.columns import columns
 

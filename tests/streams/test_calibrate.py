@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from detectors.decision import decide
-from detectors.reference import from_document
+from detectors.judging.decision import decide
+from detectors.reference.build import from_document
 from streams.broker import Record
 from streams.cli import main
 from streams.lifecycle import load

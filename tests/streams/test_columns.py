@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.binning import Binner, Column
-from detectors.reference import from_document, to_document
+from detectors.reference.build import from_document, to_document
 from streams.profiling.columns import MOST_LABELS, columns
 from tests.builders import START_MS, encode, event, lifecycle, profiled, reference, small, stream
 from tests.streams.test_events import TABLE

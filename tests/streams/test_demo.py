@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from alerting.settings import Receiver
-from detectors.reference import build
+from detectors.reference.build import build
 from streams.demo import plan
 from streams.demo.findings import Finding, compare, epoch_ms
 from streams.demo.plan import HOUR_MS, Phase, Placed, events, placed

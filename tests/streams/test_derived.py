@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.binning import Binner, Column
-from detectors.derived import Identifier, Text, Vector
-from detectors.joint import Joint
-from detectors.reference import Reference, build, from_document, to_document
+from detectors.reference.build import Reference, build, from_document, to_document
+from detectors.reference.derived import Identifier, Text, Vector
+from detectors.reference.joint import Joint
 from detectors.series import PARTS
 from streams.judging.plans import compile_plan
 from streams.lifecycle import Lifecycle

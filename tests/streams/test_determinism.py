@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from alerting.settings import Receiver
-from detectors.reference import Reference
+from detectors.reference.build import Reference
 from streams.broker import Partition, Record
 from streams.lifecycle import Lifecycle
 from streams.loop import FOREVER_MS, Loop, Outcome

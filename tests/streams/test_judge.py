@@ -10,7 +10,7 @@ import pytest
 
 from alerting.identity import rfc3339
 from alerting.settings import Receiver
-from detectors.reference import Reference
+from detectors.reference.build import Reference
 from streams.broker import Batch, Partition, Record, Work
 from streams.errors import StateError
 from streams.judging.judge import MOST_EMPTY, Judge

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from detectors.binning import Column
-from detectors.reference import Reference, build
+from detectors.reference.build import Reference, build
 from streams.lifecycle import Lifecycle
 from streams.profiling.events import Topic, readings
 from streams.profiling.reading import FEATURES, PREDICTIONS

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from detectors.reference import Reference, build
+from detectors.reference.build import Reference, build
 from streams.broker import Partition, Work
 from streams.lifecycle import Lifecycle
 from streams.loop import FOREVER_MS

@@ -8,10 +8,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from detectors.decision import Rule
-from detectors.methods import METHODS, Method
-from detectors.reference import to_document
-from detectors.rules import LEAST_ROWS
+from detectors.judging.decision import Rule
+from detectors.judging.rules import LEAST_ROWS
+from detectors.reference.build import to_document
+from detectors.samples.methods import METHODS, Method
 from streams.cli import main
 from streams.cli.output import readable
 from streams.judging.plans import policy

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from detectors.frozen import Season
-from detectors.reference import Reference, build
+from detectors.reference.build import Reference, build
+from detectors.reference.frozen import Season
 from streams import seasons
 from streams.cli import main
 from streams.judging.plans import ModelPlan, compile_plan

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.reference import Reference
+from detectors.reference.build import Reference
 from streams.lifecycle import Lifecycle
 from streams.profiling.columns import columns
 from streams.segments import encode as encoded

@@ -1,0 +1,286 @@
+"""What does every single series look like in this window? The list people read; it never alarms.
+
+Whether a series "moved" is decided by Benjamini-Yekutieli over the window's p-values [1]_, those of chi-square or of
+the method that was named for a series: the share of wrong entries is at most .01, or the level that was written,
+whatever the dependence, and over time some entry is always wrong.
+
+References
+----------
+.. [1] Benjamini, Y., Yekutieli, D. (2001). The control of the false discovery rate in multiple testing under
+   dependency. Annals of Statistics 29.
+"""
+
+from collections.abc import Mapping
+from itertools import repeat
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.judging.gauge import Gauge, indicated, magnitude, measure, padded, sides
+from detectors.judging.plan import Plan
+from detectors.samples import two_sample
+from detectors.samples.effects import Floats, Interval, Ints, psi_terms, shares, smoothed
+from detectors.samples.lists import LISTED, benjamini_yekutieli
+from detectors.types import Effect, Evidence, Reason, SeriesVerdict, Status, TopBin
+
+TOP_BINS = 3
+
+Named = Mapping[str, tuple[Status, Reason]]  # what the alarm says about its culprits
+
+
+def missing_name(series: str) -> str:
+    """The name under which the missing share of a series is listed.
+
+    >>> missing_name("feature:age"), missing_name("score")
+    ('missing:age', 'missing:score')
+    """
+    return "missing:" + series.removeprefix("feature:")
+
+
+def list_series(plan: Plan, counts: Ints, named: Named) -> tuple[SeriesVerdict, ...]:
+    """A verdict for every watched series, strongest first: culprits, then by p-value, then by effect over its floor.
+
+    Parameters
+    ----------
+    counts : int64, in the shape of the plan's pool: (plan.cells,), under a season (slots, plan.cells)
+    named : status and reason of the series that carry the alarm; the others are stable or insufficient
+    """
+    flat = counts if counts.ndim == 1 else counts.sum(0)
+    small = [(_LAST, _too_small(plan, k, flat, plan.counts)) for k in plan.too_small]
+    thin, of_slots = plan.thin(counts)
+    small += [(_LAST, _too_small(plan, k, flat, of_slots)) for k in thin]
+    if plan.watch is None:
+        return tuple(verdict for _, verdict in small)
+    gauge, counts = plan.comparable(counts)
+    names = [plan.series[at].name for at in plan.watch.positions]
+    cells = padded(counts, gauge.place)
+    found, have = measure(gauge, counts), indicated(gauge, cells)
+    missing = gauge.missing
+    missing_shares = list(
+        zip(
+            *(
+                _rounded(with_[0, missing] / np.maximum(with_[1, missing], 1))
+                for with_ in (gauge.had, have)
+            ),
+            strict=True,
+        )
+    )
+    ranked = _values(plan, gauge, names, cells, found, missing_shares, named)
+    ranked += _missing(plan, gauge, names, have, found, missing_shares, named)
+    unfounded = {plan.series[k].name for k in thin}
+    ranked = [pair for pair in ranked if pair[1].series not in unfounded]
+    ranked += small
+    ranked.sort(key=lambda pair: pair[0])  # stable: equals stay in the order of the lifecycle
+    return tuple(verdict for _, verdict in ranked)
+
+
+_Rank = tuple[int, float, float]
+_Ranked = list[tuple[_Rank, SeriesVerdict]]
+_RANK = {Status.SEVERE: 0, Status.DRIFTING: 1, Status.STABLE: 2}
+_LAST: _Rank = (3, 1.0, 0.0)
+# Of series that carry no alarm: not surprising, surprising, and surprising with an effect surely beyond its gate.
+_QUIET = (
+    (Status.STABLE, Reason.QUIET),
+    (Status.STABLE, Reason.BELOW_EFFECT_FLOOR),
+    (Status.STABLE, Reason.NOT_PERSISTENT),
+)
+
+
+def _values(
+    plan: Plan,
+    gauge: Gauge,
+    names: list[str],
+    cells: Floats,
+    found: Interval,
+    shares: list[tuple[float, float]],
+    named: Named,
+) -> _Ranked:
+    """What the value cells say, series by series."""
+    current = np.where(gauge.where, cells, 0.0)
+    n = current.sum(0)
+    enough = n >= plan.policy.min_rows
+    chi = two_sample.chi_square(gauge.reference, current, gauge.phi)
+    evidence = _evidence(gauge, current, chi, found)
+    p = _named_first(gauge, current, chi.p_value, evidence)
+    listed = _moved(np.where(enough, p, np.nan), gauge.levels)
+    bins = _top_bins(gauge, current, np.flatnonzero(chi.p_value < LISTED))
+    p_values = p.tolist()
+    rows = zip(gauge.reference.sum(0).astype(int).tolist(), n.astype(int).tolist(), strict=True)
+    effects, sizes, certain = effects_at(gauge, found, gauge.largest(found))
+    out: _Ranked = []
+    judged, surprising = enough.tolist(), listed.tolist()
+    for k, (name, (m, rows_now)) in enumerate(zip(names, rows, strict=True)):
+        if not judged[k]:
+            out.append((_LAST, _insufficient(name, Reason.TOO_FEW_EVENTS, m, rows_now, shares[k])))
+            continue
+        if name in named:
+            status, reason = named[name]
+        else:
+            status, reason = _QUIET[surprising[k] and 1 + certain[k]]
+        before, after = shares[k]
+        verdict = SeriesVerdict(
+            name, status, reason, m, rows_now, before, after, effects[k], evidence[k], bins.get(k, ())
+        )  # fmt: skip
+        out.append(((_RANK[status], p_values[k], -sizes[k]), verdict))
+    return out
+
+
+def _missing(
+    plan: Plan,
+    gauge: Gauge,
+    names: list[str],
+    have: Floats,
+    found: Interval,
+    shares: list[tuple[float, float]],
+    named: Named,
+) -> _Ranked:
+    """The missing share of every series of which reference or window misses any value."""
+    missing = gauge.missing
+    any_missing = gauge.had[0, missing] + have[0, missing] > 0
+    of = np.flatnonzero(any_missing & (have[1, missing] >= plan.policy.min_rows)).tolist()
+    if not of:
+        return []
+    i = gauge.missing[of]
+    at = i + 2 * len(gauge.numbers)  # the effect of each indicator
+    (a, m), (b, n) = gauge.had[:, i], have[:, i]
+    test = two_sample.two_proportions(a, m, b, n, gauge.phis[at])
+    listed = _moved(test.p_value, None if gauge.levels is None else gauge.levels[of])
+    statistics, p_values = _rounded(test.statistic), _six_digits(test.p_value)
+    effects, sizes, certain = effects_at(gauge, found, at)
+    out: _Ranked = []
+    for j, k in enumerate(of):
+        name = missing_name(names[k])
+        status, reason = named.get(name) or _QUIET[bool(listed[j]) and 1 + certain[j]]
+        verdict = SeriesVerdict(
+            name, status, reason, int(m[j]), int(n[j]), *shares[k], effects[j],
+            (Evidence("two_proportion", statistics[j], p_values[j], None),),
+        )  # fmt: skip
+        out.append(((_RANK[status], p_values[j], -sizes[j]), verdict))
+    return out
+
+
+def _named_first(
+    gauge: Gauge, current: Floats, p: Floats, evidence: list[tuple[Evidence, ...]]
+) -> Floats:
+    """Put what the named methods say before the other evidence; the p-values of the list, theirs among them."""
+    if not gauge.named:
+        return p
+    p = p.copy()
+    for of in gauge.named:
+        name, answer = of.method.name, of.method.test(*sides(gauge, current, of))
+        p[of.columns] = answer.p_value
+        fields = zip(
+            of.columns.tolist(),
+            _rounded(answer.statistic),
+            _six_digits(answer.p_value),
+            strict=True,
+        )
+        for k, value, p_value in fields:
+            others = tuple(e for e in evidence[k] if e.detector != name)
+            evidence[k] = (Evidence(name, value, p_value, None), *others)
+    return p
+
+
+def _moved(p: Floats, levels: Floats | None) -> NDArray[np.bool_]:
+    """Which series moved: one list for every level that was written."""
+    if levels is None:
+        return benjamini_yekutieli(p)
+    out = np.zeros(len(p), bool)
+    for level in np.unique(levels).tolist():
+        of = levels == level
+        out[of] = benjamini_yekutieli(p[of], level)
+    return out
+
+
+def _rounded(values: Floats) -> list[float]:
+    # Six decimals: further ones are not worth their bytes, and the last differ between processors.
+    return np.round(values, 6).tolist()  # type: ignore[no-any-return]  # of one dimension
+
+
+def _six_digits(p_values: Floats) -> list[float]:
+    """Rounded to six significant digits."""
+    power = 5 - np.floor(np.log10(p_values))
+    # Up to 10^22 a power of ten is exact, and so the quotient is the float nearest to the digits.
+    exact = np.round(p_values * 10.0 ** np.minimum(power, 22)) / 10.0 ** np.minimum(power, 22)
+    out: list[float] = exact.tolist()
+    for k in np.flatnonzero(p_values < 1e-16).tolist():
+        out[k] = float(f"{p_values[k]:.6g}")
+    return out
+
+
+def _evidence(
+    gauge: Gauge, current: Floats, chi: two_sample.Answer, found: Interval
+) -> list[tuple[Evidence, ...]]:
+    """Chi-square and PSI of every series, then what its type adds: shift in location, or share that moved."""
+    n, c = gauge.numbers, gauge.categories
+    psi = two_sample.psi_test(found.value[gauge.psi], gauge.reference, current, gauge.phi)
+    shift = two_sample.shift_test(Interval(*(part[: len(n)] for part in found)))
+    share = two_sample.moved_share(gauge.reference[:, c], current[:, c])
+    # Rounded all at once: a call for each of fifty series' tests costs more than the rounding.
+    tests = (chi.statistic, psi.statistic, shift.statistic, share)
+    values = _rounded(np.concatenate(tests))
+    p_values = _six_digits(np.concatenate((chi.p_value, psi.p_value, shift.p_value)))
+    s = len(chi.statistic)
+    out: list[tuple[Evidence, ...]] = list(
+        zip(
+            map(Evidence, repeat("chi2", s), values, p_values, repeat(None)),
+            map(Evidence, repeat("psi", s), values[s:], p_values[s:], repeat(None)),
+            strict=True,
+        )
+    )
+    for k, value, p in zip(n.tolist(), values[2 * s :], p_values[2 * s :], strict=False):
+        out[k] = (*out[k], Evidence("auc_shift", value, p, None))
+    for k, value in zip(c.tolist(), values[2 * s + len(n) :], strict=True):
+        out[k] = (*out[k], Evidence("tv", value, p_values[k], None))
+    return out
+
+
+def effects_at(
+    gauge: Gauge, found: Interval, at: Ints
+) -> tuple[list[Effect], list[float], list[bool]]:
+    """The effects at some places, how large each is relative to its gate, and whether it surely exceeds that."""
+    there = np.array(found)[:, at]
+    least, _ = magnitude(Interval(*there))
+    names = map(gauge.names.__getitem__, at.tolist())
+    effects = list(map(Effect, names, *np.round(there, 6).tolist(), gauge.floors[at].tolist()))
+    gates = gauge.drifting[at]
+    return effects, (np.abs(there[0]) / gates).tolist(), (least >= gates).tolist()
+
+
+def _top_bins(gauge: Gauge, current: Floats, columns: Ints) -> dict[int, tuple[TopBin, ...]]:
+    """The cells that contribute most to PSI. Only of columns that stand out: elsewhere the largest are noise."""
+    if not len(columns):
+        return {}
+    reference, current = gauge.reference[:, columns], current[:, columns]
+    where = gauge.where[:, columns]
+    held = reference + current > 0
+    terms = psi_terms(smoothed(reference, held), smoothed(current, held))
+    (p, _), (q, _) = shares(reference), shares(current)
+    order = np.argsort(-terms, axis=0, kind="stable")[:TOP_BINS]
+    out = {}
+    for j, k in enumerate(columns.tolist()):
+        top = order[:, j]
+        fields = zip(
+            (top + 1).tolist(), *(_rounded(part[top, j]) for part in (p, q, terms)), strict=True
+        )
+        width = int(where[:, j].sum())
+        out[k] = tuple(TopBin(b, width, *rest) for b, *rest in fields if rest[2] > 0)
+    return out
+
+
+def _insufficient(
+    name: str, reason: Reason, m: int, n: int, missing: tuple[float, float]
+) -> SeriesVerdict:
+    return SeriesVerdict(name, Status.INSUFFICIENT, reason, m, n, *missing, None)
+
+
+def _too_small(plan: Plan, at: int, counts: Ints, reference: Ints) -> SeriesVerdict:
+    first, series = plan.offsets[at], plan.series[at]
+    values = slice(first, first + series.values + (not series.numeric))
+    whole = slice(first, first + series.cells)
+    before, after = (
+        round(int(cells[whole][-1]) / max(int(cells[whole].sum()), 1), 6)
+        for cells in (reference, counts)
+    )
+    rows = int(reference[values].sum()), int(counts[values].sum())
+    return _insufficient(series.name, Reason.REFERENCE_TOO_SMALL, *rows, (before, after))
