@@ -324,7 +324,10 @@ def _about_overlap(history: History, windows: Sequence[Past]) -> Iterator[str]:
     if built.start_ms is not None and built.end_ms is not None:
         first, last = windows[0].window.start_ms, windows[-1].window.end_ms
         if min(last, built.end_ms) - max(first, built.start_ms) > history.plan.window_ms:
-            yield "the reference was built from this time: against its own events everything looks quiet"
+            yield (
+                "the reference was built from this time: against its own events most looks quiet, "
+                "and unseen words and values look as if they had become fewer"
+            )
 
 
 def _why_nothing(history: History, judged: Judged, name: str, length_ms: int) -> str:

@@ -358,6 +358,25 @@ def test_a_past_that_drifts_says_so_and_is_injected_into_where_it_is_quiet(
     assert all(r["day"]["size"] for r in found["calibration"]["reaches"] if "income" in r["series"])
 
 
+def test_a_references_own_past_is_told_from_a_new_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def with_towns(of: pa.Table, seed: int) -> pa.Table:
+        towns = np.random.default_rng(seed).zipf(1.5, len(of)).astype(str)
+        return of.set_column(of.column_names.index("home"), "home", pa.array(towns))
+
+    own, new = with_towns(table(40, seed=19), 20), with_towns(table(40, seed=21, first=40), 22)
+    arguments = prepared(tmp_path, own, new)
+    assert said([*arguments, "--runs", "1"], capsys)["calibration"]["false_alarms"]["raised"] == 0
+    pq.write_table(own, tmp_path / "past.parquet")
+    found = said([*arguments, "--runs", "1"], capsys)["calibration"]
+    (episode,) = found["false_alarms"]["episodes"]
+    assert episode["series"] == ["feature:home"]  # its rows bring no unseen town
+    assert any(
+        "most looks quiet, and unseen words and values look as if" in n for n in found["notes"]
+    )
+
+
 def test_a_past_of_a_few_hours_says_why_nothing_is_injected(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
