@@ -5,13 +5,16 @@ import importlib
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from dataclasses import fields
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from functools import cache
+from io import StringIO
 from math import inf
 from pathlib import Path
 from random import Random
+from runpy import run_path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, get_args
 
@@ -477,6 +480,36 @@ def test_python_in_a_page_is_python(page: Path) -> None:
     for block in blocks(page.read_text("utf-8")):
         if block.language == "python":
             compile(block.text, page.name, "exec")
+
+
+ANSWERED = re.compile(r"^```python\n(.*?)^```\n\n```text\n(.*?)^```$", re.M | re.S)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_with_its_answer_below_prints_that(page: Path, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    for code, answer in ANSWERED.findall(page.read_text("utf-8")):
+        program.write_text(code, "utf-8")
+        with redirect_stdout(StringIO()) as out:
+            run_path(str(program))
+        assert out.getvalue() == answer
+
+
+FILE = re.compile(
+    r"`((?:alerting|benchmarks|deploy|detectors|examples|schemas|streams|tests)/[a-z_./-]*)`"
+)
+MODULE = re.compile(r"`((?:alerting|detectors|streams)\.[a-z_.]+)(?:\.\w+)?`")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_and_module_named_in_a_page_exists(page: Path) -> None:
+    prose = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.S)
+    for file in FILE.findall(prose):
+        assert (ROOT / file).exists(), file
+    for module in MODULE.findall(prose):
+        path, _, name = module.rpartition(".")
+        if not (ROOT / module.replace(".", "/")).with_suffix(".py").exists():
+            assert hasattr(importlib.import_module(path), name), module
 
 
 COMMAND = re.compile(r"(?:^\$ |`(?:[A-Z_]+=\S+\s+)*)leeway\s+(?!\d)([^`\n]*)", re.M)
