@@ -430,6 +430,13 @@ def test_every_reason_is_described_in_the_words_that_people_see() -> None:
     assert described == {str(reason): reason.explanation for reason in Reason}
 
 
+def test_the_reasons_of_this_release_are_those_that_the_detectors_give() -> None:
+    code = "".join(p.read_text("utf-8") for p in (ROOT / "detectors" / "judging").glob("*.py"))
+    given = {str(reason) for reason in Reason if f"Reason.{reason.name}" in code}
+    acting = {row[0].strip("`") for row in rows(STATISTICS, "Reasons") if row[3] == "yes"}
+    assert acting == given
+
+
 def test_the_gates_are_those_of_the_detector() -> None:
     described = {row[0].strip("`"): (row[1], row[2]) for row in rows(STATISTICS, "Gates")}
     gates = {field.name: getattr(Gates(), field.name) for field in fields(Gates)}
