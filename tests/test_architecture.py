@@ -90,9 +90,29 @@ class Part:
     pure: bool
 
 
+CELLS = ("detectors.binning", "detectors.edges", "detectors.series", "numpy", "scipy")
+SAMPLES = (*CELLS, "detectors.samples")
+ALARM = (*SAMPLES, "detectors.alarm")
+REFERENCE = (*ALARM, "detectors.reference")
+
 # A file belongs to the first part that names it.
 PARTS = (
-    Part("detectors", ("detectors/*",), ("detectors", "numpy", "pydantic", "river", "scipy"), True),
+    Part("samples", ("detectors/samples/*",), SAMPLES, True),
+    Part("alarm", ("detectors/alarm/*",), ALARM, True),
+    Part("reference", ("detectors/reference/*",), REFERENCE, True),
+    Part(
+        "sequences",
+        ("detectors/sequences/*",),
+        (*ALARM, "detectors.sequences", "pydantic", "river"),
+        True,
+    ),
+    Part(
+        "windows",
+        ("detectors/judging/*",),
+        (*REFERENCE, "detectors.judging", "detectors.types"),
+        True,
+    ),
+    Part("detectors", ("detectors/*",), ("detectors", "numpy", "scipy"), True),
     Part("delivery", ("alerting/deliver/*",), ("alerting", "aiohttp", "pydantic"), False),
     Part(
         "alerting",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from detectors.alarm.scores import ENOUGH, Score, scores
 from detectors.alarm.sequential import BETS, COMPONENTS, Panel, Part, Watched
-from detectors.reference.edges import MINIMUM_ROWS
+from detectors.edges import MINIMUM_ROWS
 from detectors.samples.effects import Floats, Ints, midranks
 from detectors.series import Series
 

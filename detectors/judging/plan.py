@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from detectors.alarm.scores import scores
 from detectors.alarm.sequential import Panel, State, Watched, step, step_slots
 from detectors.alarm.slots import Slots, seasonal_scores
+from detectors.edges import MINIMUM_ROWS
 from detectors.judging.gauge import Gates, Gauge, against, measure
 from detectors.judging.rules import Rule
-from detectors.reference.edges import MINIMUM_ROWS
 from detectors.reference.frozen import WINDOWS_WORTH, Reference, ReferenceSeries, SlotReference
 from detectors.samples.effects import Floats, Interval, Ints
 from detectors.series import Series

@@ -11,9 +11,9 @@ import numpy as np
 from detectors.alarm.scores import every_score
 from detectors.alarm.sequential import MIN_WINDOWS, dispersion
 from detectors.binning import Binner, Column
+from detectors.edges import MINIMUM_ROWS, cut
 from detectors.reference.derived import Raw, as_new, derive
 from detectors.reference.document import from_document, to_document
-from detectors.reference.edges import MINIMUM_ROWS, cut
 from detectors.reference.frozen import (
     WINDOWS_WORTH,
     Blocks,

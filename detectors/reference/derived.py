@@ -13,8 +13,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from detectors.binning import MAX_CATEGORY_LENGTH, Column, json_text
+from detectors.edges import KNOWN_CATEGORIES, MINIMUM_ROWS
 from detectors.reference import joint, text, vectors
-from detectors.reference.edges import KNOWN_CATEGORIES, MINIMUM_ROWS
 from detectors.reference.joint import Joint
 from detectors.samples.effects import Floats, Ints
 from detectors.series import PARTS

@@ -35,7 +35,7 @@ from functools import cached_property
 
 import numpy as np
 
-from detectors.reference.edges import TINY, robust
+from detectors.edges import TINY, robust
 from detectors.samples.effects import Floats, Ints
 
 NAME = "joint"

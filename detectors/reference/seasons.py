@@ -11,7 +11,7 @@ from detectors.alarm.scores import Score, every_score, scores
 from detectors.alarm.sequential import MIN_WINDOWS
 from detectors.alarm.slots import in_slot, seasonal_scores
 from detectors.binning import Binner, Column
-from detectors.reference.edges import MINIMUM_ROWS
+from detectors.edges import MINIMUM_ROWS
 from detectors.reference.frozen import SLOTS, Reference, ReferenceSeries, Season, SlotReference
 from detectors.samples.effects import Floats, Ints
 from detectors.series import Series

@@ -19,7 +19,7 @@ import numpy as np
 from detectors.alarm.scores import ENOUGH, Score, ScoreKind
 from detectors.alarm.sequential import BETS, FIXED, TILTS, Panel, Watched
 from detectors.binning import Binner, Column
-from detectors.reference.edges import quantile_edges
+from detectors.edges import quantile_edges
 from detectors.samples.effects import Floats, Ints, wilson
 from detectors.series import Series
 

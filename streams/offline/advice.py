@@ -8,12 +8,12 @@ from math import ceil, exp, inf, log
 import numpy as np
 
 from detectors.alarm.budget import LEAST
-from detectors.alarm.dependence import dependence
 from detectors.alarm.scores import scores
 from detectors.alarm.sequential import MIN_WINDOWS
 from detectors.calibration import DAY_MS
 from detectors.judging.decision import Plan
 from detectors.judging.memory import Past
+from detectors.reference.dependence import dependence
 from detectors.reference.frozen import SLOTS, Season
 from detectors.reference.seasons import DAYS, explained, proposal
 from detectors.samples.effects import Ints

@@ -5,7 +5,6 @@ from math import inf
 import numpy as np
 import pytest
 
-from detectors.alarm.dependence import dependence
 from detectors.alarm.scores import scores
 from detectors.calibration import (
     DAY_MS,
@@ -27,6 +26,7 @@ from detectors.injection import Injection, injections
 from detectors.judging.decision import decide
 from detectors.judging.memory import Past
 from detectors.judging.plan import Plan
+from detectors.reference.dependence import dependence
 from detectors.reference.frozen import Reference
 from detectors.samples.effects import Floats
 from detectors.series import Series

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import spatial, stats
 
 from detectors.binning import Column
-from detectors.reference.edges import cut
+from detectors.edges import cut
 from detectors.samples import distances, transport, two_sample
 from detectors.samples.effects import Counts, Floats, Interval
 from detectors.samples.transport import knots

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.binning import Binner, Column
+from detectors.edges import cut
 from detectors.injection import Injection, injections, spread_over
-from detectors.reference.edges import cut
 from detectors.samples.effects import Floats, Ints
 from detectors.series import Series
 from tests.detectors import cases

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from detectors.binning import Binner, Column
+from detectors.edges import cut
 from detectors.reference.build import (
     Blocks,
     Reference,
@@ -22,7 +23,6 @@ from detectors.reference.build import (
     from_document,
     to_document,
 )
-from detectors.reference.edges import cut
 from detectors.samples.effects import Floats
 from detectors.series import Series
 from tests.detectors.cases import HOUR_MS
