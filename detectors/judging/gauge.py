@@ -283,12 +283,9 @@ def measure(gauge: Gauge, counts: Ints) -> Interval:
         *effects.location_and_spread(gauge.reference[:, n], current[:, n], (phi[:i], phi[i:j])),
         effects.difference(gauge.had[0], gauge.had[1], have[0], have[1], phi[j:k]),
         effects.psi(gauge.reference, current, gauge.phi, gauge.where),
-        effects.total_variation(
-            gauge.reference[:, gauge.categories],
-            current[:, gauge.categories],
-            gauge.phi[gauge.categories],
-        ),
     ]
+    if len(c := gauge.categories):
+        found.append(effects.total_variation(gauge.reference[:, c], current[:, c], gauge.phi[c]))
     found += [of.method.measure(*sides(gauge, current, of)) for of in gauge.named if of.effects]
     value, low, high = (np.concatenate(part) for part in zip(*found, strict=True))
     few = (current.sum(0) < gauge.least)[gauge.series]
