@@ -176,7 +176,8 @@ def _standard(values: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
         with np.errstate(over="ignore"):
             units = np.clip((finite - middle) / spread, -4.0, 4.0)
         mean, sd = float(units.mean()), float(units.std())
-        centre.append(middle + mean * spread)
+        core = middle + mean * spread
+        centre.append(core if abs(core) < np.inf else middle)  # near the largest float
         scale.append(sd * spread if sd > 0 and TINY < sd * spread < np.inf else spread)
     return tuple(centre), tuple(scale)
 
