@@ -10,7 +10,7 @@ SUMMARY_LIMIT = 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # not strftime's: those depend on the locale
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_EFFECTS = {
+EFFECTS = {  # as people know them; the others are called what they are
     "psi": "PSI",
     "auc_shift": "AUC shift",
     "tv": "total variation",
@@ -106,7 +106,7 @@ def measured(effect: Effect) -> str:
     >>> measured(Effect("psi", 0.404, 0.364, 0.451, 0.1))
     'PSI 0.40'
     """
-    return f"{_EFFECTS.get(effect.name, effect.name)} {number(effect.value)}"
+    return f"{EFFECTS.get(effect.name, effect.name)} {number(effect.value)}"
 
 
 def effect_in_full(effect: Effect) -> str:

@@ -2,22 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
+from alerting.wording import EFFECTS
 from streams.control.documents import Effect
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EFFECTS = {
-    "psi": "PSI",
-    "tv": "TV",
-    "auc_shift": "AUC shift",
-    "spread": "spread",
-    "difference": "difference",
-    "js": "Jensen-Shannon",
-    "hellinger": "Hellinger",
-    "ks_statistic": "KS",
-    "wasserstein": "Wasserstein",
-    "mean_shift": "mean shift",
-    "cramers_v": "Cramér's V",
-}
+# on a page there is less room than in a message
+_EFFECTS = EFFECTS | {"tv": "TV"}
 _SMALLEST_P = 1e-16  # below this a p-value says nothing more
 
 

@@ -97,10 +97,11 @@ class Rows:
         for read, measure in self._measures:
             blocks.append(_doubles([*chain.from_iterable(map(measure, map(read, events)))]))
         if self._width:
+            rows = list(self._rows(events))
             try:
-                blocks.insert(0, b"".join(starmap(self._pack, self._rows(events))))
+                blocks.insert(0, b"".join(starmap(self._pack, rows)))
             except struct.error:  # a missing value somewhere
-                blocks.insert(0, _with_missing(list(self._rows(events))))
+                blocks.insert(0, _with_missing(rows))
         return tuple(blocks)
 
     def _by_itself(self, events: list[Any]) -> list[list[Any]]:
