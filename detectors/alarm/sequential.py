@@ -37,11 +37,11 @@ COMPONENTS = FIXED + len(TILTS)
 REFERENCE_Z = (
     4.0  # D3: error of the reference paid for, in standard errors; fails for 6e-5 of scores
 )
-ALL_TILTS, SMALL_TILTS = (
-    20.0,
-    5.0,
-)  # rows behind a score from which D4 bets on all, or on at most 2 sd
+# Rows behind a score from which D4 bets on all, or on at most 2 sd.
+ALL_TILTS, SMALL_TILTS = 20.0, 5.0
 MIN_WINDOWS = 30  # reference windows from which over-dispersion can be bounded
+_BEHIND = np.where(np.abs(TILTS) <= 2, SMALL_TILTS, ALL_TILTS)[:, None]
+_HALF_SQUARES = (TILTS**2 / 2)[:, None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,19 +62,19 @@ class Panel:
     """
 
     place: Ints  # (C, S): index into the flat counts; padding points one past their end
+    cells: Ints  # (C, R): the same for every row
     series: Ints  # (R,): which column of `place` a row belongs to
     first: Ints  # (S,): first row of a series
     kinds: tuple[ScoreKind, ...]  # (R,)
-    live: Floats  # (C, R)
     moments: Floats  # (3, C, R): live, live f, live f²
     indicator: NDArray[np.bool_]  # (R,)
     phi: Floats  # (R,)
-    gain: Floats  # (C, R, 12): what a row of events in cell C wins, as logarithm
+    gain: Floats  # (C, 12, R): what a row of events in cell C wins, as logarithm
     usable: NDArray[np.bool_]  # (R, 20): components that exist
     open: NDArray[
         np.bool_
     ]  # (R, 20): those that may bet; fewer than exist in some slots of a season
-    log_prior: Floats  # (R, 20): weight of a component within its series
+    log_prior: Floats  # (R, 20): weight of a component within its series; -inf: it does not exist
     rows: float  # of the windows that φ was measured on
 
     @staticmethod
@@ -133,7 +133,8 @@ class Panel:
         indicator = np.array([score.indicator for score in flat])
         rare = np.array([score.rare for score in flat])
         moments = np.stack([live, live * value, live * value * value])
-        m, mean, sd = _moments(moments, np.append(counts, 0).astype(np.float64)[place][:, series])
+        cells = place[:, series]
+        m, mean, sd = _moments(moments * np.append(counts, 0).astype(np.float64)[cells])
         half = REFERENCE_Z * sd * np.sqrt(phi / m)
         bounds = wilson(mean, m / phi, REFERENCE_Z)
         low = np.where(indicator, bounds[0], mean - half) - tolerance
@@ -149,17 +150,17 @@ class Panel:
         prior[rare] = np.where(np.arange(COMPONENTS) < len(RARE_BETS), 1 / len(RARE_BETS), 0.0)
         prior /= np.repeat(sizes, sizes)[:, None]
         usable = prior > 0
-        log_prior = np.log(np.where(usable, prior, 1.0))
+        log_prior = np.where(usable, np.log(np.where(usable, prior, 1.0)), -np.inf)
         return Panel(
             place,
+            cells,
             series,
             np.cumsum(sizes) - sizes,
             tuple(score.kind for score in flat),
-            live,
             moments,
             indicator,
             phi,
-            gain,
+            np.ascontiguousarray(gain.transpose(0, 2, 1)),
             usable,
             usable if shut is None else usable & ~shut,
             log_prior,
@@ -193,9 +194,9 @@ class State:
         )
 
 
-def _moments(weights: Floats, cells: Floats) -> tuple[Floats, Floats, Floats]:
-    """Rows, mean and standard deviation of every score, from the cells of its series, (C, R)."""
-    n, first, second = np.add.reduce(weights * cells, axis=1)
+def _moments(weighted: Floats) -> tuple[Floats, Floats, Floats]:
+    """Rows, mean and standard deviation of every score, from `Panel.moments` times cells, (3, …, C, R)."""
+    n, first, second = np.add.reduce(weighted, axis=-2)
     n = np.maximum(n, 1e-300)
     mean = first / n
     return n, mean, np.sqrt(np.maximum(second / n - mean * mean, 0.0))
@@ -264,27 +265,31 @@ class _Bets:
     open: NDArray[np.bool_]
 
 
-def _cells(panel: Panel, counts: Ints) -> Floats:
-    return np.append(counts, 0).astype(np.float64)[panel.place][:, panel.series]
+def _cells(panel: Panel, *of: Ints) -> Floats:
+    """Flat counts as the cells of every row, (len(of), C, R)."""
+    flat = np.zeros((len(of), len(of[0]) + 1))  # the last one: padding
+    for counts, into in zip(of, flat, strict=True):
+        into[:-1] = counts
+    return flat.take(panel.cells, axis=1)
 
 
 def _live_rows(panel: Panel, counts: Ints) -> Floats:
-    return np.asarray(np.add.reduce(panel.live * _cells(panel, counts), axis=0))
+    return np.asarray(np.add.reduce(panel.moments[0] * _cells(panel, counts)[0], axis=0))
 
 
 def _bets(panel: Panel, pool: Ints, counts: Ints, together: Floats | None = None) -> _Bets:
     """`together`: live rows of all that is judged at once, if that is more than `counts`."""
-    cells, pooled = _cells(panel, counts), _cells(panel, pool)
-    n, mean, _ = _moments(panel.moments, cells)
-    total, centre, sd = _moments(panel.moments, pooled)
+    cells = _cells(panel, counts, pool)
+    weighted = panel.moments[:, None] * cells
+    (n, total), (mean, centre), (_, sd) = _moments(weighted)
     at_once = n if together is None else together
     phi = 1 + (panel.phi - 1) * np.maximum(1.0, at_once / panel.rows)
-    fixed = np.add.reduce(cells[:, :, None] * panel.gain, axis=0) / phi[:, None]
+    fixed = np.add.reduce(cells[0][:, None] * panel.gain, axis=0) / phi
     scale = sd * np.sqrt(phi * np.maximum(1 / np.maximum(n, 1.0) - 1 / np.maximum(total, 1.0), 0.0))
     z = np.divide(mean - centre, scale, out=np.zeros_like(scale), where=scale > 0)
-    largest = (pooled * panel.live).max(0) / total
+    largest = np.maximum.reduce(weighted[0, 1]) / total
     behind = n * np.where(panel.indicator, np.minimum(centre, 1 - centre), 1 - largest)
-    return _Bets(n, behind, z, scale, fixed, panel.open)
+    return _Bets(n, behind, z, scale, fixed.T, panel.open)
 
 
 def _together(found: Sequence[_Bets]) -> _Bets:
@@ -305,13 +310,12 @@ def _together(found: Sequence[_Bets]) -> _Bets:
 
 
 def _advanced(panel: Panel, state: State, bets: _Bets, pool: Ints, at_ms: int) -> State:
-    gain = np.empty(panel.usable.shape)
+    gain, enough = np.empty(panel.usable.shape), np.empty(panel.usable.shape, bool)
     gain[:, :FIXED] = bets.fixed
-    gain[:, FIXED:] = TILTS * bets.z[:, None] - TILTS**2 / 2
-    limit = np.where(bets.behind >= ALL_TILTS, 4.0, np.where(bets.behind >= SMALL_TILTS, 2.0, 0.0))
-    active = bets.open.copy()
-    active[:, :FIXED] &= (bets.n >= 1)[:, None]
-    active[:, FIXED:] &= np.abs(TILTS) <= limit[:, None]
+    gain[:, FIXED:] = (TILTS[:, None] * bets.z - _HALF_SQUARES).T
+    enough[:, :FIXED] = (bets.n >= 1)[:, None]
+    enough[:, FIXED:] = (bets.behind >= _BEHIND).T
+    active = bets.open & enough
     begins = active & (state.path <= 0)
     return State(
         log=np.where(active, _log_one_plus(state.log) + gain, state.log),
@@ -348,15 +352,13 @@ def standing(panel: Panel, state: State, columns: slice = slice(0, COMPONENTS)) 
     :math:`M = \frac1S \sum_k M_k`, the mean over series of the weighted mean over scores, bets and tilts. Compare
     :math:`\log M` with :math:`\log A` (`detectors.alarm.budget`). Cost O(20 R), a tenth of a step.
     """
-    shown = np.zeros(COMPONENTS, bool)
-    shown[columns] = True
-    weighted = np.where(panel.usable & shown, state.log + panel.log_prior, -np.inf)
-    rows = weighted.max(1)
-    top = np.maximum.reduceat(rows, panel.first)
+    weighted = state.log + panel.log_prior
+    weighted[:, : columns.start] = weighted[:, columns.stop :] = -np.inf
+    top = np.maximum.reduceat(weighted.ravel(), panel.first * COMPONENTS)
     top = np.where(np.isfinite(top), top, 0.0)
     mass = np.exp(weighted - top[panel.series][:, None])
     with np.errstate(divide="ignore"):  # log 0 is -inf: no evidence yet
-        series = np.log(np.add.reduceat(mass.sum(1), panel.first)) + top
+        series = np.log(np.add.reduceat(np.add.reduce(mass, axis=1), panel.first)) + top
         peak = float(series.max())
         if not np.isfinite(peak):
             return Standing(-np.inf, series, weighted)
