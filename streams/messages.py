@@ -1,7 +1,7 @@
 """What Leeway's own stages say to each other and to the world: wire forms and their versions.
 
 Documents of alerts, notifications and triggers are defined in `alerting.types`; here are the result
-and the three records of `leeway.profiles`.
+and the records of `leeway.profiles`.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORMAT = 1
-KIND = "leeway.kind"  # header of leeway.profiles: which of the three records this is
+KIND = "leeway.kind"  # header of leeway.profiles: which of the records this is
 
 Ints = NDArray[np.int64]
 
@@ -35,6 +35,42 @@ class Summary(msgspec.Struct, frozen=True, tag="summary", tag_field="kind", arra
     sums: bytes
     invalid: dict[str, dict[str, int]]  # series -> reason -> events
     violations: dict[str, dict[str, int]]
+    format: int = FORMAT
+    health: bytes = b""  # counts of statuses, latencies and repeats, by `detectors.operations`
+
+
+class Outcomes(msgspec.Struct, frozen=True, tag="outcomes", tag_field="kind"):
+    """Mergeable counts of predictions with their truths, of one model × version × segment in one pane.
+
+    The pane is that of the label's time; with `monitoring.labels.maturity`, that of the prediction's. What came too
+    late for its pane by that setting is in `days` alone. A correction takes its former outcome back, so that a count
+    may be negative until the pane's other records are added.
+    """
+
+    model_id: str
+    model_version: str
+    segment: str
+    definition: int  # which of the lifecycle's segment definitions; 0 adds up to `all`
+    pane_start_ms: int
+    digest: str  # of the layout of the counts, a `detectors.performance.layout.Layout`
+    outcomes: int  # in `cells`, those taken back subtracted
+    corrected: int  # of them taken back
+    cells: bytes  # packed by `pack_counts`, as are all vectors below
+    days: dict[int, bytes]  # start of the prediction's day in epoch ms -> its counts, same layout
+    slices: bytes  # of single features and pairs of them; b"" where nothing was counted
+    values: list[
+        Any
+    ]  # `sample_to_data` of the errors or losses one by one; [] unless a method reads them
+    invalid: dict[str, dict[str, int]]  # series -> reason -> label events
+    format: int = FORMAT
+
+
+class Joined(msgspec.Struct, frozen=True, tag="joined", tag_field="kind"):
+    """What became of one model's labels in one pane of label time, as one joiner counted it: outcome -> labels."""
+
+    model_id: str
+    pane_start_ms: int
+    counts: dict[str, int]  # matched unmatched duplicate conflict corrected early uncertain
     format: int = FORMAT
 
 
@@ -96,16 +132,16 @@ class Intake(msgspec.Struct, frozen=True, tag="intake", tag_field="kind"):
     format: int = FORMAT
 
 
-_profiles: msgspec.msgpack.Decoder[Summary | Progress | Intake]
-_profiles = msgspec.msgpack.Decoder(Summary | Progress | Intake)
+Profile = Summary | Outcomes | Joined | Progress | Intake
+_profiles: msgspec.msgpack.Decoder[Profile] = msgspec.msgpack.Decoder(Profile)
 _pack = msgspec.msgpack.Encoder().encode
 
 
-def encode_profile(record: Summary | Progress | Intake) -> bytes:
+def encode_profile(record: Profile) -> bytes:
     return _pack(record)
 
 
-def decode_profile(value: bytes) -> Summary | Progress | Intake:
+def decode_profile(value: bytes) -> Profile:
     """Raises `msgspec.MsgspecError` on anything that this release does not write."""
     return _profiles.decode(value)
 
@@ -125,6 +161,24 @@ def unpack_cells(packed: bytes) -> Ints:
 
 def pack_sums(sums: Ints) -> bytes:
     return sums.astype("<i8").tobytes()
+
+
+def pack_counts(counts: Ints) -> bytes:
+    """A vector that is mostly zeros: positions (int32) of those that are not, then their values (int64), all LE."""
+    at = np.flatnonzero(counts)
+    return at.astype("<i4").tobytes() + counts[at].astype("<i8").tobytes()
+
+
+def unpack_counts(packed: bytes, total: int) -> Ints:
+    """The vector of length `total`; raises `ValueError` or `IndexError` on what is none of that length.
+
+    >>> unpack_counts(pack_counts(np.array([0, -1, 0, 2**40])), 4).tolist()
+    [0, -1, 0, 1099511627776]
+    """
+    n = len(packed) // 12
+    counts = np.zeros(total, np.int64)
+    counts[np.frombuffer(packed, "<i4", n)] = np.frombuffer(packed, "<i8", n, 4 * n)
+    return counts
 
 
 class WindowDocument(msgspec.Struct, frozen=True):

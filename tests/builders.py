@@ -18,7 +18,15 @@ from streams.judging.judge import Judge
 from streams.lifecycle import Lifecycle, load
 from streams.loop import drain
 from streams.memory import MemoryBroker, MemoryLog
-from streams.messages import Intake, Progress, Summary, add, decode_profile, unpack_cells
+from streams.messages import (
+    Intake,
+    Profile,
+    Progress,
+    Summary,
+    add,
+    decode_profile,
+    unpack_cells,
+)
 from streams.profiling.columns import columns
 from streams.profiling.profiler import Profiler
 from streams.registry import lifecycle_record, reference_record
@@ -197,7 +205,7 @@ class Profiled:
                 assert record.value is not None
                 self._add(decode_profile(record.value), built)
 
-    def _add(self, record: Summary | Progress | Intake, built: Reference | None) -> None:
+    def _add(self, record: Profile, built: Reference | None) -> None:
         if isinstance(record, Progress):
             self.progress.append(record)
         elif isinstance(record, Intake):
@@ -207,7 +215,7 @@ class Profiled:
                 reasons |= {f"model {name}": n for name, n in unread.unregistered.items()}
                 for name, n in reasons.items():
                     self.unread[unread.partition, unread.after_ms, name] += n
-        else:
+        elif isinstance(record, Summary):
             self._add_summary(record, built)
 
     def _add_summary(self, record: Summary, built: Reference | None) -> None:

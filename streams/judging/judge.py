@@ -128,7 +128,7 @@ class Judge:
                 self._merge(share, record)
             elif isinstance(record, Intake):
                 share.take_in(record)
-            else:
+            elif isinstance(record, Progress):
                 self._advance(share, record)
 
     def flush(self) -> Work:
