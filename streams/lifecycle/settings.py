@@ -195,13 +195,37 @@ _Source = Annotated[
 ]
 
 
+def _join(value: object) -> object:
+    if value is False:
+        return None
+    if value is None or value is True:
+        raise Wrong(shown(value), "is not a join", "a mapping with window, or false")
+    return value
+
+
+_Join = Annotated[
+    Join | None,
+    BeforeValidator(_join),
+    PlainSerializer(
+        lambda join: (
+            False
+            if join is None
+            else join.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        )
+    ),
+]
+
+
 class Sources(Section):
-    """The topics the model's events come from; None is a kind of event that is not read."""
+    """The topics the model's events come from; None is a kind of event that is not read.
+
+    `join` None: every label names what was predicted, and waits for no prediction.
+    """
 
     predictions: _Source = Source()
     features: _Source = None
     labels: _Source = None
-    join: Join = Join()
+    join: _Join = Join()
 
 
 FEATURE_TYPES = ("number", "integer", "category", "boolean", "text", "vector")

@@ -186,6 +186,15 @@ def test_the_feature_source_is_there_only_where_a_feature_or_the_file_wants_it()
     assert one("source: {labels: false}").source.labels is None
 
 
+def test_labels_that_name_what_was_predicted_need_no_join_and_say_so_in_json() -> None:
+    waits, none = one("source: {labels: {}}"), one("source: {labels: {}, join: false}")
+    assert waits.source.join is not None
+    assert waits.source.join.window == 60 * DAY
+    assert none.source.join is None
+    assert none.revision != waits.revision
+    assert Lifecycle.from_json(none.to_json()) == none
+
+
 def test_rules_without_a_name_get_one_that_says_what_they_are_about() -> None:
     conditions = ["data drift", "data_drift detected", "accuracy < 0.5"]
     rules = ", ".join(f"{{condition: {each}}}" for each in conditions)
