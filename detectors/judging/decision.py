@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.alarm.sequential import Standing, State, standing
+from detectors.alarm.span import Newest, Sizes, calm_tail
+from detectors.alarm.span import onset as onset_of
 from detectors.judging import literal
 from detectors.judging.conclusion import conclude, decline
 from detectors.judging.gauge import Gates, Gauge, magnitude, padded
@@ -29,7 +31,7 @@ from detectors.judging.memory import (
 )
 from detectors.judging.plan import Plan, Policy, Watch
 from detectors.judging.rules import Rule, written
-from detectors.samples.effects import Floats, Interval, Ints
+from detectors.samples.effects import Interval, Ints
 from detectors.types import Onset, Reason, Status, Verdict, Window
 
 __all__ = [
@@ -50,8 +52,6 @@ __all__ = [
 ]
 
 LAPSE = 0.5  # significance nobody was told of ends below this share of log A
-SLACK = 1.25  # a tail need not be more precise than this many times the reference's own error
-MOST = 0.95  # share of the evidence that began between the onset's earliest and latest
 
 
 def decide(
@@ -219,7 +219,8 @@ def _suspected(
         return None
     over = [int(k) for k in np.argsort(-now.series, kind="stable") if now.series[k] >= limit]
     suspects = tuple(_suspect(watch, now, k) for k in over or [int(now.series.argmax())])
-    onset = _onset(state, now, current.window)
+    window = current.window
+    onset = Onset(*onset_of(now.components, state.since, window.start_ms, window.end_ms))
     span = _spread(plan, [p for p in history if p.window.start_ms >= onset.estimate_ms])
     return Problem(onset, suspects, span, span)
 
@@ -229,23 +230,6 @@ def _suspect(watch: Watch, now: Standing, k: int) -> Suspect:
     lead = watch.panel.kinds[int(rows[now.components[rows].max(1).argmax()])]
     share = float(np.exp(now.series[k] - now.log)) / watch.budgeted
     return Suspect(k, lead, round(min(share, 1.0), 6))
-
-
-def _onset(state: State, now: Standing, window: Window) -> Onset:
-    """When the component with the largest share of M took off.
-
-    The range is that of all components' starts, weighted by their shares of M: how far the bets agree, not a confidence
-    interval. The change may lie anywhere in a window, hence a window's length at its end.
-    """
-    weight, since = np.exp(now.components - now.components.max()).ravel(), state.since.ravel()
-    order = np.argsort(since, kind="stable")
-    reached = np.cumsum(weight[order]) / weight.sum()
-    first, last = (
-        int(since[order[np.searchsorted(reached, at)]]) for at in ((1 - MOST) / 2, (1 + MOST) / 2)
-    )
-    estimate = int(since[now.components.argmax()])
-    end = max(last, estimate) + window.end_ms - window.start_ms
-    return Onset(estimate, min(first, estimate), min(end, window.end_ms))
 
 
 def _opened(plan: Plan, watch: Watch, problem: Problem, graded: Interval, current: Past) -> Problem:
@@ -308,63 +292,18 @@ def _calmed(plan: Plan, gauge: Gauge, problem: Problem, history: tuple[Past, ...
     if problem.opened_ms is None:
         return problem
     since = [p for p in history if p.window.start_ms >= problem.opened_ms]
-    newest = _Newest(plan, gauge, since, _of(gauge, problem))
-    calm = problem.calm + 1 if _calm_tail(newest, gauge.drifting) is not None else 0
-    tail = _calm_tail(newest, gauge.severe) if problem.severe else None
+    of = _of(gauge, problem)
+
+    def sizes(counts: Ints) -> Sizes:
+        found = Interval(*(part[of] for part in plan.measure(counts)))
+        return Sizes((found.high - found.low) / 2, *magnitude(found))
+
+    newest = Newest(len(since), lambda start, end: _spread(plan, since[start:end]), sizes)
+    calm_now = calm_tail(newest, gauge.drifting[of], gauge.own_error[of]) is not None
+    calm = problem.calm + 1 if calm_now else 0
+    tail = calm_tail(newest, gauge.severe[of], gauge.own_error[of]) if problem.severe else None
     problem = replace(problem, calm=calm, mild=0 if tail is None else problem.mild + 1)
     if tail is not None and problem.mild >= plan.policy.hold:
         mild = tuple(replace(s, severe=False) for s in problem.suspects)
         problem = replace(problem, suspects=mild, graded=tail, mild=0)
     return replace(problem, severe_windows=problem.severe_windows + 1 if problem.severe else 0)
-
-
-class _Newest:
-    """Sums and effects of the newest windows since the opening, for any number of them; each measured once."""
-
-    def __init__(
-        self, plan: Plan, gauge: Gauge, since: Sequence[Past], of: NDArray[np.bool_]
-    ) -> None:
-        self.gauge, self.of, self.length = gauge, of, len(since)
-        self._plan, self._since, self._found = plan, since, dict[int, Interval]()
-        self._sums: dict[int, Ints] = {}
-
-    def sums(self, windows: int) -> Ints:
-        """The counts of so many windows, in the shape of the pool."""
-        if windows not in self._sums:
-            known = max((w for w in self._sums if w < windows), default=0)
-            more = _spread(self._plan, self._since[self.length - windows : self.length - known])
-            self._sums[windows] = more + self._sums[known] if known else more
-        return self._sums[windows]
-
-    def effects(self, windows: int) -> Interval:
-        """Those of the culprits on so many windows."""
-        if windows not in self._found:
-            found = self._plan.measure(self.sums(windows))
-            self._found[windows] = Interval(*(part[self.of] for part in found))
-        return self._found[windows]
-
-
-def _calm_tail(newest: _Newest, gates: Floats) -> Ints | None:
-    """Counts of the newest windows that are just enough to be precise, if they are calm.
-
-    Precise: every half-width is at most half the gate, or what the reference's own error allows where that is more (a
-    half-width no number of rows can reach would keep the episode open for ever). Calm: every upper bound is below twice
-    that, which is the gate, and no lower bound would open the episode again.
-    """
-    gates = gates[newest.of]
-    reach = np.maximum(gates / 2, SLACK * newest.gauge.own_error[newest.of])
-
-    def precise(windows: int) -> bool:
-        found = newest.effects(windows)
-        return bool(((found.high - found.low) / 2 <= reach).all())
-
-    few, enough = 0, 1  # the tail is longer than the first, at most as long as the second
-    while not precise(enough):
-        if enough == newest.length:
-            return None
-        few, enough = enough, min(2 * enough, newest.length)
-    while enough - few > 1:
-        middle = (few + enough) // 2
-        few, enough = (few, middle) if precise(middle) else (middle, enough)
-    least, most = magnitude(newest.effects(enough))
-    return newest.sums(enough) if (most < 2 * reach).all() and (least < gates).all() else None
