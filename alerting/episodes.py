@@ -1,6 +1,6 @@
 """Does this finding open, escalate, ease or resolve a problem? The life of an episode, as a fold over findings."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -25,6 +25,8 @@ from alerting.types import (
 from alerting.wording import SUMMARY_LIMIT, TITLE_LIMIT, clip, clock, duration
 from detectors.types import Status
 
+SILENT = "silent"  # the rule of a model whose events do not come
+_FOLLOW_BROKEN_DATA: tuple[Kind, ...] = ("data_drift", "prediction_drift", "concept_drift")
 REOPEN_WINDOWS = 3
 FLAPS = 3  # reopened more often than this in 24 hours is flapping
 
@@ -40,6 +42,7 @@ class Damping(NamedTuple):
 # The detector's verdicts are damped already (statistics 3.6); rules are damped here.
 DETECTED = Damping(1, 1, 1)
 RULED = Damping(2, 3, 3)
+_DETECTORS: tuple[Kind, ...] = ("data_drift", "prediction_drift", "concept_drift")
 
 
 class _News(NamedTuple):
@@ -97,36 +100,65 @@ def resolve(
     opened = clock(episode.opened_ms, context.at_ms)
     over = "Back to normal" if reason == "recovered" else f"Closed as {reason}"
     said = f"{over} after {length}, opened {opened}. It was: {episode.finding.summary}"
-    heard = route(policy, episode.kind, episode.verdict)
+    heard = route(policy, episode.kind, episode.verdict, episode.finding.rules)
     news = _News("resolved", said, heard, finding or episode.finding, reason)
     return _publish(policy, ended, news, context)
 
 
 def inhibitor(
-    kind: Kind, subject: Subject, episodes: Iterable[Episode], current_version: str
+    kind: Kind,
+    subject: Subject,
+    episodes: Iterable[Episode],
+    current_version: str,
+    affected: Sequence[str] = (),
 ) -> str | None:
     """The open episode of the same model that explains a problem of this kind, so that nobody need hear of both.
 
-    `pipeline` explains every verdict; segment `all` explains single segments; the current version explains the same
-    drift in other versions (contracts §6).
+    The table is that of contracts §6. Broken data explain the drift of what they are about: where `affected` names the
+    leading inputs of a drift and none of them is broken, they explain nothing.
     """
     for other in episodes:
         if not other.open or other.subject.model_id != subject.model_id:
             continue
-        version, segment = other.subject.version, other.subject.segment
-        same_version, same_segment = version == subject.version, segment == subject.segment
-        if (
-            (other.kind == "pipeline" != kind)
-            or (other.kind == kind and same_version and segment == "all" and not same_segment)
-            or (
-                other.kind == kind
-                and same_segment
-                and version == current_version
-                and not same_version
-            )
+        if _explains_all(other, kind) or _explains_here(other, kind, subject, affected):
+            return other.episode_id
+        segment_of, version_of = other.subject.segment, other.subject.version
+        same = segment_of == subject.segment, version_of == subject.version
+        if other.kind == kind and (
+            (same[1] and segment_of == "all" and not same[0])
+            or (same[0] and version_of == current_version and not same[1])
         ):
             return other.episode_id
     return None
+
+
+def _explains_all(other: Episode, kind: Kind) -> bool:
+    """Where nothing can be judged, or nothing comes, every verdict follows from that."""
+    if other.kind == "pipeline":
+        return kind != "pipeline"
+    silent = other.kind == "operational" and other.finding.leading_score == SILENT
+    return silent and kind not in ("pipeline", "operational")
+
+
+def _explains_here(other: Episode, kind: Kind, subject: Subject, affected: Sequence[str]) -> bool:
+    if other.subject.version != subject.version:
+        return False
+    if other.kind == "data_quality":
+        broken = {_plain(a.series) for a in other.finding.affected}
+        about = {_plain(name) for name in affected}
+        return kind in _FOLLOW_BROKEN_DATA and (
+            kind != "data_drift" or not about or bool(about & broken)
+        )
+    if other.kind == "label_health":
+        severe = SEVERITIES.index(other.severity) >= SEVERITIES.index("error")
+        return severe and kind in ("performance", "concept_drift")
+    here = other.kind == "performance" and other.subject.segment == subject.segment
+    return here and kind in ("concept_drift", "prediction_drift")
+
+
+def _plain(series: str) -> str:
+    """The field that a series is about: ``feature:age``, ``missing:age`` and ``joint:age`` are about age."""
+    return series.partition(":")[2] or series
 
 
 def _open(
@@ -140,7 +172,7 @@ def _open(
         reopens = at_ms - before.resolved_ms <= REOPEN_WINDOWS * context.window_ms
         reopenings = (*before.reopenings_ms, at_ms) if reopens else before.reopenings_ms
         reopenings = tuple(ms for ms in reopenings if at_ms - ms < DAY_MS)
-    heard = route(policy, finding.kind, finding.status)
+    heard = route(policy, finding.kind, finding.status, finding.rules)
     opened = Episode(
         episode_id=episode_id(context.subject, finding.kind, at_ms),
         subject=context.subject,
@@ -177,7 +209,7 @@ def _open(
 def _go_on(
     policy: EpisodePolicy, episode: Episode, finding: Finding, context: Context
 ) -> tuple[Episode, tuple[Alert, ...]]:
-    damping = RULED if episode.kind == "pipeline" else DETECTED
+    damping = DETECTED if episode.kind in _DETECTORS else RULED
     level = Status.SEVERE if finding.status == Status.SEVERE else Status.DRIFTING
     now = replace(
         episode,
@@ -189,7 +221,7 @@ def _go_on(
         return resolve(policy, now, "recovered", context, finding)
     if now.level_windows >= (damping.escalate if level == Status.SEVERE else damping.ease):
         now = replace(now, verdict=level, level_windows=0)
-    heard = route(policy, now.kind, now.verdict)
+    heard = route(policy, now.kind, now.verdict, now.finding.rules)
     now = replace(now, severity=heard.severity)
     said = now.finding.summary
     if _height(now) > _height(episode):

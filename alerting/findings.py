@@ -24,7 +24,7 @@ from alerting.wording import (
     short_name,
     what_moved,
 )
-from detectors.types import Culprit, SeriesVerdict, Status, Verdict
+from detectors.types import Culprit, Effect, Onset, SeriesVerdict, Status, Verdict
 
 MOST_AFFECTED = 50
 MOST_BINS = 3
@@ -53,21 +53,15 @@ def from_verdict(verdict: Verdict) -> Finding:
         headline=f"{who} drifted",
         recovery=f"{who} recovered",
         summary=_summary(verdict, culprits, seen),
-        since=None
-        if onset is None
-        else Since(
-            rfc3339(onset.estimate_ms), rfc3339(onset.earliest_ms), rfc3339(onset.latest_ms)
-        ),
+        since=_since(onset),
         since_ms=None if onset is None else onset.estimate_ms,
         affected=tuple(
             _affected(culprit, seen.get(culprit.series)) for culprit in culprits[:MOST_AFFECTED]
         ),
         affected_total=len(culprits),
         cause=_cause(culprits, inputs, seen),
-        log_statistic=None
-        if alarm is None or alarm.log_statistic is None
-        else round(alarm.log_statistic, 6),  # the last digits differ between processors
-        log_threshold=None if alarm is None else round(alarm.log_threshold, 6),
+        log_statistic=_rounded(alarm.log_statistic if alarm else None),
+        log_threshold=_rounded(alarm.log_threshold if alarm else None),
         n_reference=None if lead is None else lead.n_reference,
         n_current=verdict.window.events if lead is None else lead.n_current,
         signals=tuple(_signals(culprits[:MOST_AFFECTED], seen)),
@@ -75,6 +69,72 @@ def from_verdict(verdict: Verdict) -> Finding:
         severe_windows=verdict.severe_windows,
         visible=any(_beyond_its_floor(seen.get(culprit.series)) for culprit in culprits),
     )
+
+
+def from_concept(verdict: Verdict, hints: Sequence[str] = ()) -> Finding:
+    """What the detectors of losses and labels say: the relation between inputs and truth changed, or the truth did.
+
+    Parameters
+    ----------
+    verdict : its culprits are ``loss`` and ``label``
+    hints : what else speaks for the cause, such as the slices in which the errors are
+    """
+    seen = {series.series: series for series in verdict.series}
+    culprits, onset, alarm = verdict.culprits, verdict.onset, verdict.alarm
+    lead = culprits[0].series if culprits else "loss"
+    labels = lead == "label"
+    what = "labels are mixed differently" if labels else "the model errs more"
+    about = seen.get(lead)
+    effect = culprits[0].effect if culprits else None
+    said = verdict.reason.explanation
+    if culprits:
+        said = what[:1].upper() + what[1:]
+        if effect is not None:
+            said += f": {_by_how_much(effect)}"
+        if about is not None:
+            said += f" in {about.n_current:,} labels"
+        if onset is not None:
+            said += f", since about {clock(onset.estimate_ms, verdict.window.end_ms)}"
+        said += "".join(f"; {hint}" for hint in hints[:1]) + "."
+    cause: CauseClass = "unknown" if not culprits else "relation_change"
+    if labels:
+        cause = "label_shift"
+    return Finding(
+        kind="concept_drift",
+        status=verdict.status,
+        calm=verdict.status == Status.STABLE,
+        headline=what,
+        recovery="the labels recovered" if labels else "the model errs as before",
+        summary=clip(said, SUMMARY_LIMIT),
+        since=_since(onset),
+        since_ms=None if onset is None else onset.estimate_ms,
+        affected=tuple(_affected(culprit, seen.get(culprit.series)) for culprit in culprits),
+        affected_total=len(culprits),
+        cause=Cause({"class": cause, "hints": tuple(hints)}),
+        log_statistic=_rounded(alarm.log_statistic if alarm else None),
+        log_threshold=_rounded(alarm.log_threshold if alarm else None),
+        n_reference=None if about is None else about.n_reference,
+        n_current=verdict.window.events if about is None else about.n_current,
+        signals=tuple(_signals(culprits, seen)),
+        leading_score=culprits[0].score if culprits else None,
+        severe_windows=verdict.severe_windows,
+        visible=any(_beyond_its_floor(seen.get(culprit.series)) for culprit in culprits),
+    )
+
+
+def _by_how_much(effect: Effect) -> str:
+    """A difference of shares in points; anything else as it is called.
+
+    >>> _by_how_much(Effect("difference", 0.083, 0.051, 0.114, 0.02))
+    '8.3 points more (5.1 to 11.4, floor 2)'
+    """
+    if effect.name != "difference":
+        return effect_in_full(effect)
+    size, low, high = (round(100 * v, 1) for v in (effect.value, effect.low, effect.high))
+    more = "more" if size >= 0 else "fewer"
+    if size < 0:
+        low, high = -high, -low
+    return f"{abs(size):g} points {more} ({low:g} to {high:g}, floor {100 * effect.floor:g})"
 
 
 def from_intake(
@@ -122,6 +182,17 @@ def from_intake(
         n_reference=None,
         n_current=total,
     )
+
+
+def _since(onset: Onset | None) -> Since | None:
+    if onset is None:
+        return None
+    return Since(rfc3339(onset.estimate_ms), rfc3339(onset.earliest_ms), rfc3339(onset.latest_ms))
+
+
+def _rounded(log: float | None) -> float | None:
+    """The last digits differ between processors."""
+    return None if log is None else round(log, 6)
 
 
 def _inputs(culprits: Sequence[Culprit], seen: Mapping[str, SeriesVerdict]) -> tuple[Culprit, ...]:

@@ -35,8 +35,8 @@ class Route(NamedTuple):
     runbook: str | None
 
 
-def route(policy: EpisodePolicy, kind: Kind, verdict: Status) -> Route:
-    """The lifecycle's rules for this kind and level, else the defaults.
+def route(policy: EpisodePolicy, kind: Kind, verdict: Status, broken: Sequence[str] = ()) -> Route:
+    """The lifecycle's rules for this kind and level, else the defaults. `broken`: written rules that do not hold.
 
     The highest severity of the matching rules counts, their channels add up, and the runbook is that of the most severe
     rule that has one. Outside `Production` severity stops at warning. Info is told to nobody but the digest.
@@ -48,7 +48,9 @@ def route(policy: EpisodePolicy, kind: Kind, verdict: Status) -> Route:
         (
             (rule.severity or usual, rule)
             for rule in policy.rules
-            if kind in rule.kinds and (severe or rule.level == "drifting")
+            if kind in rule.kinds
+            and (severe or rule.level == "drifting")
+            and (rule.rule is None or rule.rule in broken)
         ),
         key=lambda pair: -SEVERITIES.index(pair[0]),  # sorted is stable: equals stay as written
     )

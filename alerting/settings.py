@@ -39,11 +39,21 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class Persistence:
+    """How long a rule must be broken before it opens an episode: in `hits` of the last `of` windows, or, where `for_ms`
+    is given, in every window for so long."""
+
+    hits: int = 2
+    of: int = 3
+    for_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AlertRule:
-    """An entry of `monitoring.alerts` whose condition is a kind.
+    """An entry of `monitoring.alerts` whose condition is a kind, or a rule that joins the episodes of a kind.
 
     `data drift detected` is level drifting (it holds at severe too), `severe data drift` is level severe, and
-    `drift threshold exceeded` is level severe of three kinds.
+    `drift threshold exceeded` is level severe of three kinds. An entry with a `rule` holds only while that is broken.
     """
 
     kinds: tuple[Kind, ...]
@@ -53,6 +63,7 @@ class AlertRule:
         str, ...
     ] = ()  # slack, pagerduty, email or receivers' names; empty: the defaults
     runbook: str | None = None
+    rule: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +104,15 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class RetrainingCondition:
-    """An entry of `retraining.trigger_conditions` that waits for drift. At whatever level it is written, only severe
-    drift that lasts fulfils it."""
+    """An entry of `retraining.trigger_conditions` that waits for a problem. At whatever level it is written, of the
+    inputs only severe drift that lasts fulfils it. `rule`: only while this rule is broken."""
 
     name: str
     kinds: tuple[Kind, ...]
     action: Action = "retrain"
     approval: Approval = "auto"
     priority: Priority = "normal"
+    rule: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +126,7 @@ class RetrainingPolicy:
     basis: Basis = "lookback"
     lookback_ms: int = 90 * DAY_MS
     min_records: int = 0
+    min_labels: int = 0
     cooldown_ms: int = DAY_MS
     at_most: int = 2
     at_most_per_ms: int = 7 * DAY_MS

@@ -1,6 +1,6 @@
 """Should this model be retrained? Requests, their guards, and the life of a trigger."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Literal
 
@@ -12,6 +12,7 @@ from alerting.types import (
     Episode,
     Finding,
     Gates,
+    Kind,
     Link,
     ReasonCode,
     TrainingWindow,
@@ -38,10 +39,27 @@ TRANSITIONS: dict[TriggerStatus, tuple[TriggerStatus, ...]] = {
     "failed": (),
 }
 MOST_ALERTS = 100
+OF_LABELS = ("performance", "concept_drift")
+_CODES: dict[Kind, ReasonCode] = {
+    "data_drift": "data_drift",
+    "prediction_drift": "prediction_drift",
+    "concept_drift": "concept_drift",
+    "performance": "performance",
+}
 _PRIORITIES = ("low", "normal", "high")
 
-HeldBack = Literal["broken_input", "open_trigger", "cooldown", "at_most", "too_few_records"]
+HeldBack = Literal[
+    "broken_input",
+    "data_quality",
+    "label_health",
+    "open_trigger",
+    "cooldown",
+    "at_most",
+    "too_few_records",
+    "too_few_labels",
+]
 Moved = tuple[TriggerMemory, tuple[Trigger, ...]]
+Counters = tuple[Callable[[int], int], Callable[[int], int]]  # of events, of labels
 
 
 def request(
@@ -51,6 +69,8 @@ def request(
     finding: Finding,
     context: Context,
     events_since: Callable[[int], int],
+    labels_since: Callable[[int], int] = lambda since_ms: 0,
+    others: Iterable[Episode] = (),
 ) -> Moved:
     """Fold one window of one subject into the triggers of its model.
 
@@ -61,8 +81,10 @@ def request(
     ----------
     episode : Episode or None
         As `advance` left it.
-    events_since : callable
-        Number of events judged since a time (epoch ms), as far back as they are kept.
+    events_since, labels_since : callable
+        Number of events, and of labels, judged since a time (epoch ms), as far back as they are kept.
+    others
+        All episodes of the model: broken data veto every retraining, unhealthy labels hold back what rests on labels.
 
     Returns
     -------
@@ -70,7 +92,9 @@ def request(
         One document per step. Under approval `auto` `requested` and `approved` come together.
     """
     memory, ended = _overdue(policy, memory, context.at_ms)
-    memory, news = _weigh(policy, memory, episode, finding, context, events_since)
+    memory, news = _weigh(
+        policy, memory, episode, finding, context, (events_since, labels_since), others
+    )
     return memory, ended + news
 
 
@@ -116,7 +140,8 @@ def _weigh(
     episode: Episode | None,
     finding: Finding,
     context: Context,
-    events_since: Callable[[int], int],
+    since: Counters,
+    others: Iterable[Episode],
 ) -> Moved:
     """Request, hold back, or take back a request whose reason is gone."""
     subject = context.subject
@@ -132,8 +157,8 @@ def _weigh(
     condition = _fulfilled(policy, episode, finding)
     if condition is None:
         return memory, ()
-    window = _training_window(policy, finding, context.at_ms, events_since)
-    if _held_back(policy, memory, finding, window, context.at_ms) is not None:
+    window = _training_window(policy, episode, finding, context.at_ms, since)
+    if _held_back(policy, memory, finding, window, context.at_ms, others) is not None:
         if memory.suppressed_episode == episode.episode_id:  # counted already
             return memory, ()
         count = memory.suppressed + 1
@@ -155,11 +180,22 @@ def _weigh(
 def _fulfilled(
     policy: RetrainingPolicy, episode: Episode, finding: Finding
 ) -> RetrainingCondition | None:
-    """The condition that lasting severe drift fulfils; of several the most urgent, else the first."""
-    lasting = finding.status == Status.SEVERE and finding.severe_windows >= policy.severe_windows
-    if not lasting or not episode.open:
+    """The condition that this problem fulfils; of several the most urgent, else the first.
+
+    Drift of inputs must be severe and last. What labels say needs no more than its episode: there a detector has spent
+    its budget, or a rule has waited (statistics 3.8). A condition that names a rule waits for that rule.
+    """
+    if not episode.open or finding.status not in (Status.DRIFTING, Status.SEVERE):
         return None
-    matching = [condition for condition in policy.conditions if episode.kind in condition.kinds]
+    lasting = finding.status == Status.SEVERE and finding.severe_windows >= policy.severe_windows
+    if episode.kind not in OF_LABELS and not lasting:
+        return None
+    matching = [
+        condition
+        for condition in policy.conditions
+        if episode.kind in condition.kinds
+        and (condition.rule is None or condition.rule in finding.rules)
+    ]
     return max(matching, key=lambda c: _PRIORITIES.index(c.priority), default=None)
 
 
@@ -169,33 +205,48 @@ def _held_back(
     finding: Finding,
     window: TrainingWindow,
     at_ms: int,
+    others: Iterable[Episode],
 ) -> HeldBack | None:
     """Why a request that is due must not be made now."""
     if finding.leading_score in BROKEN:  # a broken pipeline is not new data: statistics 3.8
         return "broken_input"
+    for other in others:
+        if other.open and other.kind == "data_quality":
+            return "data_quality"
+        unhealthy = other.open and other.kind == "label_health"
+        if unhealthy and other.severity in ("error", "critical") and finding.kind in OF_LABELS:
+            return "label_health"
     if memory.trigger is not None and TRANSITIONS[memory.trigger.status.name]:
         return "open_trigger"
     if at_ms < memory.cooldown_until_ms:
         return "cooldown"
     if sum(ms > at_ms - policy.at_most_per_ms for ms in memory.requested_ms) >= policy.at_most:
         return "at_most"
-    return "too_few_records" if window.records < policy.min_records else None
+    if window.records < policy.min_records:
+        return "too_few_records"
+    return "too_few_labels" if window.labelled < policy.min_labels else None
 
 
 def _training_window(
-    policy: RetrainingPolicy, finding: Finding, at_ms: int, events_since: Callable[[int], int]
+    policy: RetrainingPolicy, episode: Episode, finding: Finding, at_ms: int, since: Counters
 ) -> TrainingWindow:
-    """From the change to now if the lifecycle says so and the change is known, else the newest data."""
+    """From the change to now if the lifecycle says so and the change is known, else the newest data.
+
+    A rule does not know when a change began: its episode at least knows when it was first broken.
+    """
     basis: Basis = "lookback"
     start_ms = at_ms - policy.lookback_ms
     if policy.basis == "change_point" and finding.since_ms is not None:
         basis, start_ms = "change_point", finding.since_ms
+        if finding.rules:
+            start_ms = min(start_ms, episode.opened_ms)
+    events_since, labels_since = since
     return TrainingWindow(
         start=rfc3339(start_ms),
         end=rfc3339(at_ms),
         basis=basis,
         records=events_since(start_ms),
-        labelled=0,
+        labelled=labels_since(start_ms),
         offsets=(),
     )
 
@@ -211,7 +262,7 @@ def _trigger(
 ) -> Trigger:
     """The document of a request."""
     model, at_ms = policy.model, context.at_ms
-    code: ReasonCode = "prediction_drift" if episode.kind == "prediction_drift" else "data_drift"
+    code = _CODES[episode.kind]
     # drifting predictions are evaluated, never retrained upon by themselves (contracts §6)
     evaluate = condition.action == "evaluate" or code == "prediction_drift"
     alerts = range(max(1, episode.sequence - MOST_ALERTS + 1), episode.sequence + 1)

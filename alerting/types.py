@@ -369,6 +369,8 @@ class Finding:
     leading_score: str | None = None  # what moved in the leading series
     severe_windows: int = 0
     visible: bool = True  # this window alone shows the problem, not only what came before
+    rules: tuple[str, ...] = ()  # written rules that are broken in this window
+    at_once: bool = False  # has waited long enough by itself: opens without persistence
 
 
 @dataclass(frozen=True, slots=True)

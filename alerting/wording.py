@@ -152,9 +152,10 @@ def listed_name(series: str) -> str:
 
 
 def in_numbers(series: Affected) -> str:
-    """What one series contributes, and how large its effect is."""
-    size = "" if series.effect is None else f", {effect_in_full(series.effect)}"
-    return f"{percent(series.share_of_change)} of the change{size}"
+    """What one series contributes, and how large its effect is; what broke a rule has no share of a change."""
+    share = f"{percent(series.share_of_change)} of the change" if series.share_of_change else ""
+    size = "" if series.effect is None else effect_in_full(series.effect)
+    return ", ".join(part for part in (share, size) if part) or "beyond its limit"
 
 
 def what_moved(culprit: Culprit, seen: SeriesVerdict | None) -> str:
