@@ -8,26 +8,25 @@ clock; what it concludes leaves in one transaction with the state it concluded i
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import msgspec
-import numpy as np
 
 from alerting.episodes import advance, inhibitor, resolve
-from alerting.findings import from_intake, from_verdict
+from alerting.findings import from_intake
 from alerting.notify import notify
 from alerting.settings import Context, Receiver
 from alerting.triggers import request
-from alerting.types import Alert, Subject, Trigger
-from detectors.judging import decision
-from detectors.types import Status, Verdict, Window
+from alerting.types import Alert, Finding, Subject, Trigger
 from streams.broker import Batch, Outgoing, Partition, Record, Work
 from streams.errors import StateError
-from streams.judging import outputs
+from streams.judging import inputs, outputs
+from streams.judging.conclusions import LOUD, Conclusion, shows
 from streams.judging.plans import ModelPlan, compile_plan
-from streams.judging.results import result
-from streams.judging.share import ModelState, Share, SubjectKey, SubjectState
+from streams.judging.scopes import INPUTS, SCOPES, Complete, Scope, complete
+from streams.judging.share import Share
+from streams.judging.subjects import ModelState, SubjectState, source_of
 from streams.judging.watermarks import SourceProgress
 from streams.judging.windows import OpenWindow
 from streams.messages import SLOT_MS, Intake, Progress, Slot, Summary, decode_profile
@@ -39,16 +38,17 @@ MOST_EMPTY = (
     1_000  # silent windows in a row that are judged; then nothing is said until events return
 )
 MOST_SUBJECTS = 2_000  # version × segment of a model; what exceeds it is left out and counted
-_LOUD = (Status.DRIFTING, Status.SEVERE)
 _NOBODY_READS_MS = 2**62  # later than any slot
+_CLOSE = {INPUTS.name: inputs.close}
 
 
-class _Measured(NamedTuple):
-    """A closed window's verdict, and the counts it came from (None: of another reference, or none)."""
+class _Due(NamedTuple):
+    """A window that is complete, or what came in during five minutes."""
 
-    verdict: Verdict
-    counted: OpenWindow | None
-    anew: bool = False  # the detector knew nothing of what came before
+    end_ms: int
+    start_ms: int
+    scope: Scope[Any] | None
+    slot: Slot | None
 
 
 @dataclass(slots=True)
@@ -162,8 +162,9 @@ class Judge:
         if plan is None:
             return  # its lifecycle was taken away after the profiler had counted
         model = share.models.setdefault(summary.model_id, ModelState())
-        share.align(plan)
+        share.align(plan, INPUTS)
         start = plan.start_of(summary.pane_start_ms)
+        judged_until_ms = model.of(INPUTS).judged_until_ms
         segments = {summary.segment: None} | ({ALL: None} if summary.definition == 0 else {})
         for segment in segments:
             key = summary.model_version, segment
@@ -171,16 +172,15 @@ class Judge:
                 self.judged.capped += 1
                 continue
             subject = model.subjects.setdefault(key, SubjectState())
-            if model.judged_until_ms is not None and start < model.judged_until_ms:
-                subject.late += summary.events
+            if judged_until_ms is not None and start < judged_until_ms:
+                share.add_late(plan, key, INPUTS, summary.events)
                 self.judged.late[summary.model_id] += summary.events if segment == ALL else 0
-                share.put_late(plan, key)
                 continue
-            windows = subject.windows.setdefault(start, {})
+            windows = subject.windows(INPUTS).setdefault(start, {})
             if summary.reference_digest not in windows:
                 windows[summary.reference_digest] = OpenWindow.like(summary)
             windows[summary.reference_digest].merge(summary)
-            share.put_window(plan, key, start, summary.reference_digest)
+            share.put_window(plan, key, INPUTS, start, summary.reference_digest)
 
     # ---- closing windows
 
@@ -205,99 +205,83 @@ class Judge:
 
     def _close(self, share: Share, plan: ModelPlan) -> None:
         """Judge a model's windows, and what came in, in order of their ends: however many are complete at once."""
-        until = _complete_until(share.sources, plan)
+        until = complete(share.sources, plan.topics, plan.lateness_ms, plan.idle_ms)
         if until is None:
             return
         model = share.models.setdefault(plan.lifecycle.model_id, ModelState())
-        share.align(plan)
-        slots = _complete_slots(share, plan, model, until)
+        scopes = [scope for scope in SCOPES if scope.name in plan.timings]
+        for scope in scopes:
+            share.align(plan, scope)
+        slots = share.came_in.complete(
+            share.sources,
+            plan.topics,
+            plan.idle_ms,
+            model.slots_until_ms,
+            until.until(plan.timings[INPUTS.name]),
+        )
         moved = False
-        while True:
-            window, slot = _next_window(model, plan, until), slots[0] if slots else None
-            if slot is not None and (window is None or slot.end_ms <= window + plan.window_ms):
+        while due := _next(model, plan, scopes, slots, until):
+            if due.slot is not None:
                 model.slots_until_ms = slots.pop(0).end_ms
-                self._judge_slot(share, plan, slot)
-            elif window is not None:
-                model.judged_until_ms = window + plan.window_ms
-                self._judge_all(share, plan, window)
-            else:
-                break
+                self._judge_slot(share, plan, due.slot)
+            elif due.scope is not None:
+                model.of(due.scope).judged_until_ms = due.end_ms
+                self._judge_window(share, plan, due.scope, due.start_ms)
             moved = True
         if moved:
             share.put_model(plan)
 
-    def _judge_all(self, share: Share, plan: ModelPlan, start: int) -> None:
+    def _judge_window(self, share: Share, plan: ModelPlan, scope: Scope[Any], start: int) -> None:
         """Judge one window of all versions and segments; `all` first, then the segments by name."""
         model = share.models[plan.lifecycle.model_id]
-        due = [key for key, subject in model.subjects.items() if start in subject.windows]
-        model.empty = 0 if due else model.empty + 1
+        progress = model.of(scope)
+        due = [key for key, subject in model.subjects.items() if start in subject.windows(scope)]
+        progress.empty = 0 if due else progress.empty + 1
         current = plan.lifecycle.version, ALL
         if not due and current in model.subjects:
             due = [current]  # silence is judged too: it is insufficient, never stable
         due.sort(key=lambda key: (key[0], key[1] != ALL, key[1]))
-        measured = {key: self._measure(share, plan, key, start) for key in due}
-        for key in due:
-            self._judge(share, plan, key, measured)
+        concluded = _CLOSE[scope.name](share, plan, start, due)
+        for conclusion in concluded:
+            self._conclude(share, plan, scope, conclusion, concluded)
 
-    def _measure(self, share: Share, plan: ModelPlan, key: SubjectKey, start: int) -> _Measured:
-        """Fold one closed window into the detector of its subject."""
-        subject = share.models[plan.lifecycle.model_id].subjects[key]
-        closed = share.close_window(plan, key, start)
-        counted = closed.get(plan.digest)
-        events = sum(window.events for window in closed.values())
-        panes = len({pane for window in closed.values() for pane in window.panes})
-        slot = plan.slot_of(start)
-        window = Window(start, start + plan.window_ms, events, subject.late, panes, slot)
-        if subject.late:
-            subject.late = 0
-            share.put_late(plan, key)
-        # Counts of other edges can be compared with nothing.
-        detector = plan.detector(*key) if counted is not None or not closed else None
-        if detector is None:
-            _, verdict = decision.decide(None, None, window, np.zeros(0, np.int64))
-            return _Measured(verdict, counted)
-        memory, anew = subject.recall(plan, detector)
-        cells = counted.cells if counted is not None else np.zeros(detector.cells, np.int64)
-        subject.memory, verdict = decision.decide(detector, memory, window, cells)
-        share.put_memory(plan, key, detector, memory, window)
-        return _Measured(verdict, counted, anew)
-
-    def _judge(
+    def _conclude(
         self,
         share: Share,
         plan: ModelPlan,
-        key: SubjectKey,
-        measured: Mapping[SubjectKey, _Measured],
+        scope: Scope[Any],
+        conclusion: Conclusion,
+        beside: Sequence[Conclusion],
     ) -> None:
-        """From one verdict to everything that people and pipelines hear of it."""
-        model = share.models[plan.lifecycle.model_id]
-        subject, (verdict, counted, anew) = model.subjects[key], measured[key]
-        about = Subject(plan.lifecycle.model_id, *key)
-        document = result(plan, about, verdict, counted)
-        finding = from_verdict(verdict)
-        context = Context(
-            subject=about,
-            at_ms=verdict.window.end_ms,
-            window_ms=plan.window_ms,
-            result_id=document.result_id,
-            also_in=_also_in(key, measured),
-            inhibited_by=inhibitor(finding.kind, about, model.episodes, plan.lifecycle.version),
-        )
-        before = subject.episode
-        ended: tuple[Alert, ...] = ()
-        if anew and before is not None and before.open:  # another reference: the present is normal
-            subject.episode, ended = resolve(plan.episodes, before, "rebaselined", context)
-        subject.episode, alerts = advance(plan.episodes, subject.episode, finding, context)
-        triggers: tuple[Trigger, ...] = ()
-        if key == (plan.lifecycle.version, ALL):
-            model.trigger, triggers = request(
-                plan.retraining, model.trigger, subject.episode, finding, context, _counter(subject)
-            )
-        self._concluded.append(outputs.result_record(self._names, plan, document))
-        self._publish((*ended, *alerts), triggers)
-        if subject.episode is not before:
-            share.put_episode(plan, key)
-        self.judged.windows[plan.lifecycle.model_id, verdict.status] += 1
+        """From what a window comes to, to everything that people and pipelines hear of it."""
+        self._concluded.append(outputs.result_record(self._names, plan, conclusion.document))
+        model, key = share.models[plan.lifecycle.model_id], conclusion.key
+        of, moved = model.subjects[key].episodes, False
+        for finding in conclusion.findings:
+            source = source_of(finding.kind)
+            before = of.get(source)
+            context = _context(model, plan, scope, conclusion, finding, beside)
+            ended: tuple[Alert, ...] = ()
+            episode = before
+            if conclusion.rebaselined == source and before is not None and before.open:
+                episode, ended = resolve(plan.episodes, before, "rebaselined", context)
+            episode, alerts = advance(plan.episodes, episode, finding, context)
+            triggers: tuple[Trigger, ...] = ()
+            if key == (plan.lifecycle.version, ALL):
+                model.trigger, triggers = request(
+                    plan.retraining,
+                    model.trigger,
+                    episode,
+                    finding,
+                    context,
+                    _counter(model.subjects[key]),
+                )
+            self._publish((*ended, *alerts), triggers)
+            if episode is not None and episode is not before:
+                of[source], moved = episode, True
+        if moved:
+            share.put_episodes(plan, key)
+        self.judged.windows[plan.lifecycle.model_id, conclusion.document.verdict] += 1
 
     def _publish(self, alerts: Sequence[Alert], triggers: Sequence[Trigger]) -> None:
         notifications = notify(self._receivers, alerts)
@@ -310,10 +294,10 @@ class Judge:
     def _close_blind(self, share: Share, source: str, readers: Sequence[ModelPlan]) -> None:
         """Where nothing valid moves time, a slot ends when the one after the next begins, or nothing comes any more."""
         silent = share.sources[source].silent(max((plan.idle_ms for plan in readers), default=0))
-        starts = sorted(start for name, start in share.slots if name == source)
+        starts = sorted(start for name, start in share.came_in.slots if name == source)
         for start in starts:
             if silent or starts[-1] >= start + 2 * SLOT_MS:
-                slot = share.slots.pop((source, start))
+                slot = share.came_in.slots.pop((source, start))
                 share.put_intake()
                 for plan in readers:
                     self._judge_slot(share, plan, slot)
@@ -332,62 +316,70 @@ class Judge:
             share.put_model(plan)
 
 
-def _complete_until(sources: Mapping[str, SourceProgress], plan: ModelPlan) -> int | None:
-    """Event time up to which every source of a model is complete; None while that is not known."""
-    awake: list[int] = []
-    ends: list[int] = []
-    for topic in plan.topics:
-        source = sources.get(topic)
-        if source is None:
-            return None
-        time = source.watermark_ms(plan.lateness_ms, plan.idle_ms)
-        if time is not None:
-            awake.append(time)
-        elif not source.silent(plan.idle_ms):
-            return None
-        else:  # a silent topic holds nobody up
-            ends += source.highest_ms.values()
-    if awake or not ends:
-        return min(awake, default=None)
-    # Nothing more comes from anywhere: the window that holds the last event is complete as well.
-    return plan.start_of(max(ends)) + plan.window_ms
+def _next(
+    model: ModelState,
+    plan: ModelPlan,
+    scopes: Sequence[Scope[Any]],
+    slots: Sequence[Slot],
+    complete: Complete,
+) -> _Due | None:
+    """What ends first of all that is complete; at equal ends in the order of the scopes, slots before them all."""
+    first = _Due(slots[0].end_ms, slots[0].start_ms, None, slots[0]) if slots else None
+    for scope in scopes:
+        timing = plan.timings[scope.name]
+        start = _next_window(model, scope)
+        if start is None or (end := start + timing.window_ms) > complete.until(timing):
+            continue
+        if first is None or end < first.end_ms:
+            first = _Due(end, start, scope, None)
+    return first
 
 
-def _complete_slots(share: Share, plan: ModelPlan, model: ModelState, until: int) -> list[Slot]:
-    """What came in on a model's sources and is complete but not judged, in order."""
-    sources = [share.sources[topic] for topic in plan.topics if topic in share.sources]
-    if all(source.silent(plan.idle_ms) for source in sources):
-        latest = max(max(source.highest_ms.values(), default=0) for source in sources)
-        until = max(until, latest // SLOT_MS * SLOT_MS + SLOT_MS)
-    found = [
-        (start, source)
-        for source, start in share.slots
-        if source in plan.topics
-        and share.sources[source].highest_ms
-        and model.slots_until_ms <= start <= until - SLOT_MS
-    ]
-    return [share.slots[source, start] for start, source in sorted(found)]
+def _next_window(model: ModelState, scope: Scope[Any]) -> int | None:
+    """Start of the next window of a scope; what has been silent for long is skipped."""
+    progress = model.of(scope)
+    if progress.judged_until_ms is not None and progress.empty < MOST_EMPTY:
+        return progress.judged_until_ms
+    windows = (subject.windows(scope) for subject in model.subjects.values())
+    return min((start for starts in windows for start in starts), default=None)
 
 
-def _next_window(model: ModelState, plan: ModelPlan, until: int) -> int | None:
-    """Start of the next window that is complete; what has been silent for long is skipped."""
-    waiting = min((s for subject in model.subjects.values() for s in subject.windows), default=None)
-    start = model.judged_until_ms
-    if start is None or model.empty >= MOST_EMPTY:
-        start = waiting
-    return start if start is not None and start + plan.window_ms <= until else None
-
-
-def _also_in(key: SubjectKey, measured: Mapping[SubjectKey, _Measured]) -> tuple[str, ...]:
-    """Other segments of the same version with a problem in this window."""
-    return tuple(
-        segment
-        for (version, segment), of in measured.items()
-        if version == key[0] and segment not in (key[1], ALL) and of.verdict.status in _LOUD
+def _context(
+    model: ModelState,
+    plan: ModelPlan,
+    scope: Scope[Any],
+    conclusion: Conclusion,
+    finding: Finding,
+    beside: Sequence[Conclusion],
+) -> Context:
+    """What a decision needs to know of its window: who else has the problem, and what explains it."""
+    about = Subject(plan.lifecycle.model_id, *conclusion.key)
+    source, (version, segment) = source_of(finding.kind), conclusion.key
+    timing = plan.timings[scope.name]
+    also_in: tuple[str, ...] = ()
+    inhibited_by = None
+    before = model.subjects[conclusion.key].episodes.get(source)
+    if finding.status in LOUD or (before is not None and before.open):
+        also_in = tuple(
+            other.key[1]
+            for other in beside
+            if other.key[0] == version
+            and other.key[1] not in (segment, ALL)
+            and shows(other, source)
+        )
+        inhibited_by = inhibitor(finding.kind, about, model.episodes, plan.lifecycle.version)
+    return Context(
+        subject=about,
+        at_ms=conclusion.end_ms,
+        window_ms=timing.window_ms,
+        result_id=conclusion.document.result_id,
+        also_in=also_in,
+        inhibited_by=inhibited_by,
     )
 
 
 def _counter(subject: SubjectState) -> Callable[[int], int]:
     """How many events of a subject were judged since a time, as far back as its windows are kept."""
-    history = subject.memory.history if subject.memory is not None else ()
+    memory = subject.inputs.memory
+    history = memory.history if memory is not None else ()
     return lambda since_ms: sum(p.window.events for p in history if p.window.end_ms > since_ms)

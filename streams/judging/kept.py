@@ -14,7 +14,8 @@ from alerting.identity import rfc3339
 from streams.broker import Outgoing, Record
 from streams.errors import StateError
 
-FORMAT = 2  # 1 wrote arrays as lists of numbers; both are read
+# 1 wrote arrays as lists of numbers, 2 knew one scope and one episode of a subject; all are read
+FORMAT = 3
 NOBODY = "-"  # in place of model, version or segment where a part belongs to none
 
 

@@ -1,6 +1,6 @@
 """What a registered lifecycle means for the judge: windows, watermarks, thresholds and policies, compiled once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -14,14 +14,12 @@ from detectors.reference.derived import features_of
 from streams import seasons, segments
 from streams.judging import policies
 from streams.judging.rules import OUTPUTS, rules
+from streams.judging.scopes import INPUTS, Timing
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.acts import windows
 from streams.registry import Registered
 from streams.topics import Names
 
-DAY_MS = 24 * 60 * 60 * 1000
-WEEK_MS = 7 * DAY_MS
-MONDAY_MS = 4 * DAY_MS  # the first Monday after the epoch, a Thursday
 UNVERSIONED = "unversioned"
 
 
@@ -32,7 +30,7 @@ class ModelPlan:
     lifecycle: Lifecycle
     reference: Reference | None
     topics: tuple[str, ...]
-    window_ms: int
+    timings: Mapping[str, Timing]  # by scope; a scope that is not judged has none
     pane_ms: int
     lateness_ms: int
     idle_ms: int
@@ -44,6 +42,11 @@ class ModelPlan:
     monitored: tuple[str, ...]
     slot_of: Callable[[int], int]  # of the window that starts at a time, in the reference's season
     _plans: dict[str, Plan | None] = field(default_factory=dict)
+
+    @property
+    def window_ms(self) -> int:
+        """Length of the windows of inputs."""
+        return self.timings[INPUTS.name].window_ms
 
     @property
     def digest(self) -> str:
@@ -88,9 +91,8 @@ class ModelPlan:
         return same and seasons.fits(self.window_ms)
 
     def start_of(self, time_ms: int) -> int:
-        """Start of the window that holds a time: multiples of its length, those of a week on Mondays."""
-        offset = MONDAY_MS if self.window_ms == WEEK_MS else 0
-        return (time_ms - offset) // self.window_ms * self.window_ms + offset
+        """Start of the window of inputs that holds a time."""
+        return self.timings[INPUTS.name].start_of(time_ms)
 
 
 def _minor(version: str) -> tuple[str, ...]:
@@ -117,7 +119,7 @@ def compile_plan(
         topics=tuple(
             source.topic or names(kind) for kind, source in sources.items() if source is not None
         ),
-        window_ms=window_ms,
+        timings={INPUTS.name: Timing(window_ms)},
         pane_ms=_ms(window.pane),
         lateness_ms=_ms(window.lateness),
         idle_ms=_ms(window.idle),

@@ -7,7 +7,8 @@ import pytest
 
 from alerting.settings import AlertRule, Receiver
 from streams.judging import policies
-from streams.judging.plans import WEEK_MS, ModelPlan, compile_plan
+from streams.judging.plans import ModelPlan, compile_plan
+from streams.judging.scopes import WEEK_MS
 from streams.lifecycle import Lifecycle
 from streams.registry import Registered
 from tests.builders import HOUR_MS, NAMES, START_MS, lifecycle, small

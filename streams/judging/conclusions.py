@@ -1,0 +1,26 @@
+"""What one window of one subject comes to, whatever its scope."""
+
+from typing import NamedTuple
+
+from alerting.types import Finding
+from detectors.types import Status
+from streams.judging.subjects import SubjectKey, source_of
+from streams.messages import ResultDocument
+
+LOUD = (Status.DRIFTING, Status.SEVERE)
+
+
+class Conclusion(NamedTuple):
+    """The document that people read, and the problems it shows, in the order in which one explains the next."""
+
+    key: SubjectKey
+    end_ms: int
+    document: ResultDocument
+    findings: tuple[Finding, ...]
+    rebaselined: str | None = None  # the source whose episode is over: the present is normal now
+
+
+def shows(conclusion: Conclusion, source: str) -> bool:
+    """Whether a source sees a problem in it."""
+    from_source = (f for f in conclusion.findings if source_of(f.kind) == source)
+    return any(finding.status in LOUD for finding in from_source)

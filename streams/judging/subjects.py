@@ -1,0 +1,123 @@
+"""What is kept of a model and of each of its versions and segments, between two windows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import msgspec
+
+from alerting.types import Episode, Kind, TriggerMemory
+from detectors.judging import decision
+from detectors.types import Window
+from streams.judging.plans import ModelPlan
+from streams.judging.scopes import Scope, W
+from streams.judging.windows import unpack_counts
+
+SubjectKey = tuple[str, str]  # version, segment
+
+
+def source_of(kind: Kind) -> str:
+    """Who finds a kind of problem. A subject has one episode per source: that of the inputs may change its kind."""
+    return "inputs" if kind in ("data_drift", "prediction_drift") else kind
+
+
+@dataclass(slots=True)
+class InputsMemory:
+    """What judging the inputs of one subject remembers."""
+
+    memory: decision.Memory | None = None
+    base: decision.Base | None = None  # by which the memory is kept
+    digest: str = ""  # of the reference that the memory belongs to
+    watched: tuple[int, ...] = ()  # the series of it that the memory is about
+    stored: tuple[int, ...] = ()  # windows of the history that are on the state topic
+    # restored, until there is a plan to read it by
+    unread: dict[str, Any] = field(default_factory=dict)
+
+    def recall(self, plan: ModelPlan, detector: decision.Plan) -> tuple[decision.Memory, bool]:
+        """The memory under the present reference, and whether it begins anew."""
+        if self.unread:
+            self._read(plan, detector)
+        watched = detector.watch.positions if detector.watch else ()
+        same = (self.digest, self.watched) == (plan.digest, watched)
+        if self.memory is not None and same and self.memory.fits(detector):
+            return self.memory, False
+        self.memory, self.base = decision.Memory.start(detector), None
+        self.digest, self.watched = plan.digest, watched
+        return self.memory, True
+
+    def _read(self, plan: ModelPlan, detector: decision.Plan) -> None:
+        parts, self.unread = self.unread, {}
+        history = [
+            decision.Past(msgspec.convert(past["window"], Window), unpack_counts(past["cells"]))
+            for name, past in parts.items()
+            if name.startswith("history/")
+        ]
+        history.sort(key=lambda past: (past.window.end_ms, past.window.start_ms))
+        self.stored = tuple(past.window.start_ms for past in history)
+        kept = parts.get("detector")
+        if kept is not None and kept["digest"] == plan.digest:
+            try:
+                base = parts.get("base")
+                state = None if base is None else decision.state_from_data(detector, base)
+                self.memory, self.base = decision.from_data(
+                    detector, kept["memory"], history, state
+                )
+                self.digest = plan.digest
+                self.watched = detector.watch.positions if detector.watch else ()
+            except ValueError:
+                pass  # the lifecycle now watches other series: a new detector starts
+
+
+@dataclass(slots=True)
+class SubjectState:
+    """What is kept of one version × segment of a model."""
+
+    inputs: InputsMemory = field(default_factory=InputsMemory)
+    episodes: dict[str, Episode] = field(default_factory=dict)  # the last one of each source
+    late: dict[str, int] = field(default_factory=dict)  # by scope; not yet shown in a result
+    # by scope, by start, by digest of what they were counted under
+    _windows: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
+
+    def windows(self, scope: Scope[W]) -> dict[int, dict[str, W]]:
+        """Open windows by their start, then by the digest of what they were counted under."""
+        return self._windows.setdefault(scope.name, {})
+
+
+@dataclass(slots=True)
+class ScopeProgress:
+    """How far the windows of one scope of a model were judged."""
+
+    window_ms: int | None = None  # their length
+    judged_until_ms: int | None = None
+    empty: int = 0  # silent windows in a row
+
+
+@dataclass(slots=True)
+class ModelState:
+    """What is kept of one model."""
+
+    progress: dict[str, ScopeProgress] = field(default_factory=dict)  # by scope
+    slots_until_ms: int = 0  # of what came in, judged up to here
+    subjects: dict[SubjectKey, SubjectState] = field(default_factory=dict)
+    trigger: TriggerMemory = field(default_factory=TriggerMemory)
+    pipeline: Episode | None = None
+
+    def of(self, scope: Scope[Any]) -> ScopeProgress:
+        """How far a scope was judged."""
+        return self.progress.setdefault(scope.name, ScopeProgress())
+
+    @property
+    def judged_until_ms(self) -> int:
+        """The end of the last window of any scope that was judged."""
+        return max((of.judged_until_ms or 0 for of in self.progress.values()), default=0)
+
+    @property
+    def episodes(self) -> Iterator[Episode]:
+        """All that are kept, resolved ones too."""
+        # sorted: a restored judge knows its subjects in another order
+        of_subjects = chain.from_iterable(
+            (of[source] for source in sorted(of))
+            for of in (self.subjects[key].episodes for key in sorted(self.subjects))
+        )
+        return chain([self.pipeline] if self.pipeline is not None else [], of_subjects)
