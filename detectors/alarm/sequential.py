@@ -133,8 +133,8 @@ class Panel:
         indicator = np.array([score.indicator for score in flat])
         rare = np.array([score.rare for score in flat])
         moments = np.stack([live, live * value, live * value * value])
-        cells = place[:, series]
-        m, mean, sd = _moments(moments * np.append(counts, 0).astype(np.float64)[cells])
+        at = place[:, series]
+        m, mean, sd = _moments(moments * np.append(counts, 0).astype(np.float64)[at])
         half = REFERENCE_Z * sd * np.sqrt(phi / m)
         bounds = wilson(mean, m / phi, REFERENCE_Z)
         low = np.where(indicator, bounds[0], mean - half) - tolerance
@@ -153,7 +153,7 @@ class Panel:
         log_prior = np.where(usable, np.log(np.where(usable, prior, 1.0)), -np.inf)
         return Panel(
             place,
-            cells,
+            at,
             series,
             np.cumsum(sizes) - sizes,
             tuple(score.kind for score in flat),

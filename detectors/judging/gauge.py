@@ -11,7 +11,7 @@ from detectors.alarm.scores import ScoreKind
 from detectors.alarm.sequential import Watched
 from detectors.judging.rules import AUTO, Rule, Sides
 from detectors.samples import effects
-from detectors.samples.effects import Floats, Interval, Ints
+from detectors.samples.effects import Floats, Interval, Ints, Pair, paired
 from detectors.samples.lists import LISTED
 from detectors.samples.methods import METHODS, Method, knots
 from detectors.series import Series
@@ -83,6 +83,7 @@ class Gauge:
     ]  # (C, S): value cells, and `odd` of categories: the rows that are compared
     reference: Floats  # (C, S), 0 outside `where`
     phi: Floats  # (S,): the largest of the value scores
+    own_phi: Floats  # (2, S): of location and spread; that of a series that has none is `phi`
     numbers: Ints  # columns of the numbers that vary
     categories: Ints  # columns of categories of three cells or more
     weights: Floats  # (2, C, I): indicator, and the rows it is a share of
@@ -173,11 +174,15 @@ class Gauge:
             m != AUTO and (METHODS[m].effect != e.name or e.kind in _OWN_GATES)
             for m, e in zip(mine, entries, strict=True)
         ]
+        own_phi = np.tile(phi, (2, 1))
+        for row, kind in zip(own_phi, ("location", "spread"), strict=True):
+            row[numbers] = [p for _, _, p in varying[kind]]
         gauge = Gauge(
             place,
             where,
             np.where(where, cells, 0.0),
             phi,
+            own_phi,
             numbers,
             np.array(wide, np.int64),
             weights,
@@ -268,35 +273,61 @@ def against(gauge: Gauge, reference: Ints) -> Gauge:
     return replace(gauge, reference=np.where(gauge.where, cells, 0.0), had=indicated(gauge, cells))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """A window beside the reference: what effects and tests are taken from, laid out once per window."""
+
+    values: Pair  # the rows that are compared, (…, C, S)
+    shares: Floats  # (2, 2, I): of the reference and the window, rows with the property and all, as `Gauge.had`
+
+
+def compare(gauge: Gauge, counts: Ints) -> Compared:
+    """Put `counts`, int64 of shape (total,), beside the reference."""
+    cells = padded(counts, gauge.place)
+    return Compared(
+        paired(gauge.reference, np.where(gauge.where, cells, 0.0)),
+        np.array((gauge.had, indicated(gauge, cells))),
+    )
+
+
 def measure(gauge: Gauge, counts: Ints) -> Interval:
-    """All effects of `counts`, int64 of shape (total,): an interval of shape (E,).
+    """All effects of `counts`, int64 of shape (total,): an interval of shape (E,)."""
+    return measured(gauge, compare(gauge, counts))
+
+
+def measured(gauge: Gauge, window: Compared) -> Interval:
+    """All effects of a window: an interval of shape (E,).
 
     A series with fewer than `gauge.least` rows has effects of 0 and infinite intervals, but for shares, whose interval
     holds for any number of rows.
     """
-    cells = padded(counts, gauge.place)
-    current, n = np.where(gauge.where, cells, 0.0), gauge.numbers
-    have, phi = indicated(gauge, cells), gauge.phis
-    i, j = len(n), 2 * len(n)
-    k = j + len(gauge.indicators)
+    pair, numbers = window.values, gauge.numbers
+    i = 2 * len(numbers)
+    j = i + len(gauge.indicators)
+    both = effects.location_and_spread_of(pair, gauge.own_phi)
     found = [
-        *effects.location_and_spread(gauge.reference[:, n], current[:, n], (phi[:i], phi[i:j])),
-        effects.difference(gauge.had[0], gauge.had[1], have[0], have[1], phi[j:k]),
-        effects.psi(gauge.reference, current, gauge.phi, gauge.where),
+        Interval(*(part.take(numbers, axis=1).ravel() for part in both)),
+        effects.difference_of(window.shares, gauge.phis[i:j]),
+        effects.psi_of(pair, gauge.phi),
     ]
-    if len(c := gauge.categories):
-        found.append(effects.total_variation(gauge.reference[:, c], current[:, c], gauge.phi[c]))
-    found += [of.method.measure(*sides(gauge, current, of)) for of in gauge.named if of.effects]
-    value, low, high = (np.concatenate(part) for part in zip(*found, strict=True))
-    few = (current.sum(0) < gauge.least)[gauge.series]
-    few[j:k] = False
-    return Interval(np.where(few, 0.0, value), np.where(few, -inf, low), np.where(few, inf, high))
+    if len(wide := gauge.categories):
+        moved = effects.total_variation_of(pair, gauge.phi)
+        found.append(Interval(*(part[wide] for part in moved)))
+    found += [of.method.measure(*sides(gauge, pair, of)) for of in gauge.named if of.effects]
+    flat = np.concatenate([part for bound in zip(*found, strict=True) for part in bound])
+    few = (pair.rows[1] < gauge.least)[gauge.series]
+    few[i:j] = False
+    return Interval(*np.where(few, _UNKNOWN, flat.reshape(3, -1)))
 
 
-def sides(gauge: Gauge, current: Floats, of: Named) -> Sides:
-    """What a method that was named compares, from padded cells (C, S) that are 0 outside `where`."""
+_UNKNOWN = np.array([[0.0], [-inf], [inf]])
+
+
+def sides(gauge: Gauge, pair: Pair, of: Named) -> Sides:
+    """What a method that was named compares."""
     at = of.columns
-    return gauge.reference[:, at], current[:, at], gauge.phi[at], gauge.where[:, at], of.knots
+    reference, current = pair.counts[:, :, at]
+    return reference, current, gauge.phi[at], gauge.where[:, at], of.knots
 
 
 def magnitude(found: Interval) -> tuple[Floats, Floats]:

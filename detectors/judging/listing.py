@@ -16,10 +16,10 @@ from itertools import repeat
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.judging.gauge import Gauge, indicated, magnitude, measure, padded, sides
+from detectors.judging.gauge import Gauge, compare, magnitude, measured, sides
 from detectors.judging.plan import Plan
 from detectors.samples import two_sample
-from detectors.samples.effects import Floats, Interval, Ints, psi_terms, shares, smoothed
+from detectors.samples.effects import Floats, Interval, Ints, Pair, paired, psi_terms
 from detectors.samples.lists import LISTED, benjamini_yekutieli
 from detectors.types import Effect, Evidence, Reason, SeriesVerdict, Status, TopBin
 
@@ -53,20 +53,13 @@ def list_series(plan: Plan, counts: Ints, named: Named) -> tuple[SeriesVerdict, 
         return tuple(verdict for _, verdict in small)
     gauge, counts = plan.comparable(counts)
     names = [plan.series[at].name for at in plan.watch.positions]
-    cells = padded(counts, gauge.place)
-    found, have = measure(gauge, counts), indicated(gauge, cells)
-    missing = gauge.missing
-    missing_shares = list(
-        zip(
-            *(
-                _rounded(with_[0, missing] / np.maximum(with_[1, missing], 1))
-                for with_ in (gauge.had, have)
-            ),
-            strict=True,
-        )
-    )
-    ranked = _values(plan, gauge, names, cells, found, missing_shares, named)
-    ranked += _missing(plan, gauge, names, have, found, missing_shares, named)
+    window = compare(gauge, counts)
+    found = measured(gauge, window)
+    missing = window.shares[:, :, gauge.missing]
+    before, after = (missing[:, 0] / np.maximum(missing[:, 1], 1)).round(6).tolist()
+    missing_shares = list(zip(before, after, strict=True))
+    ranked = _values(plan, gauge, names, window.values, found, missing_shares, named)
+    ranked += _missing(plan, gauge, names, missing, found, missing_shares, named)
     unfounded = {plan.series[k].name for k in thin}
     ranked = [pair for pair in ranked if pair[1].series not in unfounded]
     ranked += small
@@ -90,22 +83,20 @@ def _values(
     plan: Plan,
     gauge: Gauge,
     names: list[str],
-    cells: Floats,
+    pair: Pair,
     found: Interval,
     shares: list[tuple[float, float]],
     named: Named,
 ) -> _Ranked:
     """What the value cells say, series by series."""
-    current = np.where(gauge.where, cells, 0.0)
-    n = current.sum(0)
-    enough = n >= plan.policy.min_rows
-    chi = two_sample.chi_square(gauge.reference, current, gauge.phi)
-    evidence = _evidence(gauge, current, chi, found)
-    p = _named_first(gauge, current, chi.p_value, evidence)
+    enough = pair.rows[1] >= plan.policy.min_rows
+    chi = two_sample.chi_square_of(pair, gauge.phi)
+    evidence = _evidence(gauge, pair, chi, found)
+    p = _named_first(gauge, pair, chi.p_value, evidence)
     listed = _moved(np.where(enough, p, np.nan), gauge.levels)
-    bins = _top_bins(gauge, current, np.flatnonzero(chi.p_value < LISTED))
+    bins = _top_bins(gauge, pair, np.flatnonzero(chi.p_value < LISTED))
     p_values = p.tolist()
-    rows = zip(gauge.reference.sum(0).astype(int).tolist(), n.astype(int).tolist(), strict=True)
+    rows = zip(*pair.rows.astype(int).tolist(), strict=True)
     effects, sizes, certain = effects_at(gauge, found, gauge.largest(found))
     out: _Ranked = []
     judged, surprising = enough.tolist(), listed.tolist()
@@ -129,20 +120,21 @@ def _missing(
     plan: Plan,
     gauge: Gauge,
     names: list[str],
-    have: Floats,
+    missing: Floats,
     found: Interval,
     shares: list[tuple[float, float]],
     named: Named,
 ) -> _Ranked:
-    """The missing share of every series of which reference or window misses any value."""
-    missing = gauge.missing
-    any_missing = gauge.had[0, missing] + have[0, missing] > 0
-    of = np.flatnonzero(any_missing & (have[1, missing] >= plan.policy.min_rows)).tolist()
+    """The missing share of every series of which reference or window misses any value.
+
+    `missing`: as `Compared.shares`, of the series alone.
+    """
+    any_missing = missing[:, 0].any(0)
+    of = np.flatnonzero(any_missing & (missing[1, 1] >= plan.policy.min_rows)).tolist()
     if not of:
         return []
-    i = gauge.missing[of]
-    at = i + 2 * len(gauge.numbers)  # the effect of each indicator
-    (a, m), (b, n) = gauge.had[:, i], have[:, i]
+    at = gauge.missing[of] + 2 * len(gauge.numbers)  # the effect of each indicator
+    (a, m), (b, n) = missing[:, :, of]
     test = two_sample.two_proportions(a, m, b, n, gauge.phis[at])
     listed = _moved(test.p_value, None if gauge.levels is None else gauge.levels[of])
     statistics, p_values = _rounded(test.statistic), _six_digits(test.p_value)
@@ -160,14 +152,14 @@ def _missing(
 
 
 def _named_first(
-    gauge: Gauge, current: Floats, p: Floats, evidence: list[tuple[Evidence, ...]]
+    gauge: Gauge, pair: Pair, p: Floats, evidence: list[tuple[Evidence, ...]]
 ) -> Floats:
     """Put what the named methods say before the other evidence; the p-values of the list, theirs among them."""
     if not gauge.named:
         return p
     p = p.copy()
     for of in gauge.named:
-        name, answer = of.method.name, of.method.test(*sides(gauge, current, of))
+        name, answer = of.method.name, of.method.test(*sides(gauge, pair, of))
         p[of.columns] = answer.p_value
         fields = zip(
             of.columns.tolist(),
@@ -194,14 +186,14 @@ def _moved(p: Floats, levels: Floats | None) -> NDArray[np.bool_]:
 
 def _rounded(values: Floats) -> list[float]:
     # Six decimals: further ones are not worth their bytes, and the last differ between processors.
-    return np.round(values, 6).tolist()  # type: ignore[no-any-return]  # of one dimension
+    return values.round(6).tolist()  # type: ignore[no-any-return]  # of one dimension
 
 
 def _six_digits(p_values: Floats) -> list[float]:
     """Rounded to six significant digits."""
-    power = 5 - np.floor(np.log10(p_values))
     # Up to 10^22 a power of ten is exact, and so the quotient is the float nearest to the digits.
-    exact = np.round(p_values * 10.0 ** np.minimum(power, 22)) / 10.0 ** np.minimum(power, 22)
+    scale = 10.0 ** np.minimum(5 - np.floor(np.log10(p_values)), 22)
+    exact = np.rint(p_values * scale) / scale
     out: list[float] = exact.tolist()
     for k in np.flatnonzero(p_values < 1e-16).tolist():
         out[k] = float(f"{p_values[k]:.6g}")
@@ -209,13 +201,13 @@ def _six_digits(p_values: Floats) -> list[float]:
 
 
 def _evidence(
-    gauge: Gauge, current: Floats, chi: two_sample.Answer, found: Interval
+    gauge: Gauge, pair: Pair, chi: two_sample.Answer, found: Interval
 ) -> list[tuple[Evidence, ...]]:
     """Chi-square and PSI of every series, then what its type adds: shift in location, or share that moved."""
     n, c = gauge.numbers, gauge.categories
-    psi = two_sample.psi_test(found.value[gauge.psi], gauge.reference, current, gauge.phi)
+    psi = two_sample.psi_test(found.value[gauge.psi], pair, gauge.phi)
     shift = two_sample.shift_test(Interval(*(part[: len(n)] for part in found)))
-    share = two_sample.moved_share(gauge.reference[:, c], current[:, c])
+    share = two_sample.moved_share(pair)[c] if len(c) else np.zeros(0)
     # Rounded all at once: a call for each of fifty series' tests costs more than the rounding.
     tests = (chi.statistic, psi.statistic, shift.statistic, share)
     values = _rounded(np.concatenate(tests))
@@ -247,25 +239,24 @@ def effects_at(
     return effects, (np.abs(there[0]) / gates).tolist(), (least >= gates).tolist()
 
 
-def _top_bins(gauge: Gauge, current: Floats, columns: Ints) -> dict[int, tuple[TopBin, ...]]:
+def _top_bins(gauge: Gauge, pair: Pair, columns: Ints) -> dict[int, tuple[TopBin, ...]]:
     """The cells that contribute most to PSI. Only of columns that stand out: elsewhere the largest are noise."""
     if not len(columns):
         return {}
-    reference, current = gauge.reference[:, columns], current[:, columns]
-    where = gauge.where[:, columns]
-    held = reference + current > 0
-    terms = psi_terms(smoothed(reference, held), smoothed(current, held))
-    (p, _), (q, _) = shares(reference), shares(current)
+    pair = paired(*pair.counts[:, :, columns])
+    terms = psi_terms(pair)
     order = np.argsort(-terms, axis=0, kind="stable")[:TOP_BINS]
-    out = {}
-    for j, k in enumerate(columns.tolist()):
-        top = order[:, j]
-        fields = zip(
-            (top + 1).tolist(), *(_rounded(part[top, j]) for part in (p, q, terms)), strict=True
+    told = np.array([of[order, range(len(columns))] for of in (*pair.share, terms)]).round(6)
+    widths = np.add.reduce(gauge.where[:, columns], axis=0).tolist()
+    every = zip(columns.tolist(), widths, order.T.tolist(), told.T.tolist(), strict=True)
+    return {
+        k: tuple(
+            TopBin(b + 1, width, *shown)
+            for b, shown in zip(cells, rows, strict=True)
+            if shown[2] > 0
         )
-        width = int(where[:, j].sum())
-        out[k] = tuple(TopBin(b, width, *rest) for b, *rest in fields if rest[2] > 0)
-    return out
+        for k, width, cells, rows in every
+    }
 
 
 def _insufficient(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from detectors.judging.gauge import Gauge, padded, sides
+from detectors.judging.gauge import Gauge, compare, sides
 from detectors.judging.plan import Watch
 from detectors.judging.rules import Flags, Rule, broken
 from detectors.samples.effects import Floats, Ints, shares
@@ -57,8 +57,7 @@ def look(watch: Watch, gauge: Gauge, counts: Ints, share: float, least_rows: int
     """
     if not watch.literal.any():
         return Seen()
-    cells = padded(counts, gauge.place)
-    current = np.where(gauge.where, cells, 0.0)
+    pair = compare(gauge, counts).values
     size = len(watch.literal)
     flags, severe, strength = np.zeros(size, bool), np.zeros(size, bool), np.zeros(size)
     for of in gauge.named:
@@ -67,9 +66,9 @@ def look(watch: Watch, gauge: Gauge, counts: Ints, share: float, least_rows: int
             if rule.literal:
                 here = np.array([each == rule for each in rules])
                 at = of.columns[here]
-                found = broken(rule, sides(gauge, current, of))
+                found = broken(rule, sides(gauge, pair, of))
                 flags[at], severe[at], strength[at] = (part[here] for part in found)
-    flags &= current.sum(0) >= least_rows
+    flags &= pair.rows[1] >= least_rows
     inputs = flags & watch.inputs
     enough = inputs.sum() >= least(share, int((watch.literal & watch.inputs).sum()))
     order = np.argsort(-strength, kind="stable")

@@ -3,9 +3,13 @@
 All functions take (reference, current) and want the cells on the first axis, so that one call serves one series
 (shape ``(cells,)``) or many (``(cells, series)``, short ones padded with cells that are 0 on both sides). `phi` is the
 over-dispersion of a window's mean (1 for independent rows): it widens, and never moves, an interval.
+
+Who measures the same counts in several ways pairs them once (`Pair`) and calls the functions that end in `_of`: on a few
+hundred numbers a call of numpy costs more than the work it does, so what several effects need is taken once, and both
+sides at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +29,51 @@ class Interval(NamedTuple):
     value: Floats
     low: Floats
     high: Floats
+
+
+class Pair(NamedTuple):
+    """Two sets of counts with what effects and tests need of them; the reference is side 0, the current one side 1."""
+
+    counts: Floats  # (2, cells, series)
+    rows: Floats  # (2, series)
+    share: Floats  # (2, cells, series); all 0 where a side has no row
+    both: Floats  # (cells, series): rows of both sides
+    held: NDArray[
+        np.bool_
+    ]  # (cells, series): cells that take part: those in which either side has rows
+    freedom: Floats  # (series,): those cells, less one
+    noise: (
+        Floats  # (series,): 1/m + 1/n; the variance of a difference of shares is t(1-t) times that
+    )
+
+
+def paired(reference: Counts, current: Counts, where: NDArray[np.bool_] | None = None) -> Pair:
+    """Two sets of counts, (cells,) or (cells, series), as a pair; with `where`, other cells take no part."""
+    cells = len(reference)
+    counts = np.empty((2, cells, np.size(reference) // cells))
+    counts[0], counts[1] = reference.reshape(cells, -1), current.reshape(cells, -1)
+    rows = np.add.reduce(counts, axis=1)
+    at_least_one = np.maximum(rows, 1.0)
+    both = np.add.reduce(counts, axis=0)
+    held = both > 0
+    if where is not None:
+        held &= where.reshape(cells, -1)
+    freedom = np.maximum(np.add.reduce(held, axis=0, dtype=np.float64) - 1, 0.0)
+    share = counts / at_least_one[:, None]
+    return Pair(counts, rows, share, both, held, freedom, np.add.reduce(1 / at_least_one, axis=0))
+
+
+def by_series(
+    of: Callable[[Pair, Number], tuple[Floats, ...]],
+    reference: Counts,
+    current: Counts,
+    phi: Number,
+    where: NDArray[np.bool_] | None = None,
+) -> list[Floats]:
+    """What a function of a pair finds, in the shape that the counts have without their cells."""
+    shape = reference.shape[1:]
+    each = np.broadcast_to(phi, shape).ravel()
+    return [part.reshape(shape)[()] for part in of(paired(reference, current, where), each)]
 
 
 def wilson(share: Number, rows: Number, z: Number = Z95) -> tuple[Floats, Floats]:
@@ -79,13 +128,22 @@ def difference(
     .. [1] Newcombe, R. G. (1998). Interval estimation for the difference between independent proportions. Statistics in
        Medicine 17, 873-890.
     """
-    m, n = (np.maximum(np.asarray(r, np.float64), 1e-9) for r in (rows_reference, rows_current))
-    p, q = np.asarray(reference) / m, np.asarray(current) / n
-    (low_p, high_p), (low_q, high_q) = wilson(p, m / phi, z), wilson(q, n / phi, z)
+    given = np.broadcast_arrays(reference, rows_reference, current, rows_current)
+    counts = np.array(given, np.float64).reshape(2, 2, *given[0].shape)
+    return difference_of(counts, phi, z)
+
+
+def difference_of(counts: Floats, phi: Number, z: Number = Z95) -> Interval:
+    """`difference` of many shares: of the reference and of the current side, rows with the property and all rows."""
+    rows = np.maximum(counts[:, 1], 1e-9)
+    share = counts[:, 0] / rows
+    low, high = wilson(share, rows / phi, z)
+    value = share[1] - share[0]
+    below, above = (share - low) ** 2, (high - share) ** 2
     return Interval(
-        q - p,
-        q - p - np.sqrt((q - low_q) ** 2 + (high_p - p) ** 2),
-        q - p + np.sqrt((high_q - q) ** 2 + (p - low_p) ** 2),
+        value,
+        value - np.sqrt(below[1] + above[0]),
+        value + np.sqrt(above[1] + below[0]),
     )
 
 
@@ -95,36 +153,32 @@ def shares(counts: Counts) -> tuple[Floats, Floats]:
     return counts / np.maximum(rows, 1.0), rows
 
 
-def total(terms: Floats) -> Floats:
+def total(terms: Floats, axis: int = 0) -> Floats:
     """Sum over the cells, from the first to the last: the same bits for one series as for many, padded or not."""
-    if terms.ndim > 1 and terms.shape[1] > 1 and terms.flags.c_contiguous:
-        return np.asarray(np.add.reduce(terms, axis=0))  # row by row; elsewhere numpy adds in pairs
-    return np.asarray(np.add.accumulate(terms, axis=0)[-1])
+    if terms.flags.c_contiguous and terms.strides[axis] > terms.itemsize:
+        return np.asarray(
+            np.add.reduce(terms, axis=axis)
+        )  # row by row; elsewhere numpy adds in pairs
+    return np.asarray(np.add.accumulate(terms, axis=axis).take(-1, axis=axis))
 
 
-def midranks(share: Floats) -> Floats:
+def midranks(share: Floats, axis: int = 0) -> Floats:
     """Mid-rank of every cell: the share of rows below it, and half of its own."""
-    return np.asarray(share.cumsum(0) - share / 2)
+    return np.asarray(np.add.accumulate(share, axis=axis) - share / 2)
 
 
 def variance(share: Floats, score: Floats) -> Floats:
     """Variance of a number that is `score` for a row in the cell."""
-    (found,) = variances((share, score))
+    _, found = _moments(share, score, axis=0)
     return found
 
 
-def variances(*of: tuple[Floats, Floats]) -> Sequence[Floats]:
-    """Several at once: on a few hundred numbers a call of numpy costs more than the work it does."""
-    shape = of[0][0].shape[1:]
-    tall = (len(of[0][0]), -1)
-    share, score = (
-        np.concatenate([s.reshape(tall) for s in sides], axis=1) for sides in zip(*of, strict=True)
-    )
+def _moments(share: Floats, score: Floats, axis: int) -> tuple[Floats, Floats]:
+    """Mean and variance of numbers that are `score` for a row in the cell; the cells lie on `axis`."""
     terms = share * score
-    mean = total(terms)
+    mean = total(terms, axis)
     terms *= score
-    found = np.maximum(total(terms) - mean * mean, 0.0)
-    return list(found.reshape((len(of), *shape)))
+    return mean, np.maximum(total(terms, axis) - mean * mean, 0.0)
 
 
 def location(reference: Counts, current: Counts, phi: Number = 1.0) -> Interval:
@@ -150,7 +204,7 @@ def location(reference: Counts, current: Counts, phi: Number = 1.0) -> Interval:
     .. [1] DeLong, E. R., DeLong, D. M., Clarke-Pearson, D. L. (1988). Comparing the areas under two or more correlated
        receiver operating characteristic curves. Biometrics 44.
     """
-    return location_and_spread(reference, current, (phi, phi))[0]
+    return Interval(*by_series(_location, reference, current, phi))
 
 
 def spread(reference: Counts, current: Counts, phi: Number = 1.0) -> Interval:
@@ -168,22 +222,34 @@ def spread(reference: Counts, current: Counts, phi: Number = 1.0) -> Interval:
     >>> round(float(S.value), 4), round(float(S.low), 4)
     (0.125, 0.0926)
     """
-    return location_and_spread(reference, current, (phi, phi))[1]
+    return Interval(*by_series(_spread, reference, current, phi))
 
 
-def location_and_spread(
-    reference: Counts, current: Counts, phi: tuple[Number, Number]
-) -> tuple[Interval, Interval]:
-    """`location` and `spread` of the same counts, each with its φ; what they share is taken once."""
-    (p, m), (q, n) = shares(reference), shares(current)
-    u, v = midranks(p), midranks(q)
+def _location(pair: Pair, phi: Number) -> Interval:
+    return Interval(*(part[0] for part in location_and_spread_of(pair, phi)))
+
+
+def _spread(pair: Pair, phi: Number) -> Interval:
+    return Interval(*(part[1] for part in location_and_spread_of(pair, phi)))
+
+
+def location_and_spread_of(pair: Pair, phi: Number) -> Interval:
+    """`location` and `spread` of every series, (2, series); `phi` of the same shape, or one for both."""
+    p, q = pair.share
+    u, v = midranks(pair.share, axis=1)
     far = np.abs(2 * u - 1)
-    moved_u, moved_far, own_v, own_far = variances((q, u), (q, far), (p, v), (p, far))
-    m, n = np.maximum(m, 1), np.maximum(n, 1)
-    return (
-        _interval(total(q * u) - 0.5, np.sqrt(phi[0] * (moved_u / n + own_v / m))),
-        _interval(total((q - p) * far), np.sqrt(phi[1] * (moved_far / n + own_far / m))),
-    )
+    # What a row of either side is worth, (2 sides, 2 effects, cells, series): a current one against the reference's
+    # ranks, and the other way round.
+    score = np.concatenate((v, far, u, far)).reshape(2, 2, *u.shape)
+    mean, varies = _moments(pair.share[:, None], score, axis=2)
+    value = mean[1] - 0.5
+    value[1] = total((q - p) * far)
+    return _interval(value, np.sqrt(phi * _per_row(varies, pair.rows[:, None])))
+
+
+def _per_row(varies: Floats, rows: Floats) -> Floats:
+    """Variance of the difference of both sides' means, (2 sides, …)."""
+    return np.asarray(np.add.reduce(varies / np.maximum(rows, 1.0), axis=0))
 
 
 def _interval(value: Floats, se: Floats) -> Interval:
@@ -191,18 +257,24 @@ def _interval(value: Floats, se: Floats) -> Interval:
     return Interval(value, value - half, value + half)
 
 
-def smoothed(counts: Counts, where: NDArray[np.bool_] | None = None) -> Floats:
-    """Shares with ½ added to every cell of `where` (default: all), so that an empty one has a logarithm."""
-    cells = np.ones(counts.shape, bool) if where is None else where
-    rows = np.maximum(counts.sum(0) + cells.sum(0) / 2, 0.5)
-    return np.where(cells, (counts + 0.5) / rows, 0.0)
+def smoothed(counts: Counts, where: NDArray[np.bool_], axis: int = 0) -> Floats:
+    """Shares with ½ added to every cell of `where`, so that an empty one has a logarithm."""
+    added = np.add.reduce(where, axis=0, dtype=np.float64, keepdims=True) / 2
+    rows = np.add.reduce(counts, axis=axis, keepdims=True) + added
+    return np.where(where, (counts + 0.5) / np.maximum(rows, 0.5), 0.0)
 
 
-def psi_terms(p: Floats, q: Floats) -> Floats:
-    """What each cell adds to the population stability index; cells of share 0 on both sides add nothing."""
-    inside = p > 0
-    ratio = np.divide(q, p, out=np.ones_like(q), where=inside)
-    return (q - p) * np.log(ratio)
+def psi_terms(pair: Pair) -> Floats:
+    """What each cell adds to the population stability index, (cells, series)."""
+    (p, q), ratio = _smoothed_ratio(pair)
+    return np.asarray((q - p) * np.log(ratio))
+
+
+def _smoothed_ratio(pair: Pair) -> tuple[Floats, Floats]:
+    """The smoothed shares of both sides, and how many times the reference's the current one is; 1 outside."""
+    share = smoothed(pair.counts, pair.held, axis=1)
+    p, q = share
+    return share, np.divide(q, p, out=np.ones_like(q), where=pair.held)
 
 
 def upper_square(square: Floats, se: Floats, unit: Floats, freedom: Floats) -> Floats:
@@ -249,22 +321,21 @@ def psi(
     .. [1] Yurdakul, B. (2018). Statistical properties of population stability index. PhD thesis, Western Michigan
        University.
     """
-    held = reference + current > 0
-    cells = held if where is None else held & where
-    p, q = smoothed(reference, cells), smoothed(current, cells)
-    m, n = np.maximum(reference.sum(0), 1), np.maximum(current.sum(0), 1)
-    inside = p > 0
-    ratio = np.divide(q, p, out=np.ones_like(q), where=inside)
-    log = np.log(ratio)
-    g, h = log + 1 - 1 / ratio, 1 - log - ratio
-    freedom = np.maximum(cells.sum(0) - 1, 0)
-    s = phi * (1 / m + 1 / n)
+    return Interval(*by_series(psi_of, reference, current, phi, where))
+
+
+def psi_of(pair: Pair, phi: Number) -> Interval:
+    """`psi` of every series of a pair."""
+    share, ratio = _smoothed_ratio(pair)
+    (p, q), log = share, np.log(ratio)
+    score = np.concatenate((1 - log - ratio, log + 1 - 1 / ratio)).reshape(share.shape)
+    _, varies = _moments(share, score, axis=1)
+    free, s = pair.freedom, phi * pair.noise
     index = np.maximum(total((q - p) * log), 0.0)
-    moved, own = variances((q, g), (p, h))
-    square = phi * (moved / n + own / m)
-    value = index - freedom * s
-    low = value - Z95 * np.sqrt(square + 2 * freedom * s * s)
-    return Interval(value, low, upper_square(index, np.sqrt(square), s, freedom))
+    square = phi * _per_row(varies, pair.rows)
+    value = index - free * s
+    low = value - Z95 * np.sqrt(square + 2 * free * s * s)
+    return Interval(value, low, upper_square(index, np.sqrt(square), s, free))
 
 
 def total_variation(reference: Counts, current: Counts, phi: Number = 1.0) -> Interval:
@@ -286,10 +357,15 @@ def total_variation(reference: Counts, current: Counts, phi: Number = 1.0) -> In
     >>> round(float(moved.value), 4), round(float(moved.low), 4), round(float(moved.high), 4)
     (0.1319, 0.1008, 0.1801)
     """
-    (p, m), (q, n) = shares(reference), shares(current)
-    m, n = np.maximum(m, 1), np.maximum(n, 1)
-    t = (reference + current) / (m + n)
-    chance = 0.5 * total(np.sqrt(2 * t * (1 - t) * phi * (1 / m + 1 / n) / np.pi))
+    return Interval(*by_series(total_variation_of, reference, current, phi))
+
+
+def total_variation_of(pair: Pair, phi: Number) -> Interval:
+    """`total_variation` of every series of a pair."""
+    p, q = pair.share
+    m, n = np.maximum(pair.rows, 1.0)
+    t = pair.both / (m + n)
+    chance = 0.5 * total(np.sqrt(2 * t * (1 - t) * phi * pair.noise / np.pi))
     sign = np.sign(q - p)
     free_q, free_p = (1 - total(share * sign) ** 2 for share in (q, p))
     se = 0.5 * np.sqrt(phi * np.maximum(free_q / n + free_p / m, 0.0))

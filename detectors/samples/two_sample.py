@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from detectors.samples import distances, effects, transport
-from detectors.samples.effects import Counts, Floats, Number
+from detectors.samples.effects import Counts, Floats, Number, Pair, by_series, paired
 
 SMALLEST = 1e-300  # a p-value is never published as 0
 EXPECTED = 5.0  # rows a cell must expect before its square is trusted (Cochran 1954)
@@ -26,7 +26,13 @@ class Answer(NamedTuple):
 
 
 def _floored(p: Floats) -> Floats:
-    return np.clip(p, SMALLEST, 1.0)
+    return np.minimum(np.maximum(p, SMALLEST), 1.0)
+
+
+def _tail(freedom: Floats, square: Floats) -> Floats:
+    """Chance of a chi-square variable above `square`; 1 where nothing is free to change."""
+    tail = special.chdtrc(np.maximum(freedom, 1.0), square)
+    return _floored(np.where(freedom > 0, tail, 1.0))
 
 
 def chi_square(reference: Counts, current: Counts, phi: Number = 1.0) -> Answer:
@@ -53,27 +59,26 @@ def chi_square(reference: Counts, current: Counts, phi: Number = 1.0) -> Answer:
     .. [1] Pearson, K. (1911). On the probability that two independent distributions of frequency are really samples
        from the same population. Biometrika 8.
     """
-    r, c = np.asarray(reference, np.float64), np.asarray(current, np.float64)
-    m, n = np.maximum(r.sum(0), 1e-9), np.maximum(c.sum(0), 1e-9)
-    total = r + c
-    expected = total * (np.minimum(m, n) / (m + n) / phi)
-    if bool(((expected < EXPECTED) & (total > 0)).any()):
-        r, c = _joined(r, c, expected)
-        total = r + c
-    terms = np.divide((r / m - c / n) ** 2, total, out=np.zeros_like(total), where=total > 0)
+    return Answer(*by_series(chi_square_of, reference, current, phi))
+
+
+def chi_square_of(pair: Pair, phi: Number) -> Answer:
+    """`chi_square` of every series of a pair."""
+    m, n = np.maximum(pair.rows, 1e-9)
+    expected = pair.both * (np.minimum(m, n) / (m + n) / phi)
+    if ((expected < EXPECTED) & pair.held).any():
+        r, c = pair.counts
+        pair = paired(*_joined(r, c, expected))
+    p, q = pair.share
+    terms = np.divide((p - q) ** 2, pair.both, out=np.zeros_like(p), where=pair.held)
     statistic = m * n * effects.total(terms)
-    freedom = (total > 0).sum(0) - 1
-    p = np.where(freedom > 0, special.chdtrc(np.maximum(freedom, 1), statistic / phi), 1.0)
-    return Answer(statistic, _floored(p))
+    return Answer(statistic, _tail(pair.freedom, statistic / phi))
 
 
 def _joined(r: Floats, c: Floats, expected: Floats) -> tuple[Floats, Floats]:
     """The same counts with small cells joined: cells in ascending order are collected until five rows are expected."""
-    shape = r.shape
-    order = np.argsort(expected.reshape(shape[0], -1), axis=0, kind="stable")
-    r, c, expected = (
-        np.take_along_axis(a.reshape(shape[0], -1), order, 0) for a in (r, c, expected)
-    )
+    order = np.argsort(expected, axis=0, kind="stable")
+    r, c, expected = (np.take_along_axis(a, order, 0) for a in (r, c, expected))
     small_rows = int((expected < EXPECTED).any(1).sum())
     for b in range(min(small_rows, len(r) - 1)):
         small = expected[b] < EXPECTED
@@ -85,7 +90,7 @@ def _joined(r: Floats, c: Floats, expected: Floats) -> tuple[Floats, Floats]:
             before = np.take_along_axis(a, target[None], 0) + np.where(small, a[-1], 0.0)
             np.put_along_axis(a, target[None], before, 0)
             a[-1] = np.where(small, 0.0, a[-1])
-    return r.reshape(shape), c.reshape(shape)
+    return r, c
 
 
 def _move(which: NDArray[np.bool_], source: int, target: int, *arrays: Floats) -> None:
@@ -114,16 +119,18 @@ def psi(
     >>> round(float(found.statistic), 3), bool(found.p_value < 1e-6)
     (0.105, True)
     """
-    return psi_test(effects.psi(reference, current, phi, where).value, reference, current, phi)
+    return Answer(*by_series(_psi, reference, current, phi, where))
 
 
-def psi_test(effect: Floats, reference: Counts, current: Counts, phi: Number = 1.0) -> Answer:
+def _psi(pair: Pair, phi: Number) -> Answer:
+    return psi_test(effects.psi_of(pair, phi).value, pair, phi)
+
+
+def psi_test(effect: Floats, pair: Pair, phi: Number) -> Answer:
     """`psi` of an effect that was measured already: its mean under no drift is added again."""
-    chance = phi * (1 / np.maximum(reference.sum(0), 1) + 1 / np.maximum(current.sum(0), 1))
-    freedom = np.maximum((reference + current > 0).sum(0) - 1, 0)
-    statistic = np.maximum(effect + freedom * chance, 0.0)
-    tail = special.chdtrc(np.maximum(freedom, 1), statistic / chance)
-    return Answer(statistic, _floored(np.where(freedom > 0, tail, 1.0)))
+    chance = phi * pair.noise
+    statistic = np.maximum(effect + pair.freedom * chance, 0.0)
+    return Answer(statistic, _tail(pair.freedom, statistic / chance))
 
 
 def auc_shift(reference: Counts, current: Counts, phi: Number = 1.0) -> Answer:
@@ -157,12 +164,16 @@ def total_variation(reference: Counts, current: Counts, phi: Number = 1.0) -> An
     >>> round(float(found.statistic), 4), round(float(found.p_value), 4)
     (0.05, 0.1192)
     """
-    return Answer(moved_share(reference, current), chi_square(reference, current, phi).p_value)
+    return Answer(*by_series(_total_variation, reference, current, phi))
 
 
-def moved_share(reference: Counts, current: Counts) -> Floats:
-    """Total variation itself."""
-    (p, _), (q, _) = effects.shares(reference), effects.shares(current)
+def _total_variation(pair: Pair, phi: Number) -> Answer:
+    return Answer(moved_share(pair), chi_square_of(pair, phi).p_value)
+
+
+def moved_share(pair: Pair) -> Floats:
+    """Total variation itself, of every series of a pair."""
+    p, q = pair.share
     return effects.total(np.abs(q - p)) / 2
 
 
@@ -231,8 +242,8 @@ def _from_square(
     square: Floats, factor: float, reference: Counts, current: Counts, phi: Number
 ) -> Answer:
     free = distances.freedom(reference, current)
-    tail = special.chdtrc(np.maximum(free, 1), factor * square / _chance(reference, current, phi))
-    return Answer(np.sqrt(square), _floored(np.where(free > 0, tail, 1.0)))
+    tail = _tail(free, factor * square / _chance(reference, current, phi))
+    return Answer(np.sqrt(square), tail)
 
 
 def _chance(reference: Counts, current: Counts, phi: Number) -> Floats:

@@ -253,7 +253,7 @@ def documented() -> list[Callable[..., Interval | two_sample.Answer]]:
         if of.__module__ == module.__name__
         and not of.__name__.startswith("_")
         and of.__annotations__["return"] is kind
-        and not of.__name__.endswith("_test")
+        and not of.__name__.endswith(("_of", "_test"))  # of a pair: what another one here documents
     ]
 
 

@@ -1,0 +1,253 @@
+"""Where do the errors concentrate? A search over the cells of features, over pairs of features, and over segments.
+
+Every outcome is counted in one cell of each feature and, for the first features, in one block of each pair of them: how
+many rows, how many errors (or how much loss). Those are integers and add up. `search` compares each slice with the rest
+of its window or, given the same counts of the reference, what the slice lost with what the rest lost. It corrects for
+everything it looked at.
+
+Blind to slices that are no cell, pair or segment, and to damage that is everywhere alike: then no slice is named.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+from itertools import combinations
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from detectors.samples.effects import Floats, Ints, difference, wilson
+from detectors.series import Series
+
+LONGEST = 4_096  # integers of one vector
+PAIRED = 12  # features whose pairs are counted
+GROUPS = 4  # of a feature's cells, in pairs
+LEAST = 30  # rows of a slice, and of the rest, to be compared
+CERTAINTY = 0.05  # chance that a window in which errors concentrate nowhere names a slice
+FLOOR = 0.02  # smallest excess of the error rate that is worth a name
+MOST = 5
+_AT_ONCE = 1 << 13  # outcomes counted in one go: bounds the memory
+
+Lost = Literal["error", "loss"]
+
+
+@dataclass(frozen=True)
+class SliceLayout:
+    """What is counted where in the vector of slices.
+
+    The vector starts with the window's totals. Then come the cells of `singles`, feature after feature, then the blocks
+    of each pair. Every place holds `width` integers: rows and errors or, for a loss, rows, Σ loss, Σ loss².
+
+    Parameters
+    ----------
+    series : the features, most important first
+    lost : "error" (0 or 1) or "loss" (integers, at most 2^17 in size)
+    singles : how many of the features have their cells counted
+    pairs : pairs of places in `series` that are counted
+    left_out : what there was no room for, in words
+
+    Notes
+    -----
+    In pairs a feature's values are in at most four groups: neighbouring cells of a number, the three most frequent
+    categories and the others. Rows that lack one of the two values take no part in the pair.
+    """
+
+    series: tuple[Series, ...]
+    lost: Lost
+    singles: int
+    pairs: tuple[tuple[int, int], ...]
+    left_out: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        series: Sequence[Series],
+        lost: Lost = "error",
+        *,
+        longest: int = LONGEST,
+        paired: int = PAIRED,
+    ) -> "SliceLayout":
+        """As much as fits into `longest` integers: the cells of all features first, then pairs, in the given order.
+
+        Examples
+        --------
+        >>> ages = Series("feature:age", "number", edges=(20.0, 40.0))
+        >>> home = Series("feature:home", "boolean", categories=("false", "true"))
+        >>> layout = SliceLayout.of([ages, home])
+        >>> layout.total, layout.pairs  # 2 (1 + 5 + 4 + 3 × 2)
+        (32, ((0, 1),))
+        >>> SliceLayout.of([ages, home], longest=20).left_out
+        ('pairs: 1 of 1',)
+        """
+        width = 2 if lost == "error" else 3
+        room = longest // width - 1
+        singles = 0
+        for each in series:
+            if each.cells > room:
+                break
+            room -= each.cells
+            singles += 1
+        wanted = list(combinations(range(min(singles, paired)), 2))
+        wanted.sort(key=lambda pair: (pair[1], pair[0]))  # those of the first features first
+        pairs = []
+        for i, j in wanted:
+            size = len(_groups(series[i])) * len(_groups(series[j]))
+            if size > room:
+                break
+            room -= size
+            pairs.append((i, j))
+        out = [each.name for each in series[singles:]]
+        if len(pairs) < len(wanted):
+            out.append(f"pairs: {len(wanted) - len(pairs)} of {len(wanted)}")
+        return cls(tuple(series), lost, singles, tuple(pairs), tuple(out))
+
+    @property
+    def width(self) -> int:
+        """Integers per place."""
+        return 2 if self.lost == "error" else 3
+
+    @cached_property
+    def starts(self) -> Ints:
+        """The first place of each single, then of each pair, then the number of places."""
+        sizes = [1, *(each.cells for each in self.series[: self.singles])]
+        sizes += [
+            len(_groups(self.series[i])) * len(_groups(self.series[j])) for i, j in self.pairs
+        ]
+        return np.cumsum(sizes)
+
+    @property
+    def total(self) -> int:
+        """Length of the vector."""
+        return int(self.starts[-1]) * self.width
+
+    @cached_property
+    def digest(self) -> str:
+        """What two vectors have in common that may be added."""
+        text = repr((self.series[: self.singles], self.lost, self.pairs))
+        return blake2b(text.encode(), digest_size=8).hexdigest()
+
+    @cached_property
+    def group_of(self) -> tuple[Ints, ...]:
+        """For each single: cell → its group in pairs, -1 for odd and missing."""
+        found = []
+        for each in self.series[: self.singles]:
+            groups = np.full(each.cells, -1)
+            for number, (first, last) in enumerate(_groups(each)):
+                groups[first : last + 1] = number
+            found.append(groups)
+        return tuple(found)
+
+
+def _groups(series: Series) -> list[tuple[int, int]]:
+    """First and last value cell of each group of a feature."""
+    cells = series.values
+    if cells <= GROUPS:
+        return [(cell, cell) for cell in range(cells)]
+    if not series.numeric:  # the most frequent come first
+        return [*((cell, cell) for cell in range(GROUPS - 1)), (GROUPS - 1, cells - 1)]
+    edges = [cells * k // GROUPS for k in range(GROUPS + 1)]
+    return [(first, last - 1) for first, last in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def count(
+    layout: SliceLayout,
+    cells: Ints,
+    wrong: Ints,
+    weights: Ints,
+    groups: Ints,
+    n_groups: int,
+) -> Ints:
+    """One vector of slices per group (a pane, say) in one pass.
+
+    Parameters
+    ----------
+    cells : (features, n): the cell of each outcome in each of `layout.series`; -1 where it is not known
+    wrong : (n,): 1 for an error, else 0; or the loss as an integer
+    weights : (n,): 1, or -1 where a correction takes an outcome back
+    groups : (n,): which of the vectors an outcome belongs to
+
+    Returns
+    -------
+    Ints
+        (n_groups, layout.total). Exact; the sum over any parts in any order is the same.
+
+    Notes
+    -----
+    Cost about .15 µs per outcome and single or pair.
+
+    Examples
+    --------
+    >>> layout = SliceLayout.of([Series("feature:home", "boolean", categories=("false", "true"))])
+    >>> count(layout, np.array([[0, 1, 1]]), np.array([0, 1, 0]), np.ones(3, int), np.zeros(3, int), 1)
+    array([[3, 1, 1, 0, 2, 1, 0, 0, 0, 0]])
+    """
+    places, width = int(layout.starts[-1]), layout.width
+    out = np.zeros((n_groups * places, width), np.int64)
+    for first in range(0, len(wrong), _AT_ONCE):
+        part = slice(first, first + _AT_ONCE)
+        base = groups[part] * places
+        index = _places(layout, cells[:, part])
+        known = index >= 0
+        flat = (index + base)[known]
+        at = np.broadcast_to(np.arange(len(base)), index.shape)[known]
+        lost = np.asarray(wrong[part], np.float64)
+        weight = np.asarray(weights[part], np.float64)
+        for column, amount in enumerate((weight, weight * lost, weight * lost * lost)[:width]):
+            # Whole numbers below 2^53 are exact in the sums of a chunk, whatever their order.
+            found = np.bincount(flat, amount[at], minlength=len(out))
+            out[:, column] += found.astype(np.int64)
+    return out.reshape(n_groups, places * width)
+
+
+def _places(layout: SliceLayout, cells: Ints) -> Ints:
+    """(1 + singles + pairs, n): the place of each outcome, -1 for none."""
+    n, singles = cells.shape[1], layout.singles
+    index = np.empty((1 + singles + len(layout.pairs), n), np.int64)
+    index[0] = 0
+    index[1 : 1 + singles] = np.where(
+        cells[:singles] >= 0, cells[:singles] + layout.starts[:singles, None], -1
+    )
+    used = sorted({feature for pair in layout.pairs for feature in pair})
+    # The last entry stands for -1, a cell that is not known.
+    grouped = {f: np.append(layout.group_of[f], -1)[cells[f]] for f in used}
+    for number, (i, j) in enumerate(layout.pairs):
+        start, across = layout.starts[singles + number], len(_groups(layout.series[j]))
+        left, right = grouped[i], grouped[j]
+        index[1 + singles + number] = np.where(
+            (left >= 0) & (right >= 0), start + left * across + right, -1
+        )
+    return index
+
+
+class Slice(NamedTuple):
+    """One slice in which errors concentrate.
+
+    `rate` is its error rate (mean loss), `against` that of the rest of the window or, with a reference, its own past.
+    `low` to `high` is a 95 % interval of the difference, `excess` how much the difference is above that of the rest
+    (without a reference: the difference itself), `share` the part of all errors (with a reference: of all that were
+    added) that it explains, `p_value` corrected for everything that was looked at.
+    """
+
+    name: str
+    rows: int
+    rate: float
+    against: float
+    low: float
+    high: float
+    lift: float | None  # rate / against; None where that is 0
+    excess: float
+    rows_share: float
+    share: float
+    p_value: float
+
+
+class Found(NamedTuple):
+    """What a search found, the clearest first; how many slices it looked at, and what it could not look at."""
+
+    slices: tuple[Slice, ...]
+    looked_at: int
+    versus: Literal["rest", "past"]
+    left_out: tuple[str, ...]
