@@ -18,6 +18,7 @@ FIRST_MS, LAST_MS = 31_536_000_000, 4_102_444_799_999  # the years 1971 to 2099
 UNIT_PER_S = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}").fullmatch
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}").fullmatch
+MOST_CHARACTERS = 256  # of an event id
 STATUSES = ("ok", "error", "timeout", "fallback")
 ANSWERED = frozenset((None, "ok", "fallback"))  # other statuses have no prediction and no score
 
@@ -95,6 +96,11 @@ def tag_of(raw: object) -> str | int | float | bool | None:
     if isinstance(raw, float):
         return raw if math.isfinite(raw) else None
     return raw if isinstance(raw, int) or (isinstance(raw, str) and is_text(raw)) else None
+
+
+def is_event_id(raw: object) -> bool:
+    """Whether this can be an event's id: text, not empty, not too long."""
+    return isinstance(raw, str) and 0 < len(raw) <= MOST_CHARACTERS and is_text(raw)
 
 
 def is_text(text: str) -> bool:

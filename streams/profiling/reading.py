@@ -16,15 +16,17 @@ from detectors.reference.text import MOST_BYTES
 from streams.broker import Record
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.paths import Const, Path
-from streams.lifecycle.settings import Segment
+from streams.lifecycle.settings import Segment, Source
 from streams.profiling.codes import Codes
 from streams.profiling.fields import (
     ANSWERED,
     FIRST_MS,
     LAST_MS,
+    MOST_CHARACTERS,
     STATUSES,
     UNIT_PER_S,
     VERSION,
+    is_event_id,
     moment_of,
     parse_time,
     same,
@@ -79,7 +81,7 @@ class Reading:
         codes: Mapping[str, Codes] = MappingProxyType({}),
         lengths: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
-        source = lifecycle.source.predictions if kind == PREDICTIONS else lifecycle.source.features
+        source = self._source(lifecycle, kind)
         assert source is not None  # `readings` asks only for those there are
         self.kind, self.model_id, self.current = kind, lifecycle.model_id, lifecycle.version
         self.topic = source.topic or names(kind)
@@ -104,6 +106,9 @@ class Reading:
         self.struct = self._tree.struct
         self.attribute, self.dotted = self._tree.attribute, self._tree.dotted
         self.fast = self._tree.fast and not self.filter
+
+    def _source(self, lifecycle: Lifecycle, kind: str) -> Source | None:
+        return lifecycle.source.predictions if kind == PREDICTIONS else lifecycle.source.features
 
     def _mapped(self, name: str) -> Path | Const:
         return self._fields.get(name, (name,))
@@ -191,13 +196,15 @@ class Reading:
 
     def _value(self, want: Want, raw: object, defects: Defects) -> object:
         if want.type == "time":
-            unit = "ms" if want.path == ("$timestamp",) else self.unit
-            time = parse_time(raw, unit)
-            return time if isinstance(time, datetime) or unit == self.unit else moment_of(time)
+            return self._time(want, raw)
         if want.type == "tag":
             return tag_of(raw)
         if raw is None:
             return None
+        if want.type == "id":
+            if not is_event_id(raw):
+                defects.of[want.name] = "event_id"
+            return raw if is_event_id(raw) else None
         if want.type in ("version", "status"):
             fine = isinstance(raw, str) and (
                 bool(VERSION(raw)) if want.type == "version" else raw in STATUSES
@@ -210,6 +217,11 @@ class Reading:
             defects.of[want.name] = reason
         codes = self.codes.get(want.name)
         return value if codes is None else codes.of(value)  # type: ignore[arg-type]
+
+    def _time(self, want: Want, raw: object) -> int | datetime:
+        unit = "ms" if want.path == ("$timestamp",) else self.unit
+        time = parse_time(raw, unit)
+        return time if isinstance(time, datetime) or unit == self.unit else moment_of(time)
 
 
 class _Tree:
@@ -343,12 +355,13 @@ _INTEGER = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None
 
 # in UTF-8 no more than 64 KiB whatever they are; more characters than this are counted
 _TEXT = Annotated[str, msgspec.Meta(max_length=MOST_BYTES // 4)] | None
+_EVENT_ID = Annotated[str, msgspec.Meta(min_length=1, max_length=MOST_CHARACTERS)] | None
 _IDENTIFIER = Annotated[str, msgspec.Meta(max_length=MAX_CATEGORY_LENGTH)] | int | None
 
 
 def _annotation(type_: str, unit: str, length: int | None = None) -> Any:
     """What the fast path accepts; anything else is looked at carefully."""
-    if type_ == "time":
+    if type_ in ("time", "moment"):  # a moment is a time that need not be there
         low, high = (bound * UNIT_PER_S[unit] // 1000 for bound in (FIRST_MS, LAST_MS))
         whole = Annotated[int, msgspec.Meta(ge=low, le=high)]
         return whole | Annotated[datetime, msgspec.Meta(tz=True)] | None
@@ -364,6 +377,9 @@ def _annotation(type_: str, unit: str, length: int | None = None) -> Any:
         "identifier": _IDENTIFIER,
         "output": str | int | float | bool | None,
         "version": str | None,
+        "id": _EVENT_ID,
+        "weight": Literal[1, -1] | None,
+        "nothing": None,
         "status": Literal["ok", "error", "timeout", "fallback"] | None,
         "tag": str | int | float | bool | None,
     }[type_]
