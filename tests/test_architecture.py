@@ -107,6 +107,12 @@ PARTS = (
         True,
     ),
     Part(
+        "operations",
+        ("detectors/operations/*",),
+        (*SAMPLES, "detectors.operations", "detectors.types"),
+        True,
+    ),
+    Part(
         "windows",
         ("detectors/judging/*",),
         (*REFERENCE, "detectors.judging", "detectors.types"),

@@ -1,0 +1,146 @@
+"""How many events came twice? A sample of ids that adds up exactly, whatever the order and the split of the events.
+
+Kept are the `K` smallest hashes of all ids, each with how often it came: if a hash is among the smallest of the whole,
+it is among the smallest of every part that holds it, so nothing of it is lost by adding parts up [1]_. Which ids are
+kept has nothing to do with how often they came. The hash of an id depends on its pane: an id repeats itself within a
+pane only.
+
+References
+----------
+.. [1] Cohen, E. and Kaplan, H. (2007). Summarizing data using bottom-k sketches. PODC 2007.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.binning import Ints
+from detectors.operations.measures import Measure
+from detectors.samples.effects import Z95, wilson
+
+K = 128
+_BITS = 32
+Hashes = NDArray[np.uint32]
+
+
+class Sample(NamedTuple):
+    """The smallest hashes, ascending, and how often each one came; both of at most `K`."""
+
+    hashes: Hashes
+    times: Ints
+
+
+EMPTY = Sample(np.zeros(0, np.uint32), np.zeros(0, np.int64))
+
+
+def salted(checksums: Hashes, pane_start_ms: int) -> Hashes:
+    """Hashes of ids within a pane: spread evenly, and others in every pane.
+
+    Two ids that share their 32-bit checksum are taken for one: among n ids, a share of about n / 2^33.
+
+    >>> salted(np.array([1, 2, 1], np.uint32), 60_000).tolist()
+    [3068763869, 1308788532, 3068763869]
+    """
+    salt = (pane_start_ms ^ (pane_start_ms >> _BITS)) & 0xFFFF_FFFF
+    (scattered,) = _mixed(np.array([salt], np.uint32))
+    return _mixed(checksums ^ scattered)
+
+
+def _mixed(x: Hashes) -> Hashes:
+    """The finaliser of MurmurHash3: a bijection after which every bit depends on all."""
+    x = (x ^ (x >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    x = (x ^ (x >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    return np.asarray(x ^ (x >> np.uint32(16)), np.uint32)
+
+
+def sample(hashes: Hashes) -> Sample:
+    """The sample of one part.
+
+    >>> sample(np.array([7, 3, 7], np.uint32))
+    Sample(hashes=array([3, 7], dtype=uint32), times=array([1, 2]))
+    """
+    if len(hashes) > 4 * K:  # few of many: most need not be sorted
+        found = sample(np.partition(hashes, 2 * K)[: 2 * K])
+        if len(found.hashes) >= K:
+            hashes = hashes[hashes <= found.hashes[K - 1]]
+    kept, times = np.unique(hashes, return_counts=True)
+    return Sample(kept[:K], times[:K].astype(np.int64))
+
+
+def merged(parts: Iterable[Sample]) -> Sample:
+    """The sample of all parts together.
+
+    >>> a, b = sample(np.array([3, 7], np.uint32)), sample(np.array([7], np.uint32))
+    >>> merged([a, b])
+    Sample(hashes=array([3, 7], dtype=uint32), times=array([1, 2]))
+    """
+    of = [part for part in parts if len(part.hashes)]
+    if len(of) < 2:
+        return of[0] if of else EMPTY
+    hashes, which = np.unique(np.concatenate([p.hashes for p in of]), return_inverse=True)
+    times = np.zeros(len(hashes), np.int64)
+    np.add.at(times, which, np.concatenate([p.times for p in of]))
+    return Sample(hashes[:K], times[:K])
+
+
+def pack(of: Sample) -> bytes:
+    """The hashes, then how often each came, as little-endian 32-bit numbers."""
+    return of.hashes.astype("<u4").tobytes() + of.times.astype("<u4").tobytes()
+
+
+def unpack(packed: bytes) -> Sample:
+    """The inverse of `pack`; raises `ValueError` on what is none.
+
+    >>> unpack(pack(sample(np.array([7, 3, 7], np.uint32))))
+    Sample(hashes=array([3, 7], dtype=uint32), times=array([1, 2]))
+    """
+    if len(packed) % 8:
+        raise ValueError(f"a sample of ids has pairs of 32-bit numbers, not {len(packed)} bytes")
+    both: Any = np.frombuffer(packed, "<u4").reshape(2, -1)
+    return Sample(both[0].astype(np.uint32), both[1].astype(np.int64))
+
+
+def share(of: Sample, events: int, z: float = Z95) -> Measure | None:
+    r"""The share of events that came again, with its interval; None where no event has an id.
+
+    With `d` of `m` sampled ids repeated and `c` events per sampled id, the share is :math:`1 - 1/c`; its bounds move as
+    the Wilson bounds of `d / m` do. An id that came so often that it hardly can be missed, but was not sampled, shows in
+    how few different ids there are: the K-th smallest hash estimates their number with a relative error of
+    :math:`1/\sqrt{K - 2}` [1]_.
+
+    Parameters
+    ----------
+    events : that have an id
+
+    Examples
+    --------
+    >>> once, twice = np.arange(60, dtype=np.uint32), np.arange(40, dtype=np.uint32)
+    >>> found = share(sample(np.concatenate([once, twice])), 100)
+    >>> round(found.value, 3), round(found.low, 3), round(found.high, 3)
+    (0.4, 0.324, 0.464)
+
+    References
+    ----------
+    .. [1] Beyer, K. et al. (2007). On synopses for distinct-value estimation under multiset operations. SIGMOD 2007.
+    """
+    rows = len(of.hashes)
+    if not rows or not events:
+        return None
+    seen, repeated = int(of.times.sum()), int((of.times > 1).sum())
+    value = 1 - rows / seen
+    low, high = (float(bound) for bound in wilson(repeated / rows, rows, z))
+    found = Measure(value, 0.0, high / (1 + high), events)
+    if repeated:
+        part = repeated / rows
+        found = Measure(value, value * low / part, min(1.0, value * high / part), events)
+    if rows < K:
+        return found
+    different = (K - 1) * 2.0**_BITS / (float(of.hashes[-1]) + 1)
+    error = z / math.sqrt(K - 2)
+    fewest, most = (1 - different * (1 + sign * error) / events for sign in (1, -1))
+    if fewest <= found.high:
+        return found
+    return Measure(1 - different / events, fewest, min(1.0, most), events)
