@@ -107,6 +107,15 @@ PARTS = (
         True,
     ),
     Part(
+        "performance",
+        ("detectors/performance/*",),
+        (
+            *(*REFERENCE, "detectors.performance", "detectors.sequences.losses"),
+            *("detectors.calibration", "detectors.types"),
+        ),
+        True,
+    ),
+    Part(
         "operations",
         ("detectors/operations/*",),
         (*SAMPLES, "detectors.operations", "detectors.types"),
