@@ -1,1 +1,1 @@
-"""Is the model up, and is what it is fed whole? Counts of statuses, latencies, repeats and defects, and rules on them."""
+"""Is the model up, and is what it is fed whole? Counts of statuses, latencies, repeats and defects; rules on them."""

@@ -51,8 +51,8 @@ def quantile(cells: Ints, q: float, z: float = Z95) -> Measure | None:
 
     The value is the geometric middle of the cell that holds the ⌈qn⌉-th smallest, so within
     :math:`2^{1/8} - 1` = 9 % of it between 0.1 ms and 104.9 s. The bounds are the outer edges of the cells that hold
-    the ranks :math:`qn \pm z\sqrt{nq(1 - q)}`: the error of cells is in them. Where the upper rank is beyond all events,
-    the bound is that of the largest one.
+    the ranks :math:`qn \pm z\sqrt{nq(1 - q)}`: the error of cells is in them. Where the upper rank is beyond all
+    events, the bound is that of the largest one.
 
     Parameters
     ----------

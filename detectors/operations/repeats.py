@@ -107,9 +107,8 @@ def share(of: Sample, events: int, z: float = Z95) -> Measure | None:
     r"""The share of events that came again, with its interval; None where no event has an id.
 
     With `d` of `m` sampled ids repeated and `c` events per sampled id, the share is :math:`1 - 1/c`; its bounds move as
-    the Wilson bounds of `d / m` do. An id that came so often that it hardly can be missed, but was not sampled, shows in
-    how few different ids there are: the K-th smallest hash estimates their number with a relative error of
-    :math:`1/\sqrt{K - 2}` [1]_.
+    the Wilson bounds of `d / m` do. An id that came very often, but was not sampled, shows in how few different ids
+    there are: the K-th smallest hash estimates their number with a relative error of :math:`1/\sqrt{K - 2}` [1]_.
 
     Parameters
     ----------
