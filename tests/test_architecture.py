@@ -110,8 +110,8 @@ PARTS = (
         "performance",
         ("detectors/performance/*",),
         (
-            *(*REFERENCE, "detectors.performance", "detectors.sequences.losses"),
-            *("detectors.calibration", "detectors.types"),
+            *(*REFERENCE, "detectors.performance", "detectors.sequences"),
+            *("detectors.calibration", "detectors.judging.packing", "detectors.types"),
         ),
         True,
     ),
