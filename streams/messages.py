@@ -36,7 +36,9 @@ class Summary(msgspec.Struct, frozen=True, tag="summary", tag_field="kind", arra
     invalid: dict[str, dict[str, int]]  # series -> reason -> events
     violations: dict[str, dict[str, int]]
     format: int = FORMAT
-    health: bytes = b""  # counts of statuses, latencies and repeats, by `detectors.operations`
+    health: bytes = b""  # of statuses, latencies and such: `detectors.operations.layout`, by `pack_counts`
+    repeats: bytes = b""  # a sample of event ids: `detectors.operations.repeats`
+    names: dict[str, int] = {}  # features never declared, of the events whose names were looked at
 
 
 class Outcomes(msgspec.Struct, frozen=True, tag="outcomes", tag_field="kind"):

@@ -88,8 +88,8 @@ def shares(of: Shares, z: float = Z99) -> tuple[Judged, ...]:
     limit = of.limit + usual if of.rises else of.limit
     broken = low > limit
     if of.rises and of.part_reference is not None:
-        sides = (of.part_reference, rows, of.part, of.whole)
-        rise = difference(*(side.astype(np.float64) for side in sides), z=z)
+        before, now = of.part_reference.astype(np.float64), of.part.astype(np.float64)
+        rise = difference(before, rows.astype(np.float64), now, of.whole.astype(np.float64), z=z)
         broken = np.where(rows > 0, rise.low > of.limit, broken)
     broken &= of.part > 0
     calm = ~broken & (value <= limit - INSIDE * np.maximum(limit - usual, 0.0))
