@@ -1,34 +1,26 @@
-"""Where do the errors concentrate? A search over the cells of features, over pairs of features, and over segments.
+"""What is counted so that one can ask where errors concentrate? Rows and errors by cells of features and of pairs.
 
 Every outcome is counted in one cell of each feature and, for the first features, in one block of each pair of them: how
-many rows, how many errors (or how much loss). Those are integers and add up. `search` compares each slice with the rest
-of its window or, given the same counts of the reference, what the slice lost with what the rest lost. It corrects for
-everything it looked at.
-
-Blind to slices that are no cell, pair or segment, and to damage that is everywhere alike: then no slice is named.
+many rows, how many errors (or how much loss). Those are integers and add up in any order; `detectors.performance.
+concentration` searches them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
-from itertools import combinations
-from typing import Literal, NamedTuple
+from itertools import combinations, pairwise
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import special
 
-from detectors.samples.effects import Floats, Ints, difference, wilson
+from detectors.samples.effects import Floats, Ints
 from detectors.series import Series
 
 LONGEST = 4_096  # integers of one vector
 PAIRED = 12  # features whose pairs are counted
 GROUPS = 4  # of a feature's cells, in pairs
-LEAST = 30  # rows of a slice, and of the rest, to be compared
-CERTAINTY = 0.05  # chance that a window in which errors concentrate nowhere names a slice
-FLOOR = 0.02  # smallest excess of the error rate that is worth a name
-MOST = 5
+_PARTS, _LARGEST = 4_096, 32  # a loss is kept to 1/4096 of its scale, up to 32 of it
 _AT_ONCE = 1 << 13  # outcomes counted in one go: bounds the memory
 
 Lost = Literal["error", "loss"]
@@ -44,10 +36,11 @@ class SliceLayout:
     Parameters
     ----------
     series : the features, most important first
-    lost : "error" (0 or 1) or "loss" (integers, at most 2^17 in size)
+    lost : "error" (0 or 1) or "loss" (whole numbers of `unit`, at most 2^17)
     singles : how many of the features have their cells counted
     pairs : pairs of places in `series` that are counted
     left_out : what there was no room for, in words
+    unit : what 1 is worth in the sums of a loss
 
     Notes
     -----
@@ -60,17 +53,23 @@ class SliceLayout:
     singles: int
     pairs: tuple[tuple[int, int], ...]
     left_out: tuple[str, ...] = ()
+    unit: float = 1.0
 
     @classmethod
     def of(
         cls,
         series: Sequence[Series],
         lost: Lost = "error",
+        scale: float = 1.0,
         *,
         longest: int = LONGEST,
         paired: int = PAIRED,
     ) -> "SliceLayout":
         """As much as fits into `longest` integers: the cells of all features first, then pairs, in the given order.
+
+        Parameters
+        ----------
+        scale : a usual size of the loss, such as the standard deviation of the reference's; kept to 2^-12 of it
 
         Examples
         --------
@@ -94,7 +93,7 @@ class SliceLayout:
         wanted.sort(key=lambda pair: (pair[1], pair[0]))  # those of the first features first
         pairs = []
         for i, j in wanted:
-            size = len(_groups(series[i])) * len(_groups(series[j]))
+            size = len(groups(series[i])) * len(groups(series[j]))
             if size > room:
                 break
             room -= size
@@ -102,7 +101,8 @@ class SliceLayout:
         out = [each.name for each in series[singles:]]
         if len(pairs) < len(wanted):
             out.append(f"pairs: {len(wanted) - len(pairs)} of {len(wanted)}")
-        return cls(tuple(series), lost, singles, tuple(pairs), tuple(out))
+        unit = 1.0 if lost == "error" else scale / _PARTS
+        return cls(tuple(series), lost, singles, tuple(pairs), tuple(out), unit)
 
     @property
     def width(self) -> int:
@@ -113,9 +113,7 @@ class SliceLayout:
     def starts(self) -> Ints:
         """The first place of each single, then of each pair, then the number of places."""
         sizes = [1, *(each.cells for each in self.series[: self.singles])]
-        sizes += [
-            len(_groups(self.series[i])) * len(_groups(self.series[j])) for i, j in self.pairs
-        ]
+        sizes += [len(groups(self.series[i])) * len(groups(self.series[j])) for i, j in self.pairs]
         return np.cumsum(sizes)
 
     @property
@@ -126,7 +124,7 @@ class SliceLayout:
     @cached_property
     def digest(self) -> str:
         """What two vectors have in common that may be added."""
-        text = repr((self.series[: self.singles], self.lost, self.pairs))
+        text = repr((self.series[: self.singles], self.lost, self.pairs, self.unit))
         return blake2b(text.encode(), digest_size=8).hexdigest()
 
     @cached_property
@@ -134,22 +132,36 @@ class SliceLayout:
         """For each single: cell → its group in pairs, -1 for odd and missing."""
         found = []
         for each in self.series[: self.singles]:
-            groups = np.full(each.cells, -1)
-            for number, (first, last) in enumerate(_groups(each)):
-                groups[first : last + 1] = number
-            found.append(groups)
+            group = np.full(each.cells, -1)
+            for number, (first, last) in enumerate(groups(each)):
+                group[first : last + 1] = number
+            found.append(group)
         return tuple(found)
 
+    def whole(self, losses: Floats) -> Ints:
+        """Losses as `count` takes them: whole numbers of `unit`, at most 32 scales; errors as they are.
 
-def _groups(series: Series) -> list[tuple[int, int]]:
-    """First and last value cell of each group of a feature."""
+        >>> SliceLayout.of([], "loss", scale=2.0).whole(np.array([0.5, 1e9])).tolist()
+        [1024, 131072]
+        """
+        if self.lost == "error":
+            return np.asarray(losses, np.int64)
+        return np.rint(np.minimum(losses / self.unit, _PARTS * _LARGEST)).astype(np.int64)
+
+
+def groups(series: Series) -> list[tuple[int, int]]:
+    """First and last value cell of each group of a feature in pairs; odd and missing are in none.
+
+    >>> groups(Series("feature:age", "number", edges=(1.0, 2.0, 3.0, 4.0, 5.0)))
+    [(0, 0), (1, 2), (3, 3), (4, 5)]
+    """
     cells = series.values
     if cells <= GROUPS:
         return [(cell, cell) for cell in range(cells)]
     if not series.numeric:  # the most frequent come first
         return [*((cell, cell) for cell in range(GROUPS - 1)), (GROUPS - 1, cells - 1)]
     edges = [cells * k // GROUPS for k in range(GROUPS + 1)]
-    return [(first, last - 1) for first, last in zip(edges[:-1], edges[1:], strict=True)]
+    return [(first, last - 1) for first, last in pairwise(edges)]
 
 
 def count(
@@ -157,7 +169,7 @@ def count(
     cells: Ints,
     wrong: Ints,
     weights: Ints,
-    groups: Ints,
+    of: Ints,
     n_groups: int,
 ) -> Ints:
     """One vector of slices per group (a pane, say) in one pass.
@@ -167,7 +179,7 @@ def count(
     cells : (features, n): the cell of each outcome in each of `layout.series`; -1 where it is not known
     wrong : (n,): 1 for an error, else 0; or the loss as an integer
     weights : (n,): 1, or -1 where a correction takes an outcome back
-    groups : (n,): which of the vectors an outcome belongs to
+    of : (n,): which of the vectors an outcome belongs to
 
     Returns
     -------
@@ -188,7 +200,7 @@ def count(
     out = np.zeros((n_groups * places, width), np.int64)
     for first in range(0, len(wrong), _AT_ONCE):
         part = slice(first, first + _AT_ONCE)
-        base = groups[part] * places
+        base = of[part] * places
         index = _places(layout, cells[:, part])
         known = index >= 0
         flat = (index + base)[known]
@@ -214,40 +226,9 @@ def _places(layout: SliceLayout, cells: Ints) -> Ints:
     # The last entry stands for -1, a cell that is not known.
     grouped = {f: np.append(layout.group_of[f], -1)[cells[f]] for f in used}
     for number, (i, j) in enumerate(layout.pairs):
-        start, across = layout.starts[singles + number], len(_groups(layout.series[j]))
+        start, across = layout.starts[singles + number], len(groups(layout.series[j]))
         left, right = grouped[i], grouped[j]
         index[1 + singles + number] = np.where(
             (left >= 0) & (right >= 0), start + left * across + right, -1
         )
     return index
-
-
-class Slice(NamedTuple):
-    """One slice in which errors concentrate.
-
-    `rate` is its error rate (mean loss), `against` that of the rest of the window or, with a reference, its own past.
-    `low` to `high` is a 95 % interval of the difference, `excess` how much the difference is above that of the rest
-    (without a reference: the difference itself), `share` the part of all errors (with a reference: of all that were
-    added) that it explains, `p_value` corrected for everything that was looked at.
-    """
-
-    name: str
-    rows: int
-    rate: float
-    against: float
-    low: float
-    high: float
-    lift: float | None  # rate / against; None where that is 0
-    excess: float
-    rows_share: float
-    share: float
-    p_value: float
-
-
-class Found(NamedTuple):
-    """What a search found, the clearest first; how many slices it looked at, and what it could not look at."""
-
-    slices: tuple[Slice, ...]
-    looked_at: int
-    versus: Literal["rest", "past"]
-    left_out: tuple[str, ...]
