@@ -33,7 +33,7 @@ LEAST = 30  # outcomes below which nothing is said about an effect
 SHARE_GATES = (0.02, 0.10)  # difference of a share: drifting, severe
 RANK_GATES = (0.02, 0.07)  # location and spread of labels that are numbers
 LOSS_GATES = (0.05, 0.10)  # change of the mean loss, relative to the reference's
-_ENDLESS = 10**6  # times the reference: a current side without error of its own
+TAIL = 24  # windows of the usual size after which an episode can be told to be over
 _LARGEST = 1e300
 
 
@@ -77,7 +77,7 @@ class Watch(Protocol):
 
     @property
     def own_error(self) -> Floats:
-        """(E,): half-widths that no number of outcomes can undercut."""
+        """(E,): half-widths that `TAIL` usual windows cannot undercut. Labels are too few to wait for half a gate."""
         ...
 
     def start(self) -> Fold:
@@ -121,6 +121,12 @@ def again(watch: Watch, fold: Fold, span: Ints) -> Fold:
     """After an episode: no evidence, and the pool without the windows of the episode."""
     fresh = watch.start()
     return Fold(fresh.log, fresh.path, fresh.since, fold.pool - span)
+
+
+def usual(reference: Ints, rows: float) -> Ints:
+    """What `TAIL` windows of `rows` outcomes hold when nothing changed; at least enough for any effect."""
+    most = max(TAIL * rows, 8.0 * LEAST) / max(int(reference.sum()), 1)
+    return np.rint(reference * most).astype(np.int64)
 
 
 def _half(found: Interval) -> Floats:
@@ -188,7 +194,7 @@ class Errors:
         rate = Bernoulli(tolerated(wrong, right + wrong, phi, tolerance), phi, rows)
         gates = written_gates(SHARE_GATES, tolerance, severe)
         bare = Errors(reference, phi, rate, np.array(gates)[:, None], np.zeros(1))
-        return Errors(reference, phi, rate, bare.gates, _half(bare.measure(reference * _ENDLESS)))
+        return Errors(reference, phi, rate, bare.gates, _half(bare.measure(usual(reference, rows))))
 
     def start(self) -> Fold:
         run = self.rate.start()
@@ -273,7 +279,9 @@ class Cells:
         each = _phi(found, phi)
         gates = written_gates(LOSS_GATES, tolerance, severe)
         panel = cells.panel(rows, each)
-        return _cells(LOSS, cells.series, cells.counts, found, each, panel, gates, upward=True)
+        return _cells(
+            LOSS, cells.series, cells.counts, found, each, panel, gates, rows, upward=True
+        )
 
     @staticmethod
     def labels(
@@ -299,7 +307,7 @@ class Cells:
         each = _phi(found, phi)
         gates = written_gates(SHARE_GATES, tolerance, severe)
         panel = Panel.compile([Watched(0, found, each)], reference, rows)
-        return _cells(LABEL, series, reference, found, each, panel, gates, upward=False)
+        return _cells(LABEL, series, reference, found, each, panel, gates, rows, upward=False)
 
     def start(self) -> Fold:
         state = State.start(self.panel.usable.shape, self.reference)
@@ -366,6 +374,7 @@ def _cells(
     phi: tuple[float, ...],
     panel: Panel,
     gates: tuple[float, float],
+    rows: float,
     *,
     upward: bool,
 ) -> Cells:
@@ -379,7 +388,7 @@ def _cells(
     bare = Cells(
         name, series, reference, of, np.array(phi), panel, upward, z, names, kinds, each, zero
     )
-    own = _half(bare.measure(reference * _ENDLESS))
+    own = _half(bare.measure(usual(reference, rows)))
     return Cells(
         name, series, reference, of, np.array(phi), panel, upward, z, names, kinds, each, own
     )
