@@ -210,13 +210,11 @@ class Layout:
             return reference
         kept = tuple(classes[:MOST_CLASSES])
         classified = task in ("binary", "classes")
-        low, high = score_range
-        edges = np.array(GRID) * (high - low) + low if classified else np.zeros(0)
         return Layout(
             task,
             kept,
             kept.index(positive) if positive is not None and positive in kept else None,
-            np.unique(edges),
+            fixed_edges(score_range) if classified else np.zeros(0),
             score_range,
             label=label_series(kept) if classified else None,
         )
@@ -241,3 +239,9 @@ class Layout:
 def label_series(classes: Sequence[str]) -> Series:
     """The truth as a series: a cell for each class, `odd` holds the others."""
     return Series("label", "category", categories=tuple(classes))
+
+
+def fixed_edges(score_range: tuple[float, float] = (0.0, 1.0)) -> Floats:
+    """`GRID`, laid over a range of scores."""
+    low, high = score_range
+    return np.unique(np.array(GRID) * (high - low) + low)

@@ -4,7 +4,7 @@ from math import inf, pi, sqrt
 
 import numpy as np
 
-from detectors.performance.layout import SHOWN, UNIT, Layout
+from detectors.performance.layout import UNIT, Layout, fixed_edges
 from detectors.performance.measured import (
     MIN_EACH,
     MIN_LABELS,
@@ -103,11 +103,12 @@ def _hidden(bins: Ints, p: Floats, q: Floats) -> float:
 
 def groups(layout: Layout) -> Ints:
     """The calibration group of every score bin."""
-    bins = layout.shape("score")[0]
-    if bins <= SHOWN:
+    edges = layout.score_edges
+    if not np.array_equal(edges, fixed_edges(layout.score_range)):
+        bins = len(edges) + 1
         return np.arange(bins) * CALIBRATION_BINS // bins
     cuts = np.arange(1, CALIBRATION_BINS) / CALIBRATION_BINS
-    return np.searchsorted(cuts, np.append(layout.score_edges, 1.0), side="left")
+    return np.searchsorted(cuts, np.append(edges, 1.0), side="left")
 
 
 def _calibration_error(layout: Layout, counts: Ints, brier: float, z: float) -> Metric:
