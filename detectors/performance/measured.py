@@ -20,6 +20,8 @@ REASONS = {
     "only_zeros": "too few labels that are not 0, which nothing is a share of",
     "too_few_losses": "too few losses",
     "no_costs": "no costs of mistakes are written",
+    "too_few_predictions": "too few predictions with a score",
+    "uncalibrated": "too few labels in the reference to know what a score is worth",
     "not_for_task": "there is no such metric for this kind of model",
 }
 

@@ -1,0 +1,124 @@
+"""What is a score worth? The chance of a hit at each score, from the counts of the reference's outcomes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.performance.layout import UNIT, Layout
+from detectors.performance.measured import Insufficient
+from detectors.samples.effects import Floats, Ints
+
+LEAST_LABELS = 200  # of the reference, with scores
+LEAST_EACH = 10  # hits, and misses, among them
+POOLED = 30  # labels that a point of the calibration stands on, at least
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """What a score was worth in the reference: a rising (or falling) line through points.
+
+    Parameters
+    ----------
+    at, chance : points: mean score, and share of hits, made monotone
+    block : of each point: those that were pooled to be monotone share one
+    variance : of the chance, of each block
+    rows, mean : of each score bin: the reference's labels and mean score (NaN without labels)
+    """
+
+    at: Floats
+    chance: Floats
+    block: Ints
+    variance: Floats
+    rows: Ints
+    mean: Floats
+
+    def read(self, scores: Floats) -> Floats:
+        """The chance of a hit at each score; flat beyond the first and the last point."""
+        return np.interp(scores, self.at, self.chance)
+
+    def squared_error(self, scores: Floats, weights: Floats) -> float:
+        """Variance of ``Σ weights · read(scores)`` from the reference's finite number of labels."""
+        last = len(self.at) - 1
+        right = np.clip(np.searchsorted(self.at, scores, side="left"), 1, max(last, 1))
+        left, right = right - 1, np.minimum(right, last)
+        gap = np.maximum(self.at[right] - self.at[left], 1e-300)
+        part = np.clip((scores - self.at[left]) / gap, 0.0, 1.0)
+        on = np.bincount(self.block[left], weights * (1 - part), len(self.variance))
+        on += np.bincount(self.block[right], weights * part, len(self.variance))
+        return float((on * on * self.variance).sum())
+
+
+def calibrate(layout: Layout, reference: Ints, phi: float = 1.0) -> Calibration | Insufficient:
+    """What the scores of a layout are worth, from the counts of the reference's outcomes.
+
+    Neighbouring bins are joined until each holds 30 labels, then made monotone by pooling adjacent violators (in the
+    direction in which the scores rank the reference).
+
+    Parameters
+    ----------
+    reference : (layout.total,)
+    phi : over-dispersion of the error rate of windows; the reference's labels count as labels/phi
+
+    Returns
+    -------
+    Calibration | Insufficient
+        ``not_for_task`` for numbers and feedback; ``uncalibrated`` under 200 labels with a score, 10 hits or 10 misses.
+
+    Examples
+    --------
+    >>> layout = Layout("binary", ("no", "yes"), 1, np.array([0.25, 0.5, 0.75]))
+    >>> counts = np.zeros(layout.total, np.int64)
+    >>> counts[layout.block("score")] = [90, 10, 60, 40, 65, 35, 15, 85]
+    >>> counts[layout.block("score_sum")] = np.array([12, 40, 60, 90]) * 2**20
+    >>> calibrate(layout, counts).chance.tolist()
+    [0.1, 0.375, 0.375, 0.85]
+    """
+    if layout.task not in ("binary", "classes"):
+        return Insufficient("not_for_task", 0, 0)
+    if layout.scored is None:
+        return Insufficient("uncalibrated", 0, LEAST_LABELS)
+    cells, sums = layout.read(reference, "score"), layout.read(reference, "score_sum") / UNIT
+    rows, hits = cells.sum(1), cells[:, 1]
+    n, positive = int(rows.sum()), int(hits.sum())
+    for seen, need in ((n, LEAST_LABELS), (positive, LEAST_EACH), (n - positive, LEAST_EACH)):
+        if seen < need:
+            return Insufficient("uncalibrated", seen, need)
+    group = _joined(rows)
+    held, hit, total = (np.bincount(group, each) for each in (rows, hits, sums))
+    block = _monotone(held, hit if _rises(cells) else held - hit)
+    m, k = np.bincount(block, held), np.bincount(block, hit)
+    share = (k + 1) / (m + 2)  # so that a bin of hits only is not certain
+    mean = np.divide(sums, rows, out=np.full(len(rows), np.nan), where=rows > 0)
+    at = np.maximum.accumulate(total / held)
+    return Calibration(at, (k / m)[block], block, phi * share * (1 - share) / (m + 2), rows, mean)
+
+
+def _joined(rows: Ints) -> Ints:
+    """For each bin the group it is in: as few neighbours as hold 30 labels."""
+    group, number, held = np.zeros(len(rows), np.int64), 0, 0
+    for b, n in enumerate(rows.tolist()):
+        group[b] = number
+        held += n
+        if held >= POOLED:
+            number, held = number + 1, 0
+    return np.minimum(group, max(number - 1, 0))  # what is left over joins the last
+
+
+def _rises(cells: Ints) -> bool:
+    """Whether hits have the higher scores."""
+    missed, hit = cells.astype(np.float64).T
+    return bool((hit * (missed.cumsum() - missed / 2)).sum() * 2 >= missed.sum() * hit.sum())
+
+
+def _monotone(rows: NDArray[Any], hits: NDArray[Any]) -> Ints:
+    """For each group the block of equal shares that pooling adjacent violators puts it in; shares rise."""
+    blocks: list[tuple[float, float, int]] = []
+    for n, k in zip(rows.tolist(), hits.tolist(), strict=True):
+        size = 1
+        while blocks and blocks[-1][1] * n >= k * blocks[-1][0]:
+            before, hit, length = blocks.pop()
+            n, k, size = n + before, k + hit, size + length
+        blocks.append((n, k, size))
+    return np.repeat(np.arange(len(blocks)), [size for _, _, size in blocks])
