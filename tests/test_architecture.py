@@ -111,7 +111,8 @@ PARTS = (
         ("detectors/performance/*",),
         (
             *(*REFERENCE, "detectors.performance", "detectors.sequences"),
-            *("detectors.calibration", "detectors.judging.packing", "detectors.types"),
+            *("detectors.calibration", "detectors.judging.packing", "detectors.operations"),
+            "detectors.types",
         ),
         True,
     ),

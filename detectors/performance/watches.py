@@ -435,7 +435,7 @@ def loss_change(worth: Floats, reference: Ints, current: Ints, phi: float = 1.0)
     --------
     >>> found = loss_change(np.array([0.0, 1.0]), np.array([8000, 2000]), np.array([700, 300]))
     >>> round(float(found.value), 3), round(float(found.low), 3), round(float(found.high), 3)
-    (0.5, 0.352, 0.648)
+    (0.5, 0.346, 0.654)
     """
     m, n = max(int(reference.sum()), 1), max(int(current.sum()), 1)
     p, q = (reference / m, current / n)
