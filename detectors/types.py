@@ -1,11 +1,14 @@
 """The nouns of detection: what one test measured, and what is concluded from it. All immutable.
 
-Those that every window makes hundreds of are named tuples, which are made three times as fast as data classes.
+Those that every window makes hundreds of are named tuples, which are made three times as fast as data classes, and
+from their columns (`rows_of`) twice as fast again.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from itertools import repeat
+from typing import Any, NamedTuple, TypeVar
 
 
 class Status(StrEnum):
@@ -81,6 +84,19 @@ class Effect:
     low: float
     high: float
     floor: float
+
+
+Row = TypeVar("Row", bound=NamedTuple)
+
+
+def rows_of(kind: type[Row], *columns: Iterable[Any]) -> Iterator[Row]:
+    """Named tuples from all their fields, column by column; as many as the shortest column has.
+
+    >>> list(rows_of(Evidence, ["chi2", "psi"], [9.2, 0.1], [0.2, 0.3], repeat(None)))[1]
+    Evidence(detector='psi', statistic=0.1, p_value=0.3, e_value=None)
+    """
+    assert len(columns) == len(kind._fields), "defaults are not filled in"
+    return map(tuple.__new__, repeat(kind), zip(*columns))  # noqa: B905  # some columns never end
 
 
 class Evidence(NamedTuple):

@@ -10,8 +10,9 @@ References
    dependency. Annals of Statistics 29.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import repeat
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +20,13 @@ from numpy.typing import NDArray
 from detectors.judging.gauge import Gauge, compare, magnitude, measured, sides
 from detectors.judging.plan import Plan
 from detectors.samples import two_sample
-from detectors.samples.effects import Floats, Interval, Ints, Pair, paired, psi_terms
+from detectors.samples.effects import Floats, Interval, Ints, Pair, psi_terms
 from detectors.samples.lists import LISTED, benjamini_yekutieli
-from detectors.types import Effect, Evidence, Reason, SeriesVerdict, Status, TopBin
+from detectors.types import Effect, Evidence, Reason, SeriesVerdict, Status, TopBin, rows_of
 
 TOP_BINS = 3
 
+Flags = NDArray[np.bool_]
 Named = Mapping[str, tuple[Status, Reason]]  # what the alarm says about its culprits
 
 
@@ -60,10 +62,11 @@ def list_series(plan: Plan, counts: Ints, named: Named) -> tuple[SeriesVerdict, 
     missing_shares = list(zip(before, after, strict=True))
     ranked = _values(plan, gauge, names, window.values, found, missing_shares, named)
     ranked += _missing(plan, gauge, names, missing, found, missing_shares, named)
-    unfounded = {plan.series[k].name for k in thin}
-    ranked = [pair for pair in ranked if pair[1].series not in unfounded]
+    if thin:
+        unfounded = {plan.series[k].name for k in thin}
+        ranked = [pair for pair in ranked if pair[1].series not in unfounded]
     ranked += small
-    ranked.sort(key=lambda pair: pair[0])  # stable: equals stay in the order of the lifecycle
+    ranked.sort(key=itemgetter(0))  # stable: equals stay in the order of the lifecycle
     return tuple(verdict for _, verdict in ranked)
 
 
@@ -95,24 +98,19 @@ def _values(
     p = _named_first(gauge, pair, chi.p_value, evidence)
     listed = _moved(np.where(enough, p, np.nan), gauge.levels)
     bins = _top_bins(gauge, pair, np.flatnonzero(chi.p_value < LISTED))
-    p_values = p.tolist()
-    rows = zip(*pair.rows.astype(int).tolist(), strict=True)
     effects, sizes, certain = effects_at(gauge, found, gauge.largest(found))
-    out: _Ranked = []
-    judged, surprising = enough.tolist(), listed.tolist()
-    for k, (name, (m, rows_now)) in enumerate(zip(names, rows, strict=True)):
-        if not judged[k]:
-            out.append((_LAST, _insufficient(name, Reason.TOO_FEW_EVENTS, m, rows_now, shares[k])))
-            continue
-        if name in named:
-            status, reason = named[name]
-        else:
-            status, reason = _QUIET[surprising[k] and 1 + certain[k]]
-        before, after = shares[k]
-        verdict = SeriesVerdict(
-            name, status, reason, m, rows_now, before, after, effects[k], evidence[k], bins.get(k, ())
-        )  # fmt: skip
-        out.append(((_RANK[status], p_values[k], -sizes[k]), verdict))
+    before, after = zip(*shares, strict=True)
+    m, n = pair.rows.astype(int).tolist()
+    told = _told(names, listed, certain, named)
+    status, reason = zip(*told, strict=True)
+    top = [bins.get(k, ()) for k in range(len(names))]
+    verdicts = rows_of(
+        SeriesVerdict, names, status, reason, m, n, before, after, effects, evidence, top
+    )
+    out = list(zip(_ranks(status, p, sizes), verdicts, strict=True))
+    for k in np.flatnonzero(~enough).tolist():
+        few = _insufficient(names[k], Reason.TOO_FEW_EVENTS, m[k], n[k], shares[k])
+        out[k] = (_LAST, few)
     return out
 
 
@@ -137,18 +135,32 @@ def _missing(
     (a, m), (b, n) = missing[:, :, of]
     test = two_sample.two_proportions(a, m, b, n, gauge.phis[at])
     listed = _moved(test.p_value, None if gauge.levels is None else gauge.levels[of])
-    statistics, p_values = _rounded(test.statistic), _six_digits(test.p_value)
+    p_values = _six_digits(test.p_value)
     effects, sizes, certain = effects_at(gauge, found, at)
-    out: _Ranked = []
-    for j, k in enumerate(of):
-        name = missing_name(names[k])
-        status, reason = named.get(name) or _QUIET[bool(listed[j]) and 1 + certain[j]]
-        verdict = SeriesVerdict(
-            name, status, reason, int(m[j]), int(n[j]), *shares[k], effects[j],
-            (Evidence("two_proportion", statistics[j], p_values[j], None),),
-        )  # fmt: skip
-        out.append(((_RANK[status], p_values[j], -sizes[j]), verdict))
-    return out
+    titles = [missing_name(names[k]) for k in of]
+    status, reason = zip(*_told(titles, listed, certain, named), strict=True)
+    tests = rows_of(
+        Evidence, repeat("two_proportion"), _rounded(test.statistic), p_values, repeat(None)
+    )
+    rows = (side.astype(int).tolist() for side in (m, n))
+    before, after = zip(*(shares[k] for k in of), strict=True)
+    verdicts = rows_of(
+        SeriesVerdict, titles, status, reason, *rows, before, after, effects, zip(tests), repeat(())
+    )
+    return list(zip(_ranks(status, np.array(p_values), sizes), verdicts, strict=True))
+
+
+def _told(
+    names: Sequence[str], listed: Flags, certain: Flags, named: Named
+) -> list[tuple[Status, Reason]]:
+    """What is concluded of each: what the alarm says, else whether it is listed, and surely beyond its gate."""
+    quiet = np.where(listed, 1 + certain, 0).tolist()
+    return [named.get(name) or _QUIET[k] for name, k in zip(names, quiet, strict=True)]
+
+
+def _ranks(status: Sequence[Status], p_values: Floats, sizes: Floats) -> Iterator[_Rank]:
+    ranks = map(_RANK.__getitem__, status)
+    return zip(ranks, p_values.tolist(), (-sizes).tolist(), strict=True)
 
 
 def _named_first(
@@ -173,7 +185,7 @@ def _named_first(
     return p
 
 
-def _moved(p: Floats, levels: Floats | None) -> NDArray[np.bool_]:
+def _moved(p: Floats, levels: Floats | None) -> Flags:
     """Which series moved: one list for every level that was written."""
     if levels is None:
         return benjamini_yekutieli(p)
@@ -189,10 +201,13 @@ def _rounded(values: Floats) -> list[float]:
     return values.round(6).tolist()  # type: ignore[no-any-return]  # of one dimension
 
 
+_POWERS = np.array([10.0**k for k in range(23)])
+
+
 def _six_digits(p_values: Floats) -> list[float]:
     """Rounded to six significant digits."""
     # Up to 10^22 a power of ten is exact, and so the quotient is the float nearest to the digits.
-    scale = 10.0 ** np.minimum(5 - np.floor(np.log10(p_values)), 22)
+    scale = _POWERS[np.minimum(5 - np.floor(np.log10(p_values)), 22).astype(int)]
     exact = np.rint(p_values * scale) / scale
     out: list[float] = exact.tolist()
     for k in np.flatnonzero(p_values < 1e-16).tolist():
@@ -213,37 +228,33 @@ def _evidence(
     values = _rounded(np.concatenate(tests))
     p_values = _six_digits(np.concatenate((chi.p_value, psi.p_value, shift.p_value)))
     s = len(chi.statistic)
-    out: list[tuple[Evidence, ...]] = list(
-        zip(
-            map(Evidence, repeat("chi2", s), values, p_values, repeat(None)),
-            map(Evidence, repeat("psi", s), values[s:], p_values[s:], repeat(None)),
-            strict=True,
-        )
-    )
+    of_chi = rows_of(Evidence, repeat("chi2", s), values, p_values, repeat(None))
+    of_psi = rows_of(Evidence, repeat("psi", s), values[s:], p_values[s:], repeat(None))
+    third: list[Evidence | None] = [None] * s
     for k, value, p in zip(n.tolist(), values[2 * s :], p_values[2 * s :], strict=False):
-        out[k] = (*out[k], Evidence("auc_shift", value, p, None))
+        third[k] = Evidence("auc_shift", value, p, None)
     for k, value in zip(c.tolist(), values[2 * s + len(n) :], strict=True):
-        out[k] = (*out[k], Evidence("tv", value, p_values[k], None))
-    return out
+        third[k] = Evidence("tv", value, p_values[k], None)
+    return [
+        (a, b, more) if more else (a, b) for a, b, more in zip(of_chi, of_psi, third, strict=True)
+    ]
 
 
-def effects_at(
-    gauge: Gauge, found: Interval, at: Ints
-) -> tuple[list[Effect], list[float], list[bool]]:
+def effects_at(gauge: Gauge, found: Interval, at: Ints) -> tuple[list[Effect], Floats, Flags]:
     """The effects at some places, how large each is relative to its gate, and whether it surely exceeds that."""
     there = np.array(found)[:, at]
     least, _ = magnitude(Interval(*there))
     names = map(gauge.names.__getitem__, at.tolist())
-    effects = list(map(Effect, names, *np.round(there, 6).tolist(), gauge.floors[at].tolist()))
+    effects = list(map(Effect, names, *there.round(6).tolist(), gauge.floors[at].tolist()))
     gates = gauge.drifting[at]
-    return effects, (np.abs(there[0]) / gates).tolist(), (least >= gates).tolist()
+    return effects, np.abs(there[0]) / gates, least >= gates
 
 
 def _top_bins(gauge: Gauge, pair: Pair, columns: Ints) -> dict[int, tuple[TopBin, ...]]:
     """The cells that contribute most to PSI. Only of columns that stand out: elsewhere the largest are noise."""
     if not len(columns):
         return {}
-    pair = paired(*pair.counts[:, :, columns])
+    pair = Pair._make(part[..., columns] for part in pair)
     terms = psi_terms(pair)
     order = np.argsort(-terms, axis=0, kind="stable")[:TOP_BINS]
     told = np.array([of[order, range(len(columns))] for of in (*pair.share, terms)]).round(6)

@@ -4,9 +4,9 @@ All functions take (reference, current) and want the cells on the first axis, so
 (shape ``(cells,)``) or many (``(cells, series)``, short ones padded with cells that are 0 on both sides). `phi` is the
 over-dispersion of a window's mean (1 for independent rows): it widens, and never moves, an interval.
 
-Who measures the same counts in several ways pairs them once (`Pair`) and calls the functions that end in `_of`: on a few
-hundred numbers a call of numpy costs more than the work it does, so what several effects need is taken once, and both
-sides at once.
+Who measures the same counts in several ways pairs them once (`Pair`) and calls the functions that end in `_of`: on a
+few hundred numbers a call of numpy costs more than the work it does, so what several effects need is taken once, and
+both sides at once.
 """
 
 from collections.abc import Callable
@@ -257,11 +257,10 @@ def _interval(value: Floats, se: Floats) -> Interval:
     return Interval(value, value - half, value + half)
 
 
-def smoothed(counts: Counts, where: NDArray[np.bool_], axis: int = 0) -> Floats:
+def smoothed(counts: Counts, where: NDArray[np.bool_]) -> Floats:
     """Shares with ½ added to every cell of `where`, so that an empty one has a logarithm."""
-    added = np.add.reduce(where, axis=0, dtype=np.float64, keepdims=True) / 2
-    rows = np.add.reduce(counts, axis=axis, keepdims=True) + added
-    return np.where(where, (counts + 0.5) / np.maximum(rows, 0.5), 0.0)
+    rows = np.maximum(counts.sum(0) + where.sum(0) / 2, 0.5)
+    return np.where(where, (counts + 0.5) / rows, 0.0)
 
 
 def psi_terms(pair: Pair) -> Floats:
@@ -271,10 +270,13 @@ def psi_terms(pair: Pair) -> Floats:
 
 
 def _smoothed_ratio(pair: Pair) -> tuple[Floats, Floats]:
-    """The smoothed shares of both sides, and how many times the reference's the current one is; 1 outside."""
-    share = smoothed(pair.counts, pair.held, axis=1)
-    p, q = share
-    return share, np.divide(q, p, out=np.ones_like(q), where=pair.held)
+    """`smoothed` shares of both sides, and how many times the reference's the current one is.
+
+    All are 1 in cells that take no part: the logarithm of 1 adds nothing.
+    """
+    rows = pair.rows + (pair.freedom + 1) / 2
+    share = np.where(pair.held, (pair.counts + 0.5) / rows[:, None], 1.0)
+    return share, share[1] / share[0]
 
 
 def upper_square(square: Floats, se: Floats, unit: Floats, freedom: Floats) -> Floats:

@@ -3,6 +3,8 @@
 For lists that people read, never for alarms: over time every list is wrong sooner or later.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,8 +58,13 @@ def benjamini_yekutieli(p_values: Floats, alpha: float = LISTED) -> NDArray[np.b
        dependency. Annals of Statistics 29, 1165-1188.
     """
     tested = np.sort(p_values[np.isfinite(p_values)])
-    k = len(tested)
-    ranks = np.arange(1, k + 1)
-    passed = np.flatnonzero(tested <= ranks * (alpha / (k * (1 / ranks).sum()))) if k else ranks
+    passed = np.flatnonzero(tested <= _limits(len(tested), alpha))
     limit = tested[passed[-1]] if len(passed) else -1.0
     return np.asarray(p_values <= limit)
+
+
+@lru_cache(maxsize=16)
+def _limits(k: int, alpha: float) -> Floats:
+    """What the i-th smallest of K p-values must not exceed; the same in every window."""
+    ranks = np.arange(1, k + 1)
+    return np.asarray(ranks * (alpha / (k * (1 / ranks).sum())) if k else ranks, np.float64)
