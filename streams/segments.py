@@ -82,7 +82,7 @@ class Definitions(Sequence[Definition]):
     """All of a lifecycle's groupings; the first one's segments add up to `all`."""
 
     def __init__(self, simple: Sequence[str], definitions: Sequence[Definition]) -> None:
-        self._simple, self._definitions = tuple(simple), tuple(definitions)
+        self.simple, self._definitions = tuple(simple), tuple(definitions)
         # what is part of no segment that is known needs no group of its own: it is (other) to every definition
         self._parts = {part for d in definitions for name in d.known for part in name.split(",")}
 
@@ -96,7 +96,7 @@ class Definitions(Sequence[Definition]):
         self, events: list[Any], reading: Reading
     ) -> Iterator[tuple[tuple[str, ...], list[Any]]]:
         """Events by their combination of values of the simple groupings."""
-        if not self._simple:
+        if not self.simple:
             yield (), events
             return
         columns = [map(read, events) for read in self._readers(reading)]
@@ -106,17 +106,18 @@ class Definitions(Sequence[Definition]):
         merged: defaultdict[tuple[str, ...], list[Any]] = defaultdict(list)
         for raw, of in groups.items():
             if all(value is None or isinstance(value, str) for value in raw):
-                merged[self._texts(raw)] += of
+                merged[self.texts(raw)] += of
                 continue
             for event in of:  # 1, 1.0 and true are one key, and three values
-                merged[self._texts(read(event) for read in self._readers(reading))].append(event)
+                merged[self.texts(read(event) for read in self._readers(reading))].append(event)
         yield from merged.items()
 
     def _readers(self, reading: Reading) -> Iterator[Callable[[Any], Any]]:
-        return (reading.attribute[f"segment:{name}"] for name in self._simple)
+        return (reading.attribute[f"segment:{name}"] for name in self.simple)
 
-    def _texts(self, raw: Iterable[object]) -> tuple[str, ...]:
-        return tuple(map(self._text, self._simple, raw))
+    def texts(self, raw: Iterable[object]) -> tuple[str, ...]:
+        """Values of the simple groupings, as they are told apart."""
+        return tuple(map(self._text, self.simple, raw))
 
     def _text(self, grouping: str, raw: object) -> str:
         text = text_of(raw)

@@ -6,6 +6,7 @@ field, an event that nobody could ever read is a dead letter with its reason, an
 registered is counted. The outcome depends on the event alone, never on its neighbours.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -22,6 +23,7 @@ from streams.lifecycle import Lifecycle
 from streams.lifecycle.paths import Const, Path
 from streams.profiling.codes import Codes
 from streams.profiling.fields import FIRST_MS, LAST_MS, MODEL_ID, value_at
+from streams.profiling.labels import NOBODYS, LabelReading
 from streams.profiling.reading import FEATURES, PREDICTIONS, Defects, Reading
 from streams.profiling.wire import parse, sound, sound_alone
 from streams.topics import Names
@@ -49,19 +51,25 @@ class Topic:
     """All readings of one topic."""
 
     def __init__(self, readings: Sequence[Reading]) -> None:
-        self.readings = tuple(readings)
+        self.labelled = any(isinstance(r, LabelReading) for r in readings)
+        # lifecycles that find these fields in the same places see the same event
+        nameless = {(r.wants, r.unit): r for r in readings if r.nameless}
+        self._nameless = tuple(nameless.values())
+        self.readings = tuple(r for r in readings if not r.nameless)
         self._constant = [r for r in self.readings if r.constant_id]
         self._by_path: dict[Path, dict[str, list[Reading]]] = {}
         for reading in self.readings:
             if not isinstance(reading.id_path, Const):
                 by_model = self._by_path.setdefault(reading.id_path, {})
                 by_model.setdefault(reading.model_id, []).append(reading)
-        self.reading_of: dict[type, Reading] = {r.struct: r for r in self.readings}
-        self.max_ahead_ms = min(r.max_ahead_ms for r in self.readings)
-        self.milliseconds = all(r.unit == "ms" for r in self.readings)
-        places = {r.dotted["timestamp"] for r in self.readings}
+        every = (*self.readings, *self._nameless)
+        self.reading_of: dict[type, Reading] = {r.struct: r for r in every}
+        self.max_ahead_ms = min(r.max_ahead_ms for r in every)
+        self.milliseconds = all(r.unit == "ms" for r in every)
+        places = {r.dotted["timestamp"] for r in every}
         self._time_of = attrgetter(*places) if len(places) == 1 else None
         self.decode = self._fast()
+        self._decoders = [d for d in (self.decode, self._fast_nameless()) if d is not None]
 
     def _fast(self) -> Callable[[Any], Any] | None:
         """One decoder for all events: a tagged union of the models' structs, or the one struct of a one-model topic."""
@@ -79,34 +87,48 @@ class Topic:
             union = union | reading.struct
         return msgspec.json.Decoder(union).decode
 
+    def _fast_nameless(self) -> Callable[[Any], Any] | None:
+        """For labels without a model id, if all lifecycles mean the same by them."""
+        if self.decode is None or len(self._nameless) != 1 or not self._nameless[0].fast:
+            return None
+        return msgspec.json.Decoder(self._nameless[0].struct).decode
+
     def read(
         self, values: Sequence[bytes | None], timestamps_ms: Sequence[int | None]
     ) -> tuple[list[Any], NDArray[np.int64]] | None:
         """The fast path for a whole batch: events and their times; None if one of them needs a closer look."""
-        if self.decode is None:
-            return None
-        try:
-            events = list(map(self.decode, values))
-            times = self.times_ms(events)
-            fine = sound(values) and not self._any_ahead(times, timestamps_ms)  # type: ignore[arg-type]
-        except (msgspec.MsgspecError, RecursionError, TypeError, ValueError, OverflowError):
-            return None
-        return (events, times) if fine else None
+        for decode in self._decoders:
+            try:
+                events = list(map(decode, values))
+                times = self.times_ms(events)
+                fine = sound(values) and not self._any_ahead(times, timestamps_ms)  # type: ignore[arg-type]
+            except (msgspec.MsgspecError, RecursionError, TypeError, ValueError, OverflowError):
+                continue
+            return (events, times) if fine and self._usable(events) else None
+        return None
 
     def read_one(self, value: bytes | None, timestamp_ms: int | None) -> tuple[Any, int] | None:
         """The fast path for one record: its event and time; None if it needs a closer look."""
-        if self.decode is None or not value:
-            return None
-        try:
-            event = self.decode(value)
-            reading = self.reading_of[type(event)]
-            time_ms = reading.time_ms(event)
-        except (msgspec.MsgspecError, RecursionError, TypeError, ValueError, OverflowError):
-            return None
-        too_far = timestamp_ms is not None and time_ms > timestamp_ms + reading.max_ahead_ms
-        if too_far or not FIRST_MS <= time_ms <= LAST_MS or not sound_alone(value):
-            return None
-        return event, time_ms
+        for decode in self._decoders if value else ():
+            try:
+                event = decode(value)
+                reading = self.reading_of[type(event)]
+                time_ms = reading.time_ms(event)
+            except (msgspec.MsgspecError, RecursionError, TypeError, ValueError, OverflowError):
+                continue
+            too_far = timestamp_ms is not None and time_ms > timestamp_ms + reading.max_ahead_ms
+            fine = not too_far and FIRST_MS <= time_ms <= LAST_MS and sound_alone(value)  # type: ignore[arg-type]
+            return (event, time_ms) if fine and self._usable([event]) else None
+        return None
+
+    def _usable(self, events: Sequence[Any]) -> bool:
+        """Whether none is a label that nobody can use; what is no label is usable."""
+        if not self.labelled:
+            return True
+        of_type: defaultdict[type, list[Any]] = defaultdict(list)
+        for event in events:
+            of_type[type(event)].append(event)
+        return not any(_any_nobodys(self.reading_of[kind], of) for kind, of in of_type.items())
 
     def _any_ahead(self, times: NDArray[np.int64], timestamps_ms: Sequence[int | None]) -> bool:
         """Whether some event may be too far ahead of the log's own time; files have none.
@@ -143,11 +165,17 @@ class Topic:
         found = Careful()
         try:
             event = parse(record.value)
+            useless = False
             for reading in self._readers(event, record, found):
                 if reading.accepts(event, record):
                     struct, defects = reading.read(event, record)
+                    if _any_nobodys(reading, [struct]):  # but perhaps it is more than a label
+                        useless = True
+                        continue
                     self._check_ahead(reading, struct, record)
                     found.events.append((reading, struct, defects))
+            if useless and not found.events:
+                raise InvalidEvent("label_incomplete")
         except InvalidEvent as defect:
             found.dead = DeadLetter(record, defect.reason, str(defect))
             found.events.clear()
@@ -155,15 +183,18 @@ class Topic:
 
     def _readers(self, event: object, record: Record, found: Careful) -> list[Reading]:
         readers = list(self._constant)
-        named = False
+        named = written = False
         for path, by_model in self._by_path.items():
             model_id = value_at(event, path, record)
+            written |= model_id is not None
             if isinstance(model_id, str) and MODEL_ID(model_id):
                 named = True
                 readers += by_model.get(model_id, ())
                 found.unregistered = model_id
         if readers:
             found.unregistered = None
+        elif not named and not written and self._nameless:
+            readers += self._nameless
         elif not named:
             raise InvalidEvent("model_id")
         return readers
@@ -174,6 +205,10 @@ class Topic:
             return
         if reading.time_ms(event) > record.timestamp_ms + reading.max_ahead_ms:
             raise InvalidEvent("timestamp_future")
+
+
+def _any_nobodys(reading: Reading, events: Sequence[Any]) -> bool:
+    return isinstance(reading, LabelReading) and NOBODYS in reading.whose(events)
 
 
 def readings(

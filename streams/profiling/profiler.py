@@ -19,14 +19,15 @@ from streams.messages import (
     KIND,
     SLOT_MS,
     Intake,
+    Profile,
     Progress,
     Report,
-    Summary,
     Unread,
     encode_profile,
 )
 from streams.profiling.dead_letters import dead_letter
 from streams.profiling.events import DeadLetter, Topic
+from streams.profiling.labels import LabelReading
 from streams.profiling.reading import Defects, Reading
 from streams.profiling.rows import Rows
 from streams.profiling.sheet import Sheet, count
@@ -85,6 +86,7 @@ class Profiler:
         self._compiled = -1  # revision of the registry that the rest was made from
         self._sheets: dict[str, Sheet] = {}
         self._rows: dict[type, tuple[Sheet, Reading, Rows, int]] = {}
+        self._labels: dict[type, tuple[Sheet, LabelReading]] = {}
         self._topics: dict[str, Topic] = {}
         self._sources: dict[Partition, _Source] = {}
         self._heard: dict[Partition, None] = {}
@@ -111,7 +113,7 @@ class Profiler:
     def forget(self) -> None:
         """Nothing counted since the last commit is true any more, nor how far it reached."""
         for sheet in self._sheets.values():
-            sheet.groups.clear()
+            sheet.clear()
         for partition in self._sources:
             self._sources[partition] = _Source()
         self._void()
@@ -169,9 +171,11 @@ class Profiler:
         records: list[Outgoing] = []
         for sheet in [*self._retired, *(self._sheets[model] for model in sorted(self._sheets))]:
             key = sheet.lifecycle.model_id.encode()
-            for summary in sheet.summaries():
-                records.append(self._profile(summary, key=key))
-            sheet.groups.clear()
+            records += [self._profile(summary, key=key) for summary in sheet.summaries()]
+            records += [self._profile(found, key=key) for found in sheet.outcomes.records()]
+            for reason, n in sheet.outcomes.defects.items():
+                self.seen.fields[sheet.lifecycle.model_id, reason] += n
+            sheet.clear()
         # Intake first: progress closes the slots that it belongs to.
         broadcasts: list[Intake | Progress] = [*self._intake(), *self._progress()]
         for broadcast in broadcasts:
@@ -190,6 +194,7 @@ class Profiler:
         self._settle()
         former, self._sheets = self._sheets, {}
         self._rows.clear()
+        self._labels.clear()
         by_topic: defaultdict[str, list[Reading]] = defaultdict(list)
         limits: defaultdict[str, set[int]] = defaultdict(set)
         panes: defaultdict[str, set[int]] = defaultdict(set)
@@ -206,8 +211,12 @@ class Profiler:
                 by_topic[reading.topic].append(reading)
                 limits[reading.topic].add(idle_ms)
                 panes[reading.topic].add(sheet.pane_ms)
+            for label in sheet.labels:
+                self._labels[label.struct] = sheet, label
+                by_topic[label.topic].append(label)
+                limits[label.topic].add(idle_ms)
         kept = self._sheets.values()
-        self._retired += [s for s in former.values() if s.groups and s not in kept]
+        self._retired += [s for s in former.values() if s and s not in kept]
         self._topics = {name: Topic(of) for name, of in by_topic.items()}
         self._idle_limits = {name: tuple(sorted(of)) for name, of in limits.items()}
         # One length of pane for a whole topic, as nearly always, is grouped without a look at each event.
@@ -258,6 +267,10 @@ class Profiler:
         return events, np.array(times, np.int64), where
 
     def _count_defects(self, reading: Reading, event: Any, time_ms: int, defects: Defects) -> None:
+        if isinstance(reading, LabelReading):
+            of, _ = self._labels[reading.struct]
+            of.outcomes.count_defects(reading, event, time_ms, defects)
+            return
         sheet, _, _, _ = self._rows[reading.struct]
         group = sheet.group(*self._group_of(sheet, reading, event, time_ms // sheet.pane_ms))
         for name, reason in defects.of.items():
@@ -288,6 +301,10 @@ class Profiler:
     # ---- grouping and counting
 
     def _add(self, topic: Topic, events: list[Any], times: Any) -> None:
+        if topic.labelled:
+            events, times = self._add_labels(events, times)
+            if not events:
+                return
         for (kind, pane), of_pane in self._by_model_and_pane(topic, events, times):
             sheet, reading, rows, number = self._rows[kind]
             for version, of_version in _split(of_pane, reading.attribute.get("model_version")):
@@ -301,6 +318,23 @@ class Profiler:
                     if packed := rows.pack(group_events):
                         group.waiting[number].append(packed)
                         group.lengths[number] += len(group_events)
+
+    def _add_labels(self, events: list[Any], times: Any) -> tuple[list[Any], Any]:
+        """Hand labels to who counts them; what is left are predictions and feature events on the same topic."""
+        of_type: defaultdict[type, list[int]] = defaultdict(list)
+        for place, event in enumerate(events):
+            of_type[type(event)].append(place)
+        rest: list[int] = []
+        for kind, places in of_type.items():
+            if kind not in self._labels:
+                rest += places
+                continue
+            sheet, reading = self._labels[kind]
+            if not reading.nameless:
+                all_of_it = len(places) == len(events)
+                mine = events if all_of_it else [events[i] for i in places]
+                sheet.outcomes.add(reading, mine, times if all_of_it else times[places])
+        return [events[i] for i in sorted(rest)], times[sorted(rest)]
 
     def _by_model_and_pane(self, topic: Topic, events: list[Any], times: Any) -> Iterator[Any]:
         pane_ms = self._pane_ms[topic.readings[0].topic]
@@ -396,7 +430,7 @@ class Profiler:
 
     def _profile(
         self,
-        record: Summary | Progress | Intake,
+        record: Profile,
         *,
         key: bytes | None = None,
         partition: int | None = None,

@@ -72,6 +72,8 @@ class Reading:
     lengths : of vectors, as far as they are known
     """
 
+    nameless = False  # whether it reads events that name no model
+
     def __init__(
         self,
         lifecycle: Lifecycle,

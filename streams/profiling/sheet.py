@@ -1,6 +1,6 @@
 """What has been counted for one model since the last flush? Groups of events, and the summaries they become."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 import numpy as np
@@ -17,8 +17,11 @@ from streams.messages import (
     pack_cells,
     pack_sums,
 )
+from streams.outcomes import label_types, layout_of, one_by_one, slices_of
 from streams.profiling.codes import Codes
 from streams.profiling.events import readings
+from streams.profiling.labels import LabelReading, label_readings
+from streams.profiling.outcomes import Tally
 from streams.profiling.rows import Rows
 from streams.registry import Registered
 from streams.topics import Names
@@ -62,8 +65,17 @@ class Sheet:
             Rows(reading, self.binner, codes, ranges, derived) for reading in self.readings
         ]
         self.segments = segments.compile_definitions(self.lifecycle, reference)
+        self.labels, self.outcomes = _labels(self.lifecycle, reference, names, codes, self.segments)
         self.pane_ms = self.lifecycle.monitoring.window.pane // timedelta(milliseconds=1)
         self.groups: dict[tuple[str, int, tuple[str, ...]], Group] = {}
+
+    def clear(self) -> None:
+        """Forget what was counted since the last flush."""
+        self.groups.clear()
+        self.outcomes.clear()
+
+    def __bool__(self) -> bool:
+        return bool(self.groups or self.outcomes)
 
     def counts_for(self, registered: Registered) -> bool:
         """Whether this is what it was made from: nothing about the model was written since."""
@@ -121,6 +133,22 @@ class Sheet:
                 invalid=group.invalid,
                 violations=group.violations,
             )
+
+
+def _labels(
+    lifecycle: Lifecycle,
+    reference: Reference | None,
+    names: Names,
+    codes: Mapping[str, Codes],
+    definitions: segments.Definitions,
+) -> tuple[list[LabelReading], Tally]:
+    """How labels are read, and where outcomes are counted."""
+    layout = layout_of(lifecycle, reference)
+    slices = slices_of(lifecycle, reference, layout)
+    types = {series.name: series.type for series in (slices.series if slices else ())}
+    readings = label_readings(lifecycle, names, types | label_types(layout), codes)
+    single = one_by_one(lifecycle)
+    return readings, Tally(lifecycle, layout, slices, codes, definitions, one_by_one=single)
 
 
 def _merge(into: Group, group: Group) -> None:
