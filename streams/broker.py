@@ -37,6 +37,19 @@ class Outgoing(NamedTuple):
     partition: int | None = None
 
 
+class Place(NamedTuple):
+    """Where a group stands in a partition, as it last committed: the next offset to read, and what it noted there."""
+
+    offset: int
+    note: str = ""
+
+
+class Since(NamedTuple):
+    """The first record that the log took at this time or later."""
+
+    time_ms: int
+
+
 class Rows(Protocol):
     """The records of a batch one by one; row `i` belongs to `Batch.values[i]`. Made only when asked for."""
 
@@ -54,6 +67,26 @@ class Batch:
     timestamps_ms: Sequence[int | None]  # the log's append or create time
     rows: Rows
 
+    def take(self, indices: Sequence[int]) -> "Batch":
+        """Some of the records, in this order."""
+        return Batch(
+            self.topic,
+            [self.values[i] for i in indices],
+            [self.partitions[i] for i in indices],
+            [self.offsets[i] for i in indices],
+            [self.timestamps_ms[i] for i in indices],
+            _Some(self.rows, indices),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Some:
+    rows: Rows
+    indices: Sequence[int]
+
+    def __getitem__(self, index: int) -> Record:
+        return self.rows[self.indices[index]]
+
 
 @dataclass(frozen=True, slots=True)
 class Polled:
@@ -67,11 +100,12 @@ class Polled:
 class Work:
     """What a stage concluded since its last flush, and the input it used up: one transaction.
 
-    `offsets` holds, per partition, the next offset to read.
+    `offsets` holds, per partition, the next offset to read; `notes` what whoever reads on from there is told.
     """
 
     records: list[Outgoing] = field(default_factory=list)
     offsets: dict[Partition, int] = field(default_factory=dict)
+    notes: dict[Partition, str] = field(default_factory=dict)
 
 
 class Stage(Protocol):
@@ -119,6 +153,25 @@ class Listening(Protocol):
         """Partitions that brought something usable since this was last asked: all others are silent."""
 
 
+@runtime_checkable
+class Rereading(Protocol):
+    """What a stage is besides when it may have to read again what was committed, to know what it knew then."""
+
+    def reread(self, places: Mapping[Partition, Place]) -> Mapping[Partition, int | Since]:
+        """All new partitions were gained. Where to begin in them, where that is before what was committed.
+
+        `places` has all partitions that are owned and in which something was committed.
+        """
+
+
+@runtime_checkable
+class Holding(Protocol):
+    """What a stage is besides when it cannot take everything as it comes."""
+
+    def held(self) -> Collection[Partition]:
+        """Partitions to read nothing from until this says otherwise."""
+
+
 class Listener(Protocol):
     """Told by the broker, from inside `poll`, what happens to partitions. The loop is one."""
 
@@ -152,6 +205,15 @@ class Broker(Protocol):
 
     def poll(self, limit: int, timeout_s: float) -> Polled:
         """At most `limit` records of the subscribed topics. Rebalances happen in here and reach the listener."""
+
+    def places(self) -> Mapping[Partition, Place]:
+        """Where the group stands in the partitions that are owned; nothing for those in which it never committed."""
+
+    def reread(self, partition: Partition, start: int | Since) -> None:
+        """Read an owned partition from here in the next polls, or from the oldest record there still is after it."""
+
+    def hold(self, partitions: Collection[Partition]) -> None:
+        """Read nothing from these in the next polls, and from all others that are owned."""
 
     def restore(self, partition: Partition) -> Iterator[Record]:
         """The newest record per key of a compacted partition, in order of offset, read to its end (committed only).

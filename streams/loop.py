@@ -12,7 +12,18 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import FrameType
 
-from streams.broker import Aborted, Broker, Hurried, Listening, Partition, Polled, Record, Stage
+from streams.broker import (
+    Aborted,
+    Broker,
+    Holding,
+    Hurried,
+    Listening,
+    Partition,
+    Polled,
+    Record,
+    Rereading,
+    Stage,
+)
 from streams.errors import Fenced
 
 __all__ = ["FOREVER_MS", "Loop", "Observer", "Outcome", "drain", "run", "stopping"]
@@ -87,9 +98,12 @@ class Loop:
 
     def turn(self, timeout_s: float = 0.0) -> Polled:
         """Poll once and let the stage have what came."""
+        if isinstance(self.stage, Holding):
+            self.broker.hold(self.stage.held())
         polled = self.broker.poll(self.limit, timeout_s)
         began = self.clock()
-        self._tell()
+        if again := self._tell():
+            polled = _without(polled, again)
         if self.followed:
             self._follow(to_end=self.followed_to_end and bool(polled.batches))
         for batch in polled.batches:
@@ -150,7 +164,10 @@ class Loop:
                 del self._told[partition]
                 self.stage.dropped(partition)
 
-    def _tell(self) -> None:
+    def _tell(self) -> Collection[Partition]:
+        """Tell the stage what is its own now. What it reads again from elsewhere is returned."""
+        if not self._untold:
+            return ()
         for partition in sorted(self._untold):
             kept: Iterator[Record] = iter(())
             if self.state_topic is not None:
@@ -160,10 +177,29 @@ class Loop:
             if isinstance(kept, Generator):
                 kept.close()  # a stage need not read it to its end
         self._untold.clear()
+        if not isinstance(self.stage, Rereading):
+            return ()
+        again = self.stage.reread(self.broker.places())
+        for partition, start in again.items():
+            self.broker.reread(partition, start)
+        return again.keys()
 
     def _follow(self, *, to_end: bool) -> None:
         if records := self.broker.followed(to_end=to_end):
             self.stage.follow(records)
+
+
+def _without(polled: Polled, partitions: Collection[Partition]) -> Polled:
+    """What a poll brought, but for these partitions."""
+    batches = []
+    for batch in polled.batches:
+        out = {partition.number for partition in partitions if partition.topic == batch.topic}
+        kept = [i for i, number in enumerate(batch.partitions) if number not in out]
+        if len(kept) == len(batch.partitions):
+            batches.append(batch)
+        elif kept:
+            batches.append(batch.take(kept))
+    return Polled(tuple(batches), polled.ends.difference(partitions))
 
 
 class _Silence:

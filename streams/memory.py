@@ -6,7 +6,7 @@ fenced. Everything is deterministic: no clock, no randomness, no thread.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from zlib import crc32
@@ -18,8 +18,10 @@ from streams.broker import (
     Listener,
     Outgoing,
     Partition,
+    Place,
     Polled,
     Record,
+    Since,
     Work,
 )
 from streams.errors import BrokerError, Fenced, UsageError
@@ -55,6 +57,7 @@ class _Group:
     """Who shares what. A partition is in `owners` until its owner has let go of it."""
 
     committed: dict[Partition, int] = field(default_factory=dict)
+    notes: dict[Partition, str] = field(default_factory=dict)
     instances: dict[str, "MemoryBroker"] = field(default_factory=dict)  # the newest of each name
     members: list["MemoryBroker"] = field(default_factory=list)  # who shares, by name
     owners: dict[Partition, "MemoryBroker"] = field(default_factory=dict)
@@ -172,6 +175,7 @@ class MemoryBroker(Broker):
         self._listener: Listener | None = None
         self._positions: dict[Partition, int] = {}  # of everything owned: the next offset to read
         self._followed: dict[Partition, int] = {}
+        self._held: frozenset[Partition] = frozenset()
         self._failures = 0
         self._gone = ""  # why this member can do nothing any more
         self._expired = False
@@ -232,6 +236,20 @@ class MemoryBroker(Broker):
         ends = (p for p, position in self._positions.items() if position == self.log.end(p))
         return Polled(batches, frozenset(ends))
 
+    def places(self) -> Mapping[Partition, Place]:
+        committed, notes = self._group.committed, self._group.notes
+        return {p: Place(committed[p], notes.get(p, "")) for p in self._positions if p in committed}
+
+    def reread(self, partition: Partition, start: int | Since) -> None:
+        if isinstance(start, Since):
+            times = enumerate(self.log._slot(partition).timestamps_ms)
+            late = (i for i, time in times if time is None or time >= start.time_ms)
+            start = next(late, self.log.end(partition))
+        self._positions[partition] = start
+
+    def hold(self, partitions: Collection[Partition]) -> None:
+        self._held = frozenset(partitions)
+
     def restore(self, partition: Partition) -> Iterator[Record]:
         self._check()
         newest: dict[bytes | None, Record] = {}
@@ -264,6 +282,7 @@ class MemoryBroker(Broker):
         for record in work.records:
             self._write(record)
         self._group.committed.update(work.offsets)
+        self._group.notes.update(dict.fromkeys(work.offsets, "") | work.notes)
 
     def close(self) -> None:
         self._leave("closed")
@@ -331,7 +350,11 @@ class MemoryBroker(Broker):
 
     def _read(self, limit: int) -> tuple[Batch, ...]:
         """Up to `limit` records, a fair share from each partition that has any, a different one first each time."""
-        waiting = [p for p in sorted(self._positions) if self._positions[p] < self.log.end(p)]
+        waiting = [
+            p
+            for p in sorted(self._positions)
+            if p not in self._held and self._positions[p] < self.log.end(p)
+        ]
         if not waiting:
             return ()
         self._turn += 1

@@ -18,12 +18,12 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from streams.broker import Partition
+from streams.broker import Partition, Place
 from streams.errors import UsageError
 from streams.kafka.errors import QUIET, bootstrap, translated
 from streams.topics import DAY_MS, MAX_MESSAGE_BYTES, TOPICS, Names, Topic
 
-__all__ = ["Created", "create_topics", "stable_offsets", "topic_partitions"]
+__all__ = ["Created", "create_topics", "stable_places", "topic_partitions"]
 
 _CALL_S = 10.0
 _PAUSE_S = 0.02
@@ -126,10 +126,10 @@ def create_topics(
     return tuple(created)
 
 
-def stable_offsets(
+def stable_places(
     settings: Mapping[str, Any], group: str, partitions: Sequence[Partition], until: float
-) -> dict[Partition, int]:
-    """The group's committed offsets, once no open transaction can change them; negative where there is none.
+) -> dict[Partition, Place]:
+    """Where the group stands, once no open transaction can change it; nothing where it never committed.
 
     Not asked through the consumer: behind its own request to join the group, the answer would wait for all members.
     Each time asked through a new client: one that has asked before gets no answer any more from a coordinator that was
@@ -158,7 +158,11 @@ def stable_offsets(
             answers = future.result().topic_partitions
             errors = [answer.error for answer in answers if answer.error is not None]
             if not errors:
-                return {Partition(one.topic, one.partition): one.offset for one in answers}
+                return {
+                    Partition(one.topic, one.partition): Place(one.offset, one.metadata or "")
+                    for one in answers
+                    if one.offset >= 0
+                }
             error: KafkaError = errors[0]
         except KafkaException as failure:
             error = failure.args[0]

@@ -11,7 +11,7 @@ Three rules carry exactly-once, and the code below is arranged around them:
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from operator import itemgetter
 from threading import Event
@@ -30,9 +30,20 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 
 from streams import logs
-from streams.broker import Aborted, Batch, Broker, Listener, Partition, Polled, Record, Work
+from streams.broker import (
+    Aborted,
+    Batch,
+    Broker,
+    Listener,
+    Partition,
+    Place,
+    Polled,
+    Record,
+    Since,
+    Work,
+)
 from streams.errors import BrokerError, UsageError
-from streams.kafka.admin import stable_offsets
+from streams.kafka.admin import stable_places
 from streams.kafka.errors import QUIET, bootstrap, explained, is_permanent, translated
 from streams.kafka.reader import KafkaReader, record_of
 from streams.kafka.writer import PATIENCE_S, KafkaWriter
@@ -108,6 +119,9 @@ class KafkaBroker(Broker):
         self._ends: dict[Partition, int] = {}  # ends that were seen, until records come after them
         self._uncommitted: set[Partition] = set()  # the group has no offset, and nothing was read
         self._first: dict[Partition, int] = {}  # nor here, but reading began here
+        self._places: dict[Partition, Place] = {}  # of what is owned and was committed
+        self._held: frozenset[Partition] = frozenset()
+        self._fresh: set[Partition] = set()  # assigned since; whether they are paused nobody says
 
         self._gained: dict[Partition, None] = {}  # in this poll; the listener hears at its end
         self._left: set[Partition] = set()  # in this poll
@@ -218,6 +232,7 @@ class KafkaBroker(Broker):
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._member = consumer.memberid()
+        self._fresh.update(map(_named, partitions))
         for partition in map(_named, partitions):
             self._owned[partition] = self._gained[partition] = None
 
@@ -245,7 +260,7 @@ class KafkaBroker(Broker):
             self._failure = failure
         for partition in leaving:
             self._left.add(partition)
-            for known_here in (self._owned, self._gained, self._ends, self._first):
+            for known_here in (self._owned, self._gained, self._ends, self._first, self._places):
                 known_here.pop(partition, None)
             self._uncommitted.discard(partition)
 
@@ -258,24 +273,25 @@ class KafkaBroker(Broker):
         counts = fresh if self._must_rewind else self._owned.keys() - set(again)
         messages = [message for message in messages if _named(message) in counts]
         for partition in again:
-            self._rewind(partition, committed[partition])
-        self._uncommitted.update(partition for partition in fresh if committed[partition] < 0)
+            self._rewind(partition, committed.get(partition))
+        self._places.update(committed)
+        self._uncommitted.update(partition for partition in fresh if partition not in committed)
         gained, self._gained, self._left, self._must_rewind = list(self._gained), {}, set(), False
         if gained and self._listener is not None:
             self._listener.partitions_gained(gained)
         return messages
 
-    def _committed(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+    def _committed(self, partitions: Sequence[Partition]) -> dict[Partition, Place]:
         if not partitions:
             return {}
         until = monotonic() + 2 * PATIENCE_S
         settings = {**QUIET, **self._properties}
-        return stable_offsets(settings, self._group, partitions, until)
+        return stable_places(settings, self._group, partitions, until)
 
-    def _rewind(self, partition: Partition, committed: int) -> None:
+    def _rewind(self, partition: Partition, committed: Place | None) -> None:
         """Go back to what is committed, or to where reading began if nothing is."""
         self._ends.pop(partition, None)
-        where = committed if committed >= 0 else self._first.get(partition, self._beginning)
+        where = committed.offset if committed else self._first.get(partition, self._beginning)
         if self._consumer is not None:
             self._seek(self._consumer, TopicPartition(*partition, where), monotonic() + PATIENCE_S)
 
@@ -289,6 +305,38 @@ class KafkaBroker(Broker):
                 if failure.args[0].code() != KafkaError._STATE or monotonic() > until:
                     raise
             Event().wait(0.02)
+
+    # -------------------------------------------------------------------------------- reading again, and not reading
+
+    def places(self) -> Mapping[Partition, Place]:
+        return dict(self._places)
+
+    def reread(self, partition: Partition, start: int | Since) -> None:
+        consumer = self._consumer
+        if consumer is None:
+            return
+        self._ends.pop(partition, None)
+        with self._asking(f"read {partition.topic} again"):
+            low, high = consumer.get_watermark_offsets(TopicPartition(*partition), PATIENCE_S)
+            if isinstance(start, Since):
+                asked = TopicPartition(*partition, start.time_ms)
+                (found,) = consumer.offsets_for_times([asked], PATIENCE_S)
+                start = found.offset if found.offset >= 0 else high
+            where = TopicPartition(*partition, max(start, low))
+            self._seek(consumer, where, monotonic() + PATIENCE_S)
+
+    def hold(self, partitions: Collection[Partition]) -> None:
+        wanted = frozenset(self._owned.keys() & set(partitions))
+        if self._consumer is None or (wanted == self._held and not self._fresh):
+            return
+        fresh = self._fresh & self._owned.keys()
+        with self._asking("pause reading"):
+            if more := sorted(wanted - self._held | wanted & fresh):
+                self._consumer.pause([TopicPartition(*partition) for partition in more])
+            if fewer := sorted((self._held & self._owned.keys() | fresh) - wanted):
+                self._consumer.resume([TopicPartition(*partition) for partition in fewer])
+        self._held = wanted
+        self._fresh.clear()
 
     # --------------------------------------------------------------------------------------------------- following
 
@@ -351,7 +399,8 @@ class KafkaBroker(Broker):
         except Aborted:
             self._must_rewind = True  # in the next poll, when rebalances have been heard of
             raise
-        for partition in work.offsets:
+        for partition, offset in work.offsets.items():
+            self._places[partition] = Place(offset, work.notes.get(partition, ""))
             self._uncommitted.discard(partition)
             self._first.pop(partition, None)
 

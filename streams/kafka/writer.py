@@ -155,7 +155,12 @@ class KafkaWriter:
         for record in work.records:
             self._produce(record, until)
         if work.offsets:
-            offsets = [TopicPartition(*where, offset) for where, offset in work.offsets.items()]
+            offsets = [
+                TopicPartition(*where, offset, work.notes[where])
+                if where in work.notes
+                else TopicPartition(*where, offset)
+                for where, offset in work.offsets.items()
+            ]
             send = self._producer.send_offsets_to_transaction
             with _watched(_STUCK_S):
                 insist(lambda timeout_s: send(offsets, membership, timeout_s), until)
