@@ -1,7 +1,7 @@
 """What is a score worth? The chance of a hit at each score, from the counts of the reference's outcomes."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,10 @@ from detectors.samples.effects import Floats, Ints
 
 LEAST_LABELS = 200  # of the reference, with scores
 LEAST_EACH = 10  # hits, and misses, among them
+BEYOND = (
+    3.0  # so many times further out than the reference's scores of an end bin, nothing is known
+)
+_SLOPE = 5  # points back from the end that the slope beyond it is taken from
 POOLED = 30  # labels that a point of the calibration stands on, at least
 
 
@@ -22,20 +26,20 @@ class Calibration:
     Parameters
     ----------
     at, chance : points: mean score, and share of hits, made monotone
-    block : of each point: those that were pooled to be monotone share one
-    variance : of the chance, of each block
+    mix : (points, pools): of which pools of labels, in which parts, the chance of a point is made
+    variance : of the share of hits, of each pool
     rows, mean : of each score bin: the reference's labels and mean score (NaN without labels)
     """
 
     at: Floats
     chance: Floats
-    block: Ints
+    mix: Floats
     variance: Floats
     rows: Ints
     mean: Floats
 
     def read(self, scores: Floats) -> Floats:
-        """The chance of a hit at each score; flat beyond the first and the last point."""
+        """The chance of a hit at each score, on the line between the points."""
         return np.interp(scores, self.at, self.chance)
 
     def squared_error(self, scores: Floats, weights: Floats) -> float:
@@ -45,9 +49,10 @@ class Calibration:
         left, right = right - 1, np.minimum(right, last)
         gap = np.maximum(self.at[right] - self.at[left], 1e-300)
         part = np.clip((scores - self.at[left]) / gap, 0.0, 1.0)
-        on = np.bincount(self.block[left], weights * (1 - part), len(self.variance))
-        on += np.bincount(self.block[right], weights * part, len(self.variance))
-        return float((on * on * self.variance).sum())
+        on = np.bincount(left, weights * (1 - part), len(self.at))
+        on += np.bincount(right, weights * part, len(self.at))
+        pools = (on[:, None] * self.mix).sum(0)
+        return float((pools * pools * self.variance).sum())
 
 
 def calibrate(layout: Layout, reference: Ints, phi: float = 1.0) -> Calibration | Insufficient:
@@ -72,8 +77,9 @@ def calibrate(layout: Layout, reference: Ints, phi: float = 1.0) -> Calibration 
     >>> counts = np.zeros(layout.total, np.int64)
     >>> counts[layout.block("score")] = [90, 10, 60, 40, 65, 35, 15, 85]
     >>> counts[layout.block("score_sum")] = np.array([12, 40, 60, 90]) * 2**20
-    >>> calibrate(layout, counts).chance.tolist()
-    [0.1, 0.375, 0.375, 0.85]
+    >>> found = calibrate(layout, counts)
+    >>> found.read(np.array([0.12, 0.4, 0.5, 0.6, 0.9])).tolist()
+    [0.1, 0.375, 0.375, 0.375, 0.85]
     """
     if layout.task not in ("binary", "classes"):
         return Insufficient("not_for_task", 0, 0)
@@ -91,8 +97,44 @@ def calibrate(layout: Layout, reference: Ints, phi: float = 1.0) -> Calibration 
     m, k = np.bincount(block, held), np.bincount(block, hit)
     share = (k + 1) / (m + 2)  # so that a bin of hits only is not certain
     mean = np.divide(sums, rows, out=np.full(len(rows), np.nan), where=rows > 0)
-    at = np.maximum.accumulate(total / held)
-    return Calibration(at, (k / m)[block], block, phi * share * (1 - share) / (m + 2), rows, mean)
+    points = _Points(total / held, (k / m)[block], np.eye(len(m))[block])
+    low, high = layout.score_range
+    inside = (layout.score_edges - low) / (high - low)
+    at, chance, mix = points.beyond(float(inside[-1])).turned().beyond(-float(inside[0])).turned()
+    return Calibration(at, chance, mix, phi * share * (1 - share) / (m + 2), rows, mean)
+
+
+class _Points(NamedTuple):
+    """The line of a calibration: mean scores, chances, and of which pools these are made."""
+
+    at: Floats
+    chance: Floats
+    mix: Floats
+
+    def turned(self) -> "_Points":
+        """Last point first, scores negative."""
+        return _Points(-self.at[::-1], self.chance[::-1], self.mix[::-1])
+
+    def beyond(self, edge: float) -> "_Points":
+        """One point more at the end, as the last bin is open: on the slope of the last points, as far as is known.
+
+        Flat, a shift towards higher scores would move predictions there without an effect.
+        """
+        before, last = max(len(self.at) - 1 - _SLOPE, 0), len(self.at) - 1
+        run = float(self.at[last] - self.at[before])
+        further = (BEYOND - 1) * max(float(self.at[last]) - edge, 0.0)
+        if not (run > 0 and further > 0):
+            return self
+        part = further / run
+        rise = part * float(self.chance[last] - self.chance[before])
+        chance = min(max(float(self.chance[last]) + rise, 0.0), 1.0)
+        kept = (chance - float(self.chance[last])) / rise if rise else 0.0
+        mix = self.mix[last] + kept * part * (self.mix[last] - self.mix[before])
+        return _Points(
+            np.append(self.at, self.at[last] + further),
+            np.append(self.chance, chance),
+            np.concatenate([self.mix, mix[None]]),
+        )
 
 
 def _joined(rows: Ints) -> Ints:

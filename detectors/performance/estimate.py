@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from detectors.performance.calibrated import Calibration
+from detectors.performance.calibrated import BEYOND, Calibration
 from detectors.performance.layout import LEAST_PROBABILITY, UNIT, Layout
 from detectors.performance.measured import Insufficient
 from detectors.performance.unlabelled import EstimateLayout
@@ -34,7 +34,6 @@ BLIND = (
 LEAST_PREDICTIONS = 30
 LEAST_EACH = 10  # expected positives, and negatives
 _HARDLY = 5  # a bin in which the reference had fewer labels is outside of what it knew
-_BEYOND = 3.0  # so many times further out than the reference's scores of an end bin: outside too
 
 
 class Estimate(NamedTuple):
@@ -321,5 +320,5 @@ def _outside(layout: EstimateLayout, calibration: Calibration, counts: Ints) -> 
     for bin_, edge, sign in ((0, edges[0], -1.0), (len(rows) - 1, edges[-1], 1.0)):
         if rows[bin_] and calibration.rows[bin_]:
             usual = sign * (float(calibration.mean[bin_]) - edge)
-            out[bin_] |= sign * (sums[bin_] / rows[bin_] - edge) > _BEYOND * usual
+            out[bin_] |= sign * (sums[bin_] / rows[bin_] - edge) > BEYOND * usual
     return float(rows[out].sum() / max(int(rows.sum()), 1))
