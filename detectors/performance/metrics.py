@@ -13,8 +13,8 @@ class (false positive rate, AUC, log loss, Brier, cost) sets it against all othe
    Statistics in Medicine 27.
 """
 
-from collections.abc import Mapping
-from math import inf, sqrt
+from collections.abc import Mapping, Sequence
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -178,9 +178,9 @@ def _of_classes(
         return share(wrong, n, z)
     if name == "accuracy":
         return share(n - wrong, n, z)
-    of = _classes(layout, counts)
+    of, both = _classes(layout, counts), _both(layout, counts)
     if layout.task == "classes" and name in _CLASSES:
-        return _macro(of, name, n, z)
+        return _macro(of, both, name, n, z)
     assert layout.positive is not None
     right, predicted, actual = (int(part[layout.positive]) for part in of)
     if name == "positive_rate":
@@ -203,7 +203,7 @@ def _of_classes(
         case "f1":
             return _f1(right, predicted, actual, z)
         case "balanced_accuracy":
-            return _macro(of, name, n, z)
+            return _macro(of, both, name, n, z)
     spared = n - actual - (predicted - right)
     kept = spared if name == "specificity" else n - actual - spared
     return share(kept, n - actual, z)
@@ -216,7 +216,7 @@ def _f1(right: int, predicted: int, actual: int, z: float) -> Metric:
     return Metric(value, low, high, actual)
 
 
-def _macro(of: _Classes, name: str, n: int, z: float) -> Answer:
+def _macro(of: _Classes, both: Ints, name: str, n: int, z: float) -> Answer:
     found = []
     for right, predicted, actual in zip(*(part.tolist() for part in of), strict=True):
         if name == "precision":
@@ -227,20 +227,43 @@ def _macro(of: _Classes, name: str, n: int, z: float) -> Answer:
             found += [share(right, actual, z)] if actual else []
     if len(found) < 2:
         return Insufficient("one_class", len(found), 2)
-    k = len(found)
-    value = sum(one.value for one in found) / k
-    down = sqrt(sum((one.value - one.low) ** 2 for one in found)) / k
-    up = sqrt(sum((one.high - one.value) ** 2 for one in found)) / k
-    return Metric(value, max(value - down, 0.0), min(value + up, 1.0), n)
+    of_all = _together(found, 1 / len(found), n, _coupled(both) if name == "f1" else 1.0)
+    return of_all._replace(low=max(of_all.low, 0.0), high=min(of_all.high, 1.0))
+
+
+def _together(parts: Sequence[Metric], weight: float, n: int, coupled: float = 1.0) -> Metric:
+    """A sum of independent metrics, each times `weight`: how far each may be off adds up in squares."""
+    value = sum(one.value for one in parts)
+    down = sqrt(coupled * sum((one.value - one.low) ** 2 for one in parts))
+    up = sqrt(coupled * sum((one.high - one.value) ** 2 for one in parts))
+    return Metric(weight * value, weight * (value - down), weight * (value + up), n)
+
+
+def _coupled(both: Ints) -> float:
+    r"""The variance of the sum of the classes' F1 over the sum of their variances; at most 2.
+
+    An error from class i to class j lowers both. By the delta method an outcome moves the sum by
+    :math:`2[i=j]/d_i - F_i/d_i - F_j/d_j`, d the outcomes that are, or are predicted to be, of a class.
+    Beyond 50 classes it is that of the first 50 and the rest as one.
+    """
+    cells = both.astype(np.float64)
+    size = np.maximum(cells.sum(0) + cells.sum(1), 1.0)
+    pull = 2 * np.diag(cells) / size**2
+    gain = np.diag(cells) * (2 / size - 2 * pull) ** 2
+    wrong = cells - np.diag(np.diag(cells))
+    alone = gain.sum() + (wrong * (pull[:, None] ** 2 + pull**2)).sum()
+    whole = gain.sum() + (wrong * (pull[:, None] + pull) ** 2).sum()
+    return float(whole / alone) if alone > 0 else 1.0
 
 
 def _cost(over: int, missed: int, n: int, costs: Mapping[str, float], z: float) -> Answer:
     if not costs:
         return Insufficient("no_costs", 0, 1)
-    terms = [(over, costs.get("false_positive", 0.0)), (missed, costs.get("false_negative", 0.0))]
-    first = sum(rows * cost for rows, cost in terms)
-    second = sum(rows * cost * cost for rows, cost in terms)
-    return mean_of(first, second, n, z, -inf, inf)
+    parts = []
+    for rows, name in ((over, "false_positive"), (missed, "false_negative")):
+        value, low, high = (each * costs.get(name, 0.0) for each in share(rows, n, z)[:3])
+        parts.append(Metric(value, min(low, high), max(low, high), n))  # a cost may be a gain
+    return _together(parts, 1.0, n)
 
 
 def per_class(layout: Layout, counts: Ints, *, z: float = Z95) -> dict[str, dict[str, Answer]]:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from math import inf, sqrt
+from math import exp, inf, sqrt
 
 from detectors.performance.layout import Layout
 from detectors.performance.magnitude import added
-from detectors.performance.measured import MIN_LABELS, Answer, Insufficient, around, mean_of
+from detectors.performance.measured import MIN_LABELS, Answer, Insufficient, Metric, around, mean_of
 from detectors.samples.effects import Ints
 
 NAMES = ("mae", "rmse", "mape", "bias", "r2", "cost")
@@ -54,9 +54,9 @@ def measure(
 
     Notes
     -----
-    Normal intervals. :math:`se(RMSE) = sd(e^2)/(2\,RMSE\sqrt{n})`. That of R² is
-    :math:`(1 - R^2)\sqrt{(κ_e + κ_y)/n}`, κ the variance of squares over the square of their mean; it leaves out that
-    large errors and far truths come together, which makes it too wide where R² is low, not too narrow.
+    Normal intervals. :math:`se(RMSE) = sd(e^2)/(2\,RMSE\sqrt{n})`, taken on the scale of its logarithm, as squares are
+    skewed. That of R² is :math:`(1 - R^2)\sqrt{(κ_e + κ_y)/n}`, κ the variance of squares over their mean's square; it
+    leaves out that large errors and far truths come together: too wide where R² is low, not too narrow.
     """
     sums = Sums.read(layout, counts)
     n = sums.n
@@ -70,8 +70,11 @@ def measure(
             return mean_of(float(sums.over - sums.under), square, n, z, -inf, inf)
         case "rmse":
             value = sqrt(max(square / n, 0.0))
-            spread = sqrt(max(float(sums.fourth) / n - (square / n) ** 2, 0.0))
-            return around(value, spread / (2 * value * sqrt(n)) if value else 0.0, n, z, 0.0, inf)
+            if not value:
+                return Metric(0.0, 0.0, 0.0, n)
+            spread = sqrt(max(float(sums.fourth) / n - value**4, 0.0))
+            factor = exp(min(z * spread / (2 * value * value * sqrt(n)), 700.0))
+            return Metric(value, value / factor, value * factor, n)
         case "mape":
             return _mape(layout, counts, z)
         case "r2":

@@ -42,7 +42,7 @@ class OutcomeReference:
     """The frozen outcomes of a reference.
 
     `dispersion` says how much more the means of windows vary than those of independent outcomes would: for ``error``
-    (the share of wrong predictions), ``loss`` (scores of `LossCells`) and ``label`` (scores of the truth's cells). It is
+    (share of wrong predictions), ``loss`` (scores of `LossCells`) and ``label`` (scores of the truth's cells). It is
     empty where fewer than 30 windows could tell.
     """
 
