@@ -11,7 +11,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.performance.packed import pack_counts as pack_counts
+from detectors.performance.packed import unpack_counts as unpack_counts
+
 FORMAT = 1
+MOST_NAMES = 200  # of features never declared
 KIND = "leeway.kind"  # header of leeway.profiles: which of the records this is
 
 Ints = NDArray[np.int64]
@@ -165,22 +169,13 @@ def pack_sums(sums: Ints) -> bytes:
     return sums.astype("<i8").tobytes()
 
 
-def pack_counts(counts: Ints) -> bytes:
-    """A vector that is mostly zeros: positions (int32) of those that are not, then their values (int64), all LE."""
-    at = np.flatnonzero(counts)
-    return at.astype("<i4").tobytes() + counts[at].astype("<i8").tobytes()
+def capped(names: Mapping[str, int]) -> dict[str, int]:
+    """The first names by code points, sorted: the same ones in whatever order they were added up.
 
-
-def unpack_counts(packed: bytes, total: int) -> Ints:
-    """The vector of length `total`; raises `ValueError` or `IndexError` on what is none of that length.
-
-    >>> unpack_counts(pack_counts(np.array([0, -1, 0, 2**40])), 4).tolist()
-    [0, -1, 0, 1099511627776]
+    >>> capped({"b": 1, "a": 2})
+    {'a': 2, 'b': 1}
     """
-    n = len(packed) // 12
-    counts = np.zeros(total, np.int64)
-    counts[np.frombuffer(packed, "<i4", n)] = np.frombuffer(packed, "<i8", n, 4 * n)
-    return counts
+    return {name: names[name] for name in sorted(names)[:MOST_NAMES]}
 
 
 class WindowDocument(msgspec.Struct, frozen=True):
@@ -238,7 +233,20 @@ class SeriesDocument(msgspec.Struct, frozen=True):
     top_bins: list[TopBinDocument]
 
 
-class ResultDocument(msgspec.Struct, frozen=True):
+class SliceDocument(msgspec.Struct, frozen=True):
+    """Part of the outcomes in which errors concentrate; what it is compared with, and how sure that is."""
+
+    name: str
+    n: int
+    value: float  # error rate, or mean loss
+    against: float
+    low: float  # of the difference
+    high: float
+    share: float  # of all errors
+    p_value: float
+
+
+class ResultDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     """One verdict: one per model × version × segment × scope × window (leeway.results)."""
 
     result_id: str
@@ -257,6 +265,9 @@ class ResultDocument(msgspec.Struct, frozen=True):
     truncated: int
     series: list[SeriesDocument]
     notes: list[str]  # conditions of the guarantee that do not hold
+    revision: int = 0  # of scope matured: how often this window was told, from 1
+    confusion: dict[str, dict[str, int]] = {}  # actual class -> predicted class -> outcomes
+    slices: list[SliceDocument] = []  # where the errors are, searched when something is wrong
 
 
 encode_json = msgspec.json.Encoder(decimal_format="number").encode

@@ -12,8 +12,8 @@ _JUDGED = ("Ranking", "Recommendation", "Embedding", "LLM")  # by feedback, wher
 _SINGLE = ("adwin", "hddm", "page_hinkley", "ddm")  # methods that read errors one by one
 
 
-def task_of(lifecycle: Lifecycle, reference: Reference | None) -> tuple[Task, tuple[str, ...]]:
-    """What is predicted, and the classes known beforehand.
+def task_of(lifecycle: Lifecycle, reference: Reference | None) -> Task:
+    """What is predicted.
 
     Declared classes decide, then the model's type, then which fields its labels have, then how the reference holds its
     prediction. A model of which nothing is known has classes, as any text can be right or wrong.
@@ -21,30 +21,42 @@ def task_of(lifecycle: Lifecycle, reference: Reference | None) -> tuple[Task, tu
     prediction = lifecycle.prediction
     if prediction is not None and prediction.classes:
         two = len(prediction.classes) == 2 and prediction.positive is not None
-        return "binary" if two else "classes", prediction.classes
+        return "binary" if two else "classes"
     if lifecycle.metadata.model_type in ("Regression", "Forecasting"):
-        return "number", ()
+        return "number"
     labels = lifecycle.source.labels
     losses = labels is not None and "loss" in labels.fields and "label" not in labels.fields
     if losses or lifecycle.metadata.model_type in _JUDGED:
-        return "feedback", ()
-    series = reference.series if reference is not None else ()
-    found = next((one.series for one in series if one.series.name == "prediction"), None)
-    if found is None:
-        return "classes", ()
-    return ("number", ()) if found.numeric else ("classes", found.categories)
+        return "feedback"
+    found = _prediction(reference)
+    return "number" if found is not None and found.numeric else "classes"
+
+
+def settings_of(
+    lifecycle: Lifecycle,
+) -> tuple[tuple[str, ...], str | None, tuple[float, float]]:
+    """Declared classes, the positive one, and the range of scores."""
+    prediction = lifecycle.prediction
+    if prediction is None:
+        return (), None, (0.0, 1.0)
+    return prediction.classes, prediction.positive, prediction.score_range
 
 
 def layout_of(lifecycle: Lifecycle, reference: Reference | None) -> Layout:
     """The layout of outcomes: that of the reference's own outcomes, if it has any that fit."""
-    task, classes = task_of(lifecycle, reference)
-    prediction = lifecycle.prediction
-    return Layout.of(
-        task,
-        classes,
-        prediction.positive if prediction is not None and classes else None,
-        prediction.score_range if prediction is not None else (0.0, 1.0),
-    )
+    task, (classes, positive, score_range) = task_of(lifecycle, reference), settings_of(lifecycle)
+    outcomes = reference.outcomes if reference is not None else None
+    if outcomes is not None and outcomes.layout.fits(task, classes, positive, score_range):
+        return outcomes.layout
+    found = _prediction(reference)
+    if not classes and task == "classes" and found is not None:
+        classes = found.categories
+    return Layout.of(task, classes, positive, score_range)
+
+
+def _prediction(reference: Reference | None) -> Series | None:
+    series = reference.series if reference is not None else ()
+    return next((one.series for one in series if one.series.name == "prediction"), None)
 
 
 def slices_of(
@@ -52,8 +64,11 @@ def slices_of(
 ) -> SliceLayout | None:
     """Where errors are told apart by features, the most important ones first; None without a reference."""
     series = sliced(lifecycle, reference)
-    classified = layout.task in ("binary", "classes")
-    return SliceLayout.of(series) if series and classified else None
+    if not series:
+        return None
+    if layout.task in ("binary", "classes"):
+        return SliceLayout.of(series)
+    return None if layout.loss is None else SliceLayout.of(series, "loss", layout.loss.scale)
 
 
 def digest_of(layout: Layout, slices: SliceLayout | None) -> str:

@@ -93,7 +93,7 @@ class Part:
 CELLS = ("detectors.binning", "detectors.edges", "detectors.series", "numpy", "scipy")
 SAMPLES = (*CELLS, "detectors.samples")
 ALARM = (*SAMPLES, "detectors.alarm")
-REFERENCE = (*ALARM, "detectors.reference")
+REFERENCE = (*ALARM, "detectors.performance", "detectors.reference")
 
 # A file belongs to the first part that names it.
 PARTS = (

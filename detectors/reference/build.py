@@ -25,6 +25,7 @@ from detectors.reference.frozen import (
     SlotReference,
     digest,
 )
+from detectors.reference.outcomes import Known
 from detectors.reference.seasons import (
     DAYS,
     Seasonal,
@@ -51,6 +52,7 @@ __all__ = [
     "digest",
     "from_document",
     "to_document",
+    "with_outcomes",
 ]
 
 BINS, MANY_BINS = 10, 20
@@ -176,6 +178,12 @@ def build(
         reference, segments=_segments(binner, kept, segments or {}, warnings, reference, slots_of)
     )
     return replace(reference, digest=digest(reference)), tuple(warnings)
+
+
+def with_outcomes(reference: Reference, known: Known) -> Reference:
+    """The reference with its outcomes, under a digest of its own."""
+    both = replace(reference, known=known)
+    return replace(both, digest=digest(both))
 
 
 def _counted(binner: Binner, columns: Sequence[Column]) -> tuple[ReferenceSeries, ...]:

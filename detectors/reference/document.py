@@ -21,6 +21,7 @@ from detectors.reference.frozen import (
 )
 from detectors.reference.joint import NAME as JOINT
 from detectors.reference.joint import Joint
+from detectors.reference.outcomes import known_document, known_from_document
 from detectors.reference.reading import (
     EPOCH,
     read_ascending,
@@ -85,6 +86,8 @@ def to_document(reference: Reference) -> dict[str, Any]:
             JOINT if isinstance(one, Joint) else one.feature: _derivation_document(one)
             for one in reference.derived
         }
+    if reference.known is not None:
+        document["outcomes"] = known_document(reference.known)
     return document
 
 
@@ -150,7 +153,7 @@ def from_document(document: object) -> Reference:
         document,
         "",
         "format reference_id digest model_id model_version built_from blocks series segments",
-        "season derived",
+        "season derived outcomes",
     )
     version = read_integer(top["format"], "format", 1)
     if version > FORMAT:
@@ -194,6 +197,7 @@ def from_document(document: object) -> Reference:
         season=season,
         slots=slots,
         derived=_derived(top.get("derived", {}), [r.series for r in series]),
+        known=None if top.get("outcomes") is None else known_from_document(top["outcomes"]),
     )
     if digest(reference) != reference.digest:
         raise ValueError(

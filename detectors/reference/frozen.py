@@ -2,9 +2,11 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from detectors.performance.reference import OutcomeReference
 from detectors.reference.derived import Derivation, Identifier, Text, Vector
+from detectors.reference.outcomes import Known, known_text
 from detectors.series import Series
 
 WINDOWS_WORTH = 10  # a reference should hold the rows of ten windows
@@ -93,6 +95,16 @@ class Reference:
     derived: tuple[Derivation, ...] = ()
     season: Season | None = None
     slots: tuple[SlotReference, ...] = ()  # of a season, by number; those that hold events
+    known: Known | None = field(default=None, compare=False)  # outcomes; the digest compares them
+
+    @property
+    def outcomes(self) -> OutcomeReference | None:
+        """What was normal of its outcomes; None if it has none."""
+        return None if self.known is None else self.known.whole
+
+    def outcomes_of(self, segment: str) -> OutcomeReference | None:
+        """The same of one segment."""
+        return None if self.known is None else self.known.of(segment)
 
     @property
     def rows(self) -> float:
@@ -129,6 +141,8 @@ def digest(reference: Reference) -> str:
         ]
     if reference.derived:
         whole.append([_parts(one) for one in reference.derived])
+    if reference.known is not None:
+        whole.append(["outcomes", known_text(reference.known)])
     text = json.dumps(whole, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:40]
 

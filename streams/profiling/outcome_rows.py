@@ -88,7 +88,10 @@ class Codes(dict[Any, int]):
 def joined(chunks: Sequence[Chunk]) -> Chunk:
     """Many as one."""
     return Chunk(
-        *(np.concatenate([chunk[i] for chunk in chunks]) for i in range(4)),
+        np.concatenate([chunk.keys for chunk in chunks]),
+        np.concatenate([chunk.panes for chunk in chunks]),
+        np.concatenate([chunk.days for chunk in chunks]),
+        np.concatenate([chunk.counted for chunk in chunks]),
         Columns(*map(np.concatenate, zip(*(chunk.columns for chunk in chunks), strict=True))),
         np.concatenate([chunk.cells for chunk in chunks], axis=1),
         [single for chunk in chunks for single in chunk.singles],
@@ -113,7 +116,7 @@ def counted(
     order = np.argsort(part, kind="stable")
     firsts = np.searchsorted(part[order], np.arange(len(parts) + 1))
     weights = rows.columns.weights
-    of_slices = _slices(slices, record, len(pairs), rows)
+    of_slices = _slices(slices, record, len(pairs), rows, losses(layout, rows.columns))
     cells: Ints = np.zeros(layout.total, np.int64)
     days: dict[int, Ints] = {}
     at_once = max(1, _AT_ONCE // layout.total)
@@ -154,13 +157,15 @@ def _distinct(*columns: Any) -> tuple[list[tuple[int, ...]], Ints]:
     return [tuple(int(c[i]) for c in columns) for i in first.tolist()], which
 
 
-def _slices(layout: SliceLayout | None, record: Ints, records: int, rows: Chunk) -> list[bytes]:
+def _slices(
+    layout: SliceLayout | None, record: Ints, records: int, rows: Chunk, lost: Floats
+) -> list[bytes]:
     known = (rows.cells >= 0).any(axis=0) & rows.counted
-    known &= (rows.columns.labels >= 0) & (rows.columns.predictions >= 0)
+    known &= np.isfinite(lost)
     found = [b""] * records
     if layout is None or not known.any():
         return found
-    wrong = (rows.columns.labels != rows.columns.predictions)[known].astype(np.int64)
+    wrong = layout.whole(lost[known])
     cells, weights = rows.cells[:, known], rows.columns.weights[known]
     present, group = np.unique(record[known], return_inverse=True)
     order = np.argsort(group, kind="stable")
