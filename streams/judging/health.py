@@ -36,7 +36,8 @@ from streams.judging.limits import Limits, Mean, WrittenLine
 from streams.judging.plans import UNVERSIONED
 from streams.judging.quality import LOUD, Together, gone, quality
 from streams.judging.scopes import Timing
-from streams.judging.vitals import HealthWindow, capped
+from streams.judging.vitals import HealthWindow
+from streams.messages import capped
 from streams.segments import ALL
 
 Ints = NDArray[np.int64]

@@ -11,20 +11,10 @@ from detectors.judging.packing import pack
 from detectors.operations import repeats
 from detectors.operations.layout import TOTAL, predictions
 from streams.judging.windows import OpenWindow, unpack_counts
-from streams.messages import Summary
+from streams.messages import Summary, capped
 from streams.messages import unpack_counts as unpack_health
 
 Ints = NDArray[np.int64]
-MOST_NAMES = 200  # of features never declared: the first by code points, which every order of adding up agrees on
-
-
-def capped(names: dict[str, int]) -> dict[str, int]:
-    """The first names, sorted.
-
-    >>> capped({"b": 1, "a": 2})
-    {'a': 2, 'b': 1}
-    """
-    return {name: names[name] for name in sorted(names)[:MOST_NAMES]}
 
 
 @dataclass(slots=True)

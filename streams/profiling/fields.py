@@ -1,5 +1,6 @@
 """What does a field of an event mean? Its value as its series counts it, its time, or what is wrong with it."""
 
+import json
 import math
 import re
 from datetime import UTC, datetime, timedelta
@@ -101,6 +102,14 @@ def tag_of(raw: object) -> str | int | float | bool | None:
 def is_event_id(raw: object) -> bool:
     """Whether this can be an event's id: text, not empty, not too long."""
     return isinstance(raw, str) and 0 < len(raw) <= MOST_CHARACTERS and is_text(raw)
+
+
+def raw_of(value: object) -> msgspec.Raw | None:
+    """A value as the JSON it was read from; None if it has parts that JSON does not know."""
+    try:
+        return msgspec.Raw(json.dumps(value, separators=(",", ":")).encode())
+    except TypeError:  # a NaN somewhere
+        return None
 
 
 def is_text(text: str) -> bool:

@@ -31,6 +31,7 @@ from streams.profiling.labels import LabelReading
 from streams.profiling.reading import Defects, Reading
 from streams.profiling.rows import Rows
 from streams.profiling.sheet import Sheet, count
+from streams.profiling.vitals import looked_at
 from streams.registry import Registry
 from streams.topics import Names
 
@@ -138,6 +139,7 @@ class Profiler:
         self._advance(batch, times, where)
         self._count_slots(batch.topic, times, where)
         if events:
+            self._look_at_names(batch, events, times, where)
             self._add(topic, events, times)
             self._waiting += len(events)
             if self._waiting >= SETTLE_AT:
@@ -273,6 +275,8 @@ class Profiler:
             return
         sheet, _, _, _ = self._rows[reading.struct]
         group = sheet.group(*self._group_of(sheet, reading, event, time_ms // sheet.pane_ms))
+        if "status" in defects.of:
+            group.counted.unknown_status()
         for name, reason in defects.of.items():
             count(group.invalid, name, reason, 1)
             self.seen.fields[reading.model_id, reason] += 1
@@ -315,9 +319,26 @@ class Profiler:
                     if version is not None and version != usable:
                         count(group.invalid, "model_version", "model_version", len(group_events))
                         self.seen.fields[reading.model_id, "model_version"] += len(group_events)
+                    sheet.vitals[number].take(group_events, group.counted, group.violations)
                     if packed := rows.pack(group_events):
                         group.waiting[number].append(packed)
                         group.lengths[number] += len(group_events)
+
+    def _look_at_names(
+        self, batch: Batch, events: list[Any], times: Any, where: Sequence[int] | None
+    ) -> None:
+        """Note features that nobody declared, in one event of many: which one, the event alone decides."""
+        lengths = np.array([len(v) if v is not None else 0 for v in batch.values], np.int64)
+        for k in looked_at(times, lengths if where is None else lengths[list(where)]).tolist():
+            event, value = events[k], batch.values[k if where is None else where[k]]
+            of = self._rows.get(type(event))
+            if of is None or value is None:
+                continue
+            sheet, reading, _, number = of
+            names = sheet.vitals[number].undeclared(value)
+            if names is not None:
+                pane = int(times[k]) // sheet.pane_ms
+                sheet.group(*self._group_of(sheet, reading, event, pane)).counted.name(names)
 
     def _add_labels(self, events: list[Any], times: Any) -> tuple[list[Any], Any]:
         """Hand labels to who counts them; what is left are predictions and feature events on the same topic."""

@@ -14,6 +14,7 @@ import msgspec
 from detectors.binning import MAX_CATEGORY_LENGTH
 from detectors.reference.text import MOST_BYTES
 from streams.broker import Record
+from streams.errors import InvalidEvent
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.paths import Const, Path
 from streams.lifecycle.settings import Segment, Source
@@ -21,6 +22,7 @@ from streams.profiling.codes import Codes
 from streams.profiling.fields import (
     ANSWERED,
     FIRST_MS,
+    INVALID,
     LAST_MS,
     MOST_CHARACTERS,
     STATUSES,
@@ -29,6 +31,7 @@ from streams.profiling.fields import (
     is_event_id,
     moment_of,
     parse_time,
+    raw_of,
     same,
     tag_of,
     to_ms,
@@ -38,6 +41,10 @@ from streams.profiling.fields import (
 from streams.topics import Names
 
 PREDICTIONS, FEATURES = "predictions", "features"
+_VITALS: Mapping[str, Mapping[str, str]] = {
+    PREDICTIONS: {"event_id": "id", "latency_ms": "latency", "feature_timestamp": "moments"},
+    FEATURES: {"feature_timestamp": "moments"},
+}
 NUMERIC = ("number", "integer")
 SERIES = (*NUMERIC, "category", "boolean")
 RAW = ("text", "identifier", "vector")  # what numbers are derived from
@@ -95,7 +102,8 @@ class Reading:
         self._positive = lifecycle.prediction.positive if lifecycle.prediction else None
         self.id_path = self._mapped("model_id")
         self.wants = tuple(self._wanted(lifecycle, types))
-        self.series = tuple(w for w in self.wants if w.type in SERIES)
+        # a latency may be a series as well, under that one's name
+        self.series = tuple(w for w in self.wants if w.type in SERIES and w.name != "latency_ms")
         self.raw = tuple(w for w in self.wants if w.type in RAW)
         self.lengths = {w.name: lengths[w.name] for w in self.raw if w.name in lengths}
         wanted = Counter(want.path for want in self.wants)
@@ -115,8 +123,40 @@ class Reading:
     def _mapped(self, name: str) -> Path | Const:
         return self._fields.get(name, (name,))
 
+    @property
+    def root(self) -> Path | None:
+        """Where the features are; None if nowhere."""
+        mapped = self._mapped("features")
+        return None if isinstance(mapped, Const) else mapped
+
+    def mapped(self, name: str) -> Path | Const:
+        """Where a field of contracts §1.1 is."""
+        return self._mapped(name)
+
     def _wanted(self, lifecycle: Lifecycle, types: Mapping[str, str]) -> Iterator[Want]:
-        """In the order of the wire struct: times and texts, then series."""
+        """In the order of the wire struct: times and texts, then series, then what says how the model ran."""
+        values = list(self._values(lifecycle, types))
+        yield from values
+        for name, type_ in _VITALS.get(self.kind, {}).items():
+            path = self._mapped(name)
+            if isinstance(path, Const):
+                continue
+            same = [want for want in values if want.path == path]
+            if type_ == "latency" and len(same) == 1 and same[0].type in NUMERIC:
+                yield Want(name, path, same[0].type)
+            elif self._is_free(path, values):
+                yield Want(name, path, type_)
+
+    def _is_free(self, path: Path, wants: Sequence[Want]) -> bool:
+        """Whether reading this, too, is a key more: no series may become slower for it."""
+        if not path or any(not isinstance(s, str) or s.startswith("$") for s in path):
+            return False
+        others = [want.path for want in wants]
+        if not isinstance(self.id_path, Const):
+            others.append(self.id_path)
+        return not any(a[: len(b)] == b or b[: len(a)] == a for a in [path] for b in others)
+
+    def _values(self, lifecycle: Lifecycle, types: Mapping[str, str]) -> Iterator[Want]:
         yield from self._special("timestamp", "time")
         yield from self._special("model_version", "version")
         if self.kind == PREDICTIONS:
@@ -160,8 +200,7 @@ class Reading:
 
     def time_ms(self, event: Any) -> int:
         """Event time of a decoded event."""
-        time = self.attribute["timestamp"](event)
-        return to_ms(time) if isinstance(time, datetime) else time * 1000 // UNIT_PER_S[self.unit]
+        return moment_ms(self.attribute["timestamp"](event), self.unit)
 
     def _version(self, written: str | None) -> str:
         """The version an event counts for."""
@@ -203,10 +242,14 @@ class Reading:
             return tag_of(raw)
         if raw is None:
             return None
+        if want.type == "json":
+            return raw_of(raw)
         if want.type == "id":
             if not is_event_id(raw):
                 defects.of[want.name] = "event_id"
             return raw if is_event_id(raw) else None
+        if want.type == "moments":
+            return self._moments(want, raw, defects)
         if want.type in ("version", "status"):
             fine = isinstance(raw, str) and (
                 bool(VERSION(raw)) if want.type == "version" else raw in STATUSES
@@ -214,11 +257,24 @@ class Reading:
             if not fine:
                 defects.of[want.name] = want.name if want.name != "version" else "model_version"
             return raw if fine else None
-        value, reason = typed(raw, want.type, self.lengths.get(want.name))
+        latency = want.type == "latency"
+        value, reason = typed(raw, "number" if latency else want.type, self.lengths.get(want.name))
+        if latency and isinstance(value, float) and value < 0:
+            value, reason = INVALID, "negative"
         if reason is not None:
             defects.of[want.name] = reason
         codes = self.codes.get(want.name)
         return value if codes is None else codes.of(value)  # type: ignore[arg-type]
+
+    def _moments(self, want: Want, raw: object, defects: Defects) -> object:
+        """One time, or one for each feature; those that are none are left out."""
+        found: dict[str, object] = {}
+        for name, one in raw.items() if isinstance(raw, dict) else [("", raw)]:
+            try:
+                found[name] = None if one is None else self._time(want, one)
+            except InvalidEvent as defect:
+                defects.of[want.name] = defect.reason
+        return found if isinstance(raw, dict) else found.get("")
 
     def _time(self, want: Want, raw: object) -> int | datetime:
         unit = "ms" if want.path == ("$timestamp",) else self.unit
@@ -331,6 +387,11 @@ class _Tree:
         return struct(**parts)
 
 
+def moment_ms(time: int | datetime, unit: str) -> int:
+    """Epoch milliseconds of a time that was read."""
+    return to_ms(time) if isinstance(time, datetime) else time * 1000 // UNIT_PER_S[unit]
+
+
 def _together(one: str, other: str) -> str | None:
     """What a value is read as that is wanted twice; None if no one way of reading serves both."""
     if one == other:
@@ -351,6 +412,7 @@ def _shape(paths: Sequence[Path]) -> dict[Any, Any]:
 
 
 _NUMBER = float | None
+_LATENCY = Annotated[float, msgspec.Meta(ge=0)] | None
 # what needs more bits may be beyond a double, and is looked at
 _INTEGER = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None
 
@@ -367,12 +429,16 @@ def _annotation(type_: str, unit: str, length: int | None = None) -> Any:
         low, high = (bound * UNIT_PER_S[unit] // 1000 for bound in (FIRST_MS, LAST_MS))
         whole = Annotated[int, msgspec.Meta(ge=low, le=high)]
         return whole | Annotated[datetime, msgspec.Meta(tz=True)] | None
+    if type_ == "moments":
+        one: Any = _annotation("moment", unit)
+        return one | dict[str, one]
     if type_ == "boolean":
         return bool | None
     if type_ == "vector":
         return Annotated[list[float], msgspec.Meta(min_length=length, max_length=length)] | None
     return {
         "number": _NUMBER,
+        "latency": _LATENCY,
         "integer": _INTEGER,
         "category": str | int | None,
         "text": _TEXT,
@@ -382,6 +448,7 @@ def _annotation(type_: str, unit: str, length: int | None = None) -> Any:
         "id": _EVENT_ID,
         "weight": Literal[1, -1] | None,
         "nothing": None,
+        "json": msgspec.Raw,
         "status": Literal["ok", "error", "timeout", "fallback"] | None,
         "tag": str | int | float | bool | None,
     }[type_]

@@ -93,9 +93,9 @@ class Rows:
         blocks of float64: the features row after row, then one series each, then row after row again the numbers
         of each text, identifier or vector
         """
-        blocks = [_doubles(values) for values in self._by_itself(events)]
+        blocks = [doubles(values) for values in self._by_itself(events)]
         for read, measure in self._measures:
-            blocks.append(_doubles([*chain.from_iterable(map(measure, map(read, events)))]))
+            blocks.append(doubles([*chain.from_iterable(map(measure, map(read, events)))]))
         if self._width:
             rows = list(self._rows(events))
             try:
@@ -210,7 +210,8 @@ def _add(
         start += length
 
 
-def _doubles(numbers: Sequence[Any]) -> bytes:
+def doubles(numbers: Sequence[Any]) -> bytes:
+    """Numbers as float64, None as NaN."""
     try:
         return struct.pack(f"{len(numbers)}d", *numbers)
     except struct.error:

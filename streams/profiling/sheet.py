@@ -6,6 +6,7 @@ from datetime import timedelta
 import numpy as np
 
 from detectors.binning import Binner
+from detectors.operations.repeats import pack
 from detectors.reference.build import Reference
 from detectors.reference.derived import Derivation, Vector
 from detectors.reference.joint import Joint
@@ -14,7 +15,9 @@ from streams.lifecycle import Lifecycle
 from streams.messages import (
     Summary,
     add,
+    capped,
     pack_cells,
+    pack_counts,
     pack_sums,
 )
 from streams.outcomes import label_types, layout_of, one_by_one, slices_of
@@ -23,6 +26,7 @@ from streams.profiling.events import readings
 from streams.profiling.labels import LabelReading, label_readings
 from streams.profiling.outcomes import Tally
 from streams.profiling.rows import Rows
+from streams.profiling.vitals import Counted, Vitals, settle
 from streams.registry import Registered
 from streams.topics import Names
 
@@ -30,10 +34,20 @@ from streams.topics import Names
 class Group:
     """What was counted for one version, pane and combination of segment values of a model."""
 
-    __slots__ = ("cells", "events", "invalid", "lengths", "sums", "violations", "waiting")
+    __slots__ = (
+        "cells",
+        "counted",
+        "events",
+        "invalid",
+        "lengths",
+        "sums",
+        "violations",
+        "waiting",
+    )
 
-    def __init__(self, sheet: "Sheet") -> None:
+    def __init__(self, sheet: "Sheet", pane: int) -> None:
         self.events = 0
+        self.counted = Counted(pane * sheet.pane_ms)
         self.cells = np.zeros(sheet.binner.total, np.int64)
         self.sums = np.zeros((len(sheet.binner.series), 2), np.int64)
         self.waiting: list[list[tuple[bytes, ...]]] = [[] for _ in sheet.rows]
@@ -64,6 +78,7 @@ class Sheet:
         self.rows = [
             Rows(reading, self.binner, codes, ranges, derived) for reading in self.readings
         ]
+        self.vitals = [Vitals(reading, self.lifecycle) for reading in self.readings]
         self.segments = segments.compile_definitions(self.lifecycle, reference)
         self.labels, self.outcomes = _labels(self.lifecycle, reference, names, codes, self.segments)
         self.pane_ms = self.lifecycle.monitoring.window.pane // timedelta(milliseconds=1)
@@ -86,11 +101,12 @@ class Sheet:
         key = version, pane, values
         found = self.groups.get(key)
         if found is None:
-            found = self.groups[key] = Group(self)
+            found = self.groups[key] = Group(self, pane)
         return found
 
     def settle(self) -> None:
         """Bin and count all rows that wait, one call per reading."""
+        settle([(group.counted, group.invalid) for group in self.groups.values()])
         for number, rows in enumerate(self.rows):
             waiting = [g for g in self.groups.values() if g.waiting[number]]
             if not waiting:
@@ -116,7 +132,7 @@ class Sheet:
                 if into is None and len(self.segments) == 1 and not self.segments[0].by:
                     total[key] = group
                     continue
-                into = total[key] = into or Group(self)
+                into = total[key] = into or Group(self, pane)
                 _merge(into, group)
         for version, pane, number, segment in sorted(total):
             group = total[version, pane, number, segment]
@@ -132,6 +148,9 @@ class Sheet:
                 sums=pack_sums(group.sums),
                 invalid=group.invalid,
                 violations=group.violations,
+                health=pack_counts(group.counted.vector),
+                repeats=pack(group.counted.sample),
+                names=capped(group.counted.names),
             )
 
 
@@ -155,6 +174,7 @@ def _merge(into: Group, group: Group) -> None:
     into.events += group.events
     into.cells += group.cells
     into.sums += group.sums
+    into.counted.merge(group.counted)
     add(into.invalid, group.invalid)
     add(into.violations, group.violations)
 
