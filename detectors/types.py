@@ -75,8 +75,7 @@ class Window:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(NamedTuple):
     """How different reference and current are, with its 95 % interval and the smallest size that matters."""
 
     name: str  # auc_shift, spread, difference, psi, tv, or the effect of a method that was named
@@ -104,8 +103,10 @@ class Evidence(NamedTuple):
 
     detector: str
     statistic: float
-    p_value: float | None  # one of these two is a number,
-    e_value: float | None  # the other None: "not that kind of test"
+    p_value: float | None  # one of these two is a number, the other None: "not that kind of test";
+    e_value: (
+        float | None
+    )  # both None: no test at all, a detector of which nothing is known but what it says
 
 
 class TopBin(NamedTuple):

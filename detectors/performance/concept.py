@@ -25,6 +25,8 @@ from detectors.performance.memory import (
     remembered,
     to_data,
 )
+from detectors.performance.metrics import errors
+from detectors.performance.reference import OutcomeReference
 from detectors.performance.watches import (
     LABEL,
     LOSS,
@@ -61,6 +63,7 @@ __all__ = [
 
 LAPSE = 0.5  # significance nobody was told of ends below this share of log A
 _DAY_MS = 86_400_000
+_WINDOWS = 30  # that a reference without times is taken for
 
 Cause = Literal["relation_change", "label_shift", "pipeline_break", "unknown"]
 
@@ -136,6 +139,30 @@ class ConceptPlan:
         notes = () if calibrated else ("dependence of outcomes not calibrated",)
         return ConceptPlan(policy, layout, tuple(watches), places, notes)
 
+    @staticmethod
+    def of(
+        reference: OutcomeReference, policy: ConceptPolicy, rows: float | None = None
+    ) -> "ConceptPlan":
+        """`compile` for a reference as it was built.
+
+        Parameters
+        ----------
+        rows : expected outcomes per window of the subject; None: those of the reference's windows
+        """
+        known = {name: dict(phis) for name, phis in reference.dispersion}
+        classified = reference.layout.task in ("binary", "classes")
+        loss = known.get("error" if classified else "loss", {})
+        span = reference.span
+        usual = span.rows if span is not None else reference.outcomes / _WINDOWS
+        return ConceptPlan.compile(
+            reference.layout,
+            reference.counts,
+            policy,
+            rows=max(usual if rows is None else rows, 1.0),
+            dispersion={LOSS: loss, LABEL: known.get("label", {})},
+            worth=np.array(reference.worth) if reference.worth else None,
+        )
+
     def pick(self, counts: Ints) -> Ints:
         """What the watches need of a vector of outcomes, one after another."""
         if not self.watches:
@@ -179,9 +206,8 @@ def _watch(
 
 def _errors(layout: Layout, counts: Ints) -> Ints:
     """Right and wrong predictions; outcomes without a prediction are neither."""
-    judged = int(layout.read(counts, "confusion")[:, :-1].sum())
-    right = int(layout.read(counts, "right")[0])
-    return np.array([right, judged - right], np.int64)
+    wrong, n = errors(layout, counts)
+    return np.array([n - wrong, wrong], np.int64)
 
 
 def _cells(layout: Layout, watch: Watch, counts: Ints) -> Ints:
