@@ -11,9 +11,19 @@ from typing import Literal
 from alerting.findings import MOST_AFFECTED
 from alerting.identity import rfc3339
 from alerting.settings import Persistence
-from alerting.types import Affected, Cause, CauseClass, Episode, Finding, Kind, Signal, Since
+from alerting.types import (
+    Affected,
+    Cause,
+    CauseClass,
+    Effect,
+    Episode,
+    Finding,
+    Kind,
+    Signal,
+    Since,
+)
 from alerting.wording import SUMMARY_LIMIT, clip, clock, duration, number, percent, short_name
-from detectors.types import Effect, Status
+from detectors.types import Status
 
 Unit = Literal["share", "metric", "time", "number"]
 _LOUD = (Status.SEVERE, Status.DRIFTING)

@@ -14,6 +14,7 @@ from alerting.types import (
     Signal,
     Since,
 )
+from alerting.types import Effect as Shown
 from alerting.wording import (
     SUMMARY_LIMIT,
     clip,
@@ -246,7 +247,7 @@ def _affected(culprit: Culprit, seen: SeriesVerdict | None) -> Affected:
     return Affected(
         series=culprit.series,
         share_of_change=round(culprit.share, 6),
-        effect=culprit.effect,
+        effect=None if culprit.effect is None else Shown(*culprit.effect),
         missing=None if seen is None else Missing(seen.missing_reference, seen.missing_current),
         top_bins=()
         if seen is None

@@ -7,7 +7,7 @@ Times in them are RFC 3339 text. `Episode` and `TriggerMemory` outlive a window:
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
-from detectors.types import Effect, Status
+from detectors.types import Status
 
 Kind = Literal[
     "data_drift",
@@ -104,6 +104,17 @@ class Bin:
     of: int
     reference: float
     current: float
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """How different reference and current are, with its 95 % interval and the smallest size that matters."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    floor: float
 
 
 @dataclass(frozen=True, slots=True)

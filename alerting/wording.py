@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from alerting.types import Affected
+from alerting.types import Effect as Shown
 from detectors.types import Culprit, Effect, SeriesVerdict
 
 TITLE_LIMIT = 150  # of an alert, contracts 5.2
@@ -100,7 +101,7 @@ def clock(time_ms: int, seen_from_ms: int) -> str:
     return said if abs(time.year - now.year) < 2 else f"{time.year} {said}"
 
 
-def measured(effect: Effect) -> str:
+def measured(effect: Effect | Shown) -> str:
     """An effect's name and size, as a renderer may want to emphasise it.
 
     >>> measured(Effect("psi", 0.404, 0.364, 0.451, 0.1))
@@ -109,7 +110,7 @@ def measured(effect: Effect) -> str:
     return f"{EFFECTS.get(effect.name, effect.name)} {number(effect.value)}"
 
 
-def effect_in_full(effect: Effect) -> str:
+def effect_in_full(effect: Effect | Shown) -> str:
     """With interval and floor.
 
     >>> effect_in_full(Effect("psi", 0.404, 0.364, 0.451, 0.1))

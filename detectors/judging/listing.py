@@ -230,13 +230,16 @@ def _evidence(
     s = len(chi.statistic)
     of_chi = rows_of(Evidence, repeat("chi2", s), values, p_values, repeat(None))
     of_psi = rows_of(Evidence, repeat("psi", s), values[s:], p_values[s:], repeat(None))
-    third: list[Evidence | None] = [None] * s
-    for k, value, p in zip(n.tolist(), values[2 * s :], p_values[2 * s :], strict=False):
-        third[k] = Evidence("auc_shift", value, p, None)
-    for k, value in zip(c.tolist(), values[2 * s + len(n) :], strict=True):
-        third[k] = Evidence("tv", value, p_values[k], None)
+    of_shift = rows_of(
+        Evidence, repeat("auc_shift"), values[2 * s :], p_values[2 * s :], repeat(None)
+    )
+    moved, p_moved = values[2 * s + len(n) :], map(p_values.__getitem__, c.tolist())
+    of_share = rows_of(Evidence, repeat("tv"), moved, p_moved, repeat(None))
+    third: dict[int, Evidence] = dict(zip(n.tolist(), of_shift, strict=False))
+    third.update(zip(c.tolist(), of_share, strict=True))
     return [
-        (a, b, more) if more else (a, b) for a, b, more in zip(of_chi, of_psi, third, strict=True)
+        (*both, third[k]) if k in third else both
+        for k, both in enumerate(zip(of_chi, of_psi, strict=True))
     ]
 
 
@@ -245,7 +248,7 @@ def effects_at(gauge: Gauge, found: Interval, at: Ints) -> tuple[list[Effect], F
     there = np.array(found)[:, at]
     least, _ = magnitude(Interval(*there))
     names = map(gauge.names.__getitem__, at.tolist())
-    effects = list(map(Effect, names, *there.round(6).tolist(), gauge.floors[at].tolist()))
+    effects = list(rows_of(Effect, names, *there.round(6).tolist(), gauge.floors[at].tolist()))
     gates = gauge.drifting[at]
     return effects, np.abs(there[0]) / gates, least >= gates
 

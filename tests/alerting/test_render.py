@@ -18,11 +18,11 @@ from alerting.types import (
     AlertModel,
     Change,
     Delivery,
+    Effect,
     Missing,
     Notification,
     Severity,
 )
-from detectors.types import Effect
 from tests.alerting.builders import GOLDEN, RECEIVERS, opened
 
 SLACK, PAGERDUTY, EMAIL = RECEIVERS
