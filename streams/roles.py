@@ -13,7 +13,8 @@ from alerting.settings import Receiver
 from streams import logs, metrics
 from streams.broker import Polled
 from streams.errors import BrokerError
-from streams.judging.judge import Judge, Judged
+from streams.judging.conclusions import Judged
+from streams.judging.judge import Judge
 from streams.kafka.admin import topic_partitions
 from streams.kafka.broker import KafkaBroker
 from streams.kafka.commands import past

@@ -1,5 +1,8 @@
 """What one window of one subject comes to, whatever its scope."""
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from alerting.types import Finding
@@ -20,7 +23,22 @@ class Conclusion(NamedTuple):
     rebaselined: str | None = None  # the source whose episode is over: the present is normal now
 
 
+def worst(found: Sequence[Status]) -> Status:
+    """The worst of what is known; insufficient where nothing is."""
+    order = (Status.SEVERE, Status.DRIFTING, Status.STABLE)
+    return next((status for status in order if status in found), Status.INSUFFICIENT)
+
+
 def shows(conclusion: Conclusion, source: str) -> bool:
     """Whether a source sees a problem in it."""
     from_source = (f for f in conclusion.findings if source_of(f.kind) == source)
     return any(finding.status in LOUD for finding in from_source)
+
+
+@dataclass(slots=True)
+class Judged:
+    """What the metrics want to know; they take it away and begin anew."""
+
+    windows: Counter[tuple[str, str]] = field(default_factory=Counter)  # by model and verdict
+    late: Counter[str] = field(default_factory=Counter)  # events by model
+    capped: int = 0  # records of subjects beyond the cap

@@ -9,13 +9,15 @@ from alerting.findings import from_verdict
 from alerting.types import Subject
 from detectors.judging import decision
 from detectors.types import Verdict, Window
-from streams.judging.conclusions import Conclusion
+from streams.judging.conclusions import Conclusion, Judged
 from streams.judging.plans import ModelPlan
 from streams.judging.results import result
 from streams.judging.scopes import INPUTS
 from streams.judging.share import Share
-from streams.judging.subjects import SubjectKey
+from streams.judging.subjects import SubjectKey, keys_of
 from streams.judging.windows import OpenWindow
+from streams.messages import Summary
+from streams.segments import ALL
 
 
 class _Measured(NamedTuple):
@@ -24,6 +26,28 @@ class _Measured(NamedTuple):
     verdict: Verdict
     counted: OpenWindow | None
     anew: bool = False  # the detector knew nothing of what came before
+
+
+def merge(share: Share, plan: ModelPlan, summary: Summary, judged: Judged) -> None:
+    """Add a summary to its window, and to that of `all`; a window that was judged takes no more."""
+    model = share.models[summary.model_id]
+    share.align(plan, INPUTS)
+    start = plan.start_of(summary.pane_start_ms)
+    judged_until_ms = model.of(INPUTS).judged_until_ms
+    for key in keys_of(summary):
+        subject = model.subject(key)
+        if subject is None:
+            judged.capped += 1
+            continue
+        if judged_until_ms is not None and start < judged_until_ms:
+            share.add_late(plan, key, INPUTS, summary.events)
+            judged.late[summary.model_id] += summary.events if key[1] == ALL else 0
+            continue
+        windows = subject.windows(INPUTS).setdefault(start, {})
+        if summary.reference_digest not in windows:
+            windows[summary.reference_digest] = OpenWindow.like(summary)
+        windows[summary.reference_digest].merge(summary)
+        share.put_window(plan, key, INPUTS, start, summary.reference_digest)
 
 
 def close(

@@ -5,9 +5,7 @@ A deterministic fold over the partitions of `leeway.profiles`. The whole way of 
 clock; what it concludes leaves in one transaction with the state it concluded it from.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -21,15 +19,23 @@ from alerting.triggers import request
 from alerting.types import Alert, Finding, Subject, Trigger
 from streams.broker import Batch, Outgoing, Partition, Record, Work
 from streams.errors import StateError
-from streams.judging import inputs, outputs
-from streams.judging.conclusions import LOUD, Conclusion, shows
+from streams.judging import inputs, outcomes, outputs
+from streams.judging.conclusions import LOUD, Conclusion, Judged, shows
 from streams.judging.plans import ModelPlan, compile_plan
-from streams.judging.scopes import INPUTS, SCOPES, Complete, Scope, complete
+from streams.judging.scopes import INPUTS, OUTCOMES, SCOPES, Complete, Scope, complete
 from streams.judging.share import Share
 from streams.judging.subjects import ModelState, SubjectState, source_of
 from streams.judging.watermarks import SourceProgress
-from streams.judging.windows import OpenWindow
-from streams.messages import SLOT_MS, Intake, Progress, Slot, Summary, decode_profile
+from streams.messages import (
+    SLOT_MS,
+    Intake,
+    Joined,
+    Outcomes,
+    Progress,
+    Slot,
+    Summary,
+    decode_profile,
+)
 from streams.registry import Registry
 from streams.segments import ALL
 from streams.topics import Names
@@ -37,9 +43,8 @@ from streams.topics import Names
 MOST_EMPTY = (
     1_000  # silent windows in a row that are judged; then nothing is said until events return
 )
-MOST_SUBJECTS = 2_000  # version × segment of a model; what exceeds it is left out and counted
 _NOBODY_READS_MS = 2**62  # later than any slot
-_CLOSE = {INPUTS.name: inputs.close}
+_CLOSE = {INPUTS.name: inputs.close, OUTCOMES.name: outcomes.close}
 
 
 class _Due(NamedTuple):
@@ -49,15 +54,6 @@ class _Due(NamedTuple):
     start_ms: int
     scope: Scope[Any] | None
     slot: Slot | None
-
-
-@dataclass(slots=True)
-class Judged:
-    """What the metrics want to know; they take it away and begin anew."""
-
-    windows: Counter[tuple[str, str]] = field(default_factory=Counter)  # by model and verdict
-    late: Counter[str] = field(default_factory=Counter)  # events by model
-    capped: int = 0  # summaries of subjects beyond the cap
 
 
 class Judge:
@@ -124,12 +120,12 @@ class Judge:
             except msgspec.MsgspecError as error:
                 place = f"{batch.topic}-{partition}, offset {offset}"
                 raise StateError(f"{place}: not a record of this Leeway: {error}") from None
-            if isinstance(record, Summary):
-                self._merge(share, record)
+            if isinstance(record, Progress):
+                self._advance(share, record)
             elif isinstance(record, Intake):
                 share.take_in(record)
-            elif isinstance(record, Progress):
-                self._advance(share, record)
+            else:
+                self._merge(share, record)
 
     def flush(self) -> Work:
         """Everything concluded since the last flush, with the state it was concluded from."""
@@ -156,31 +152,22 @@ class Judge:
 
     # ---- merging
 
-    def _merge(self, share: Share, summary: Summary) -> None:
-        """Add a summary to its window, and to that of `all`; a window that was judged takes no more."""
-        plan = self._plans.get(summary.model_id)
+    def _merge(self, share: Share, record: Summary | Outcomes | Joined) -> None:
+        """Add a record to its windows; a window that was judged takes no more."""
+        plan = self._plans.get(record.model_id)
         if plan is None:
             return  # its lifecycle was taken away after the profiler had counted
-        model = share.models.setdefault(summary.model_id, ModelState())
-        share.align(plan, INPUTS)
-        start = plan.start_of(summary.pane_start_ms)
-        judged_until_ms = model.of(INPUTS).judged_until_ms
-        segments = {summary.segment: None} | ({ALL: None} if summary.definition == 0 else {})
-        for segment in segments:
-            key = summary.model_version, segment
-            if key not in model.subjects and len(model.subjects) >= MOST_SUBJECTS:
-                self.judged.capped += 1
-                continue
-            subject = model.subjects.setdefault(key, SubjectState())
-            if judged_until_ms is not None and start < judged_until_ms:
-                share.add_late(plan, key, INPUTS, summary.events)
-                self.judged.late[summary.model_id] += summary.events if segment == ALL else 0
-                continue
-            windows = subject.windows(INPUTS).setdefault(start, {})
-            if summary.reference_digest not in windows:
-                windows[summary.reference_digest] = OpenWindow.like(summary)
-            windows[summary.reference_digest].merge(summary)
-            share.put_window(plan, key, INPUTS, start, summary.reference_digest)
+        share.models.setdefault(record.model_id, ModelState())
+        if isinstance(record, Summary):
+            inputs.merge(share, plan, record, self.judged)
+            if plan.truths is not None:
+                outcomes.merge_predictions(share, plan, record)
+        elif plan.truths is None:
+            return  # its labels are read no longer
+        elif isinstance(record, Outcomes):
+            outcomes.merge(share, plan, record, self.judged)
+        else:
+            outcomes.join(share, plan, record)
 
     # ---- closing windows
 

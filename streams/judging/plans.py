@@ -14,7 +14,8 @@ from detectors.reference.derived import features_of
 from streams import seasons, segments
 from streams.judging import policies
 from streams.judging.rules import OUTPUTS, rules
-from streams.judging.scopes import INPUTS, Timing
+from streams.judging.scopes import INPUTS, OUTCOMES, Timing
+from streams.judging.truth_plan import TruthPlan, compile_truths
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.acts import windows
 from streams.registry import Registered
@@ -40,6 +41,7 @@ class ModelPlan:
     retraining: RetrainingPolicy
     policy: Policy
     monitored: tuple[str, ...]
+    truths: TruthPlan | None  # None: labels are not read
     slot_of: Callable[[int], int]  # of the window that starts at a time, in the reference's season
     _plans: dict[str, Plan | None] = field(default_factory=dict)
 
@@ -55,7 +57,7 @@ class ModelPlan:
 
     def detector(self, version: str, segment: str) -> Plan | None:
         """The compiled detector of a segment; None if nothing can be compared with."""
-        if self.reference is None or not self._comparable(version) or not self._in_season:
+        if self.reference is None or not self.comparable(version) or not self._in_season:
             return None
         if segment not in self._plans:
             known = segment == segments.ALL or any(
@@ -74,9 +76,13 @@ class ModelPlan:
             notes += ("the reference was built without joint series",)
         return plan if notes == plan.notes else replace(plan, notes=notes)
 
-    def _comparable(self, version: str) -> bool:
-        """A patch release keeps the reference; any other version needs its own (contracts §5.5)."""
-        assert self.reference is not None
+    def comparable(self, version: str) -> bool:
+        """Whether a version is held against the reference.
+
+        A patch release keeps the reference; any other version needs its own (contracts §5.5).
+        """
+        if self.reference is None:
+            return False
         mine = self.reference.model_version
         return version in (mine, UNVERSIONED) or _minor(version) == _minor(mine)
 
@@ -112,14 +118,15 @@ def compile_plan(
     allowed = monitoring.false_alarms
     log_threshold = budget.log_threshold(allowed.count, _ms(allowed.per), window_ms, 2 * subjects)
     monitored = _monitored(lifecycle, reference)
-    sources = {"predictions": lifecycle.source.predictions, "features": lifecycle.source.features}
+    truths = compile_truths(lifecycle, reference)
+    timings = {INPUTS.name: Timing(window_ms)}
+    if truths is not None:
+        timings[OUTCOMES.name] = truths.timing
     return ModelPlan(
         lifecycle=lifecycle,
         reference=reference,
-        topics=tuple(
-            source.topic or names(kind) for kind, source in sources.items() if source is not None
-        ),
-        timings={INPUTS.name: Timing(window_ms)},
+        topics=_topics(lifecycle, names),
+        timings=timings,
         pane_ms=_ms(window.pane),
         lateness_ms=_ms(window.lateness),
         idle_ms=_ms(window.idle),
@@ -129,6 +136,7 @@ def compile_plan(
         retraining=policies.retraining(lifecycle, console),
         policy=policy(lifecycle, reference, monitored, log_threshold),
         monitored=monitored,
+        truths=truths,
         slot_of=seasons.slot_of(reference.season)
         if reference and reference.season
         else lambda start_ms: 0,
@@ -162,6 +170,19 @@ def policy(
 
 def _ms(duration: timedelta) -> int:
     return duration // timedelta(milliseconds=1)
+
+
+def _topics(lifecycle: Lifecycle, names: Names) -> tuple[str, ...]:
+    """All that tells how far a model's time is."""
+    source = lifecycle.source
+    kinds = {
+        "predictions": source.predictions,
+        "features": source.features,
+        "labels": source.labels,
+    }
+    topics = [of.topic or names(kind) for kind, of in kinds.items() if of is not None]
+    joined = source.labels is not None and source.join is not None
+    return (*topics, names("outcomes")) if joined else tuple(topics)
 
 
 def _monitored(lifecycle: Lifecycle, reference: Reference | None) -> tuple[str, ...]:

@@ -1,11 +1,15 @@
 """A verdict as the document that goes to `leeway.results` (contracts §5.1)."""
 
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
 import msgspec
 
 from alerting.identity import result_id, rfc3339
 from alerting.types import Subject
-from detectors.types import SeriesVerdict, Verdict
+from detectors.types import Reason, SeriesVerdict, Status, Verdict, Window
 from streams.judging.plans import ModelPlan
+from streams.judging.scopes import INPUTS
 from streams.judging.windows import OpenWindow
 from streams.messages import (
     AlarmDocument,
@@ -19,23 +23,44 @@ from streams.messages import (
     encode_json,
 )
 
-INPUTS = "inputs"
 MOST_SERIES = 400
 MAX_BYTES = 512 * 1024
+
+
+class Judged(NamedTuple):
+    """What a window came to, in the words of any scope."""
+
+    status: Status
+    reason: Reason
+    verdict: Verdict | None = None  # of a detector
+    metrics: Mapping[str, object] = {}
+    quality: Mapping[str, object] = {}
+    notes: Sequence[str] = ()
 
 
 def result(
     plan: ModelPlan, subject: Subject, verdict: Verdict, counted: OpenWindow | None
 ) -> ResultDocument:
-    """The document of one verdict; the weakest series are left out, and counted, where it would be too large."""
-    window = verdict.window
-    series = [_series(s) for s in verdict.series[:MOST_SERIES]]
+    """The document of one verdict on inputs."""
+    judged = Judged(
+        verdict.status, verdict.reason, verdict, {}, _quality(plan, counted), verdict.notes
+    )
+    return document(plan, subject, INPUTS.name, verdict.window, judged)
+
+
+def document(
+    plan: ModelPlan, subject: Subject, scope: str, window: Window, judged: Judged
+) -> ResultDocument:
+    """The document of one window; the weakest series are left out, and counted, where it would be too large."""
+    verdict = judged.verdict
+    found = verdict.series if verdict is not None else ()
+    series = [_series(s) for s in found[:MOST_SERIES]]
     document = ResultDocument(
-        result_id=result_id(subject, INPUTS, window.start_ms, window.end_ms),
+        result_id=result_id(subject, scope, window.start_ms, window.end_ms),
         model_id=subject.model_id,
         model_version=subject.version,
         segment=subject.segment,
-        scope=INPUTS,
+        scope=scope,
         lifecycle_revision=plan.lifecycle.revision,
         reference_id=plan.reference.reference_id if plan.reference else None,
         window=WindowDocument(
@@ -45,25 +70,25 @@ def result(
             window.late,
             window.panes,
         ),
-        verdict=verdict.status,
-        reason=verdict.reason,
+        verdict=judged.status,
+        reason=judged.reason,
         alarm=_alarm(plan, verdict),
-        metrics={},
-        quality=_quality(plan, counted),
-        truncated=len(verdict.series) - len(series),
+        metrics=dict(judged.metrics),
+        quality=dict(judged.quality),
+        truncated=len(found) - len(series),
         series=series,
-        notes=list(verdict.notes),
+        notes=list(judged.notes),
     )
-    while len(encode_json(document)) > MAX_BYTES:
+    while len(encode_json(document)) > MAX_BYTES and document.series:
         keep = len(document.series) // 2
         document = msgspec.structs.replace(
-            document, series=document.series[:keep], truncated=len(verdict.series) - keep
+            document, series=document.series[:keep], truncated=len(found) - keep
         )
     return document
 
 
-def _alarm(plan: ModelPlan, verdict: Verdict) -> AlarmDocument | None:
-    alarm = verdict.alarm
+def _alarm(plan: ModelPlan, verdict: Verdict | None) -> AlarmDocument | None:
+    alarm = verdict.alarm if verdict is not None else None
     if alarm is None:
         return None
     return AlarmDocument(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
+from streams.judging.truths import OutcomeWindow
 from streams.judging.watermarks import SourceProgress
 from streams.judging.windows import OpenWindow
 
@@ -39,7 +40,8 @@ class Scope(Generic[W]):
 
 
 INPUTS = Scope("inputs", "window", OpenWindow.from_data)
-SCOPES: tuple[Scope[Any], ...] = (INPUTS,)  # in the order in which equal ends are judged
+OUTCOMES = Scope("outcomes", "outcomes", OutcomeWindow.from_data)
+SCOPES: tuple[Scope[Any], ...] = (INPUTS, OUTCOMES)  # in the order in which equal ends are judged
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 A part is written when it changed, and read before the first record is judged.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from alerting.types import Episode, TriggerMemory
 from detectors.judging import decision
 from detectors.judging.packing import pack
+from detectors.performance import concept
 from detectors.types import Window
 from streams.broker import Outgoing, Record
 from streams.judging.intake import CameIn
@@ -22,8 +23,10 @@ from streams.judging.subjects import (
     ScopeProgress,
     SubjectKey,
     SubjectState,
+    TruthMemory,
     source_of,
 )
+from streams.judging.truths import Closed, Day
 from streams.judging.watermarks import SourceProgress
 from streams.messages import Intake
 
@@ -52,14 +55,14 @@ class Share:
         self, plan: ModelPlan, key: SubjectKey, scope: Scope[W], start: int, digest: str
     ) -> None:
         """An open window has more counts."""
-        window = self._subject(plan, key).windows(scope)[start][digest]
+        window = self.subject(plan, key).windows(scope)[start][digest]
         self._put(plan, (*key, f"{scope.part}/{start}/{digest}"), window.to_data, start)
 
     def close_window(
         self, plan: ModelPlan, key: SubjectKey, scope: Scope[W], start: int
     ) -> dict[str, W]:
         """A window is about to be judged; it is kept no longer."""
-        closed = self._subject(plan, key).windows(scope).pop(start, {})
+        closed = self.subject(plan, key).windows(scope).pop(start, {})
         for digest in closed:
             self._delete(plan, (*key, f"{scope.part}/{start}/{digest}"))
         return closed
@@ -78,7 +81,7 @@ class Share:
         self.put_model(plan)
 
     def _realign(self, plan: ModelPlan, key: SubjectKey, scope: Scope[Any], timing: Timing) -> None:
-        windows = self._subject(plan, key).windows(scope)
+        windows = self.subject(plan, key).windows(scope)
         for start in sorted(windows):
             if (begins := timing.start_of(start)) == start:
                 continue
@@ -92,13 +95,13 @@ class Share:
 
     def add_late(self, plan: ModelPlan, key: SubjectKey, scope: Scope[Any], events: int) -> None:
         """Events came too late for their window; the next result shows how many."""
-        late = self._subject(plan, key).late
+        late = self.subject(plan, key).late
         late[scope.name] = late.get(scope.name, 0) + events
         self._put(plan, (*key, "late"), lambda: late, self._until(plan))
 
     def take_late(self, plan: ModelPlan, key: SubjectKey, scope: Scope[Any]) -> int:
         """How many came too late since the last result, which is being written."""
-        late = self._subject(plan, key).late
+        late = self.subject(plan, key).late
         if not late.get(scope.name):
             return 0
         self._put(plan, (*key, "late"), lambda: late, self._until(plan))
@@ -115,7 +118,7 @@ class Share:
         window: Window,
     ) -> None:
         """A window was judged: the detector's numbers changed, and its history by a window or two."""
-        of, at_ms = self._subject(plan, key).inputs, window.end_ms
+        of, at_ms = self.subject(plan, key).inputs, window.end_ms
         memory = of.memory
         assert memory is not None  # it has just judged a window
         digest, base = of.digest, decision.based(of.base, before, memory)
@@ -141,7 +144,7 @@ class Share:
 
     def put_episodes(self, plan: ModelPlan, key: SubjectKey) -> None:
         """An episode of a subject moved."""
-        of = self._subject(plan, key).episodes
+        of = self.subject(plan, key).episodes
         self._put(
             plan,
             (*key, "episodes"),
@@ -158,6 +161,68 @@ class Share:
         self._put(plan, (*nobody, "trigger"), lambda: msgspec.to_builtins(trigger), at_ms)
         if pipeline is not None:
             self._put(plan, (*nobody, "episodes"), lambda: [msgspec.to_builtins(pipeline)], at_ms)
+
+    def put_joined(self, plan: ModelPlan, start: int) -> None:
+        """More is known of what became of a window's labels, or it was judged."""
+        of = self.models[plan.lifecycle.model_id].joined
+        key = (NOBODY, NOBODY, f"joined/{start}")
+        if start in of:
+            self._put(plan, key, lambda: of[start], start)
+        else:
+            self._delete(plan, key)
+
+    def put_closed(self, plan: ModelPlan, key: SubjectKey, start: int) -> None:
+        """A judged window of outcomes is kept, or kept no longer."""
+        self._put_or_delete(plan, (*key, f"closed/{start}"), self._truths(plan, key).closed, start)
+
+    def put_day(self, plan: ModelPlan, key: SubjectKey, start: int) -> None:
+        """More is known of the predictions of a day, or nothing is remembered of it any longer."""
+        self._put_or_delete(plan, (*key, f"day/{start}"), self._truths(plan, key).days, start)
+
+    def put_predictions(self, plan: ModelPlan, key: SubjectKey) -> None:
+        """A day has more predictions."""
+        of = self._truths(plan, key).predictions
+        self._put(plan, (*key, "predictions"), lambda: sorted(of.items()), self._until(plan))
+
+    def _put_or_delete(
+        self,
+        plan: ModelPlan,
+        key: tuple[str, str, str],
+        of: Mapping[int, Closed] | Mapping[int, Day],
+        start: int,
+    ) -> None:
+        if start in of:
+            self._put(plan, key, of[start].to_data, start)
+        else:
+            self._delete(plan, key)
+
+    def put_concept(self, plan: ModelPlan, key: SubjectKey, at_ms: int) -> None:
+        """The detector of outcomes judged a window."""
+        of = self._truths(plan, key)
+        memory, digest = of.memory, of.digest
+        assert memory is not None  # it has just judged a window
+        self._put(
+            plan,
+            (*key, "concept"),
+            lambda: {"digest": digest, "memory": concept.to_data(memory)},
+            at_ms,
+        )
+
+    def put_violated(self, plan: ModelPlan, key: SubjectKey) -> None:
+        """Rules were broken, or what they did is long ago."""
+        of = self.subject(plan, key).violated
+        self._put(plan, (*key, "violated"), lambda: dict(sorted(of.items())), self._until(plan))
+
+    def take_joined(self, plan: ModelPlan, start: int) -> dict[str, int]:
+        """What became of the labels of a window that is being judged."""
+        found = self.models[plan.lifecycle.model_id].joined.pop(start, None)
+        if found is None:
+            return {}
+        self.put_joined(plan, start)
+        return found
+
+    def _truths(self, plan: ModelPlan, key: SubjectKey) -> TruthMemory:
+        return self.subject(plan, key).truths
 
     # ---- what belongs to no model
 
@@ -202,7 +267,8 @@ class Share:
     def _delete(self, plan: ModelPlan, key: tuple[str, str, str]) -> None:
         self._kept.delete(Key(plan.lifecycle.model_id, *key))
 
-    def _subject(self, plan: ModelPlan, key: SubjectKey) -> SubjectState:
+    def subject(self, plan: ModelPlan, key: SubjectKey) -> SubjectState:
+        """What is kept of a version and segment that is known."""
         return self.models[plan.lifecycle.model_id].subjects[key]
 
     def _until(self, plan: ModelPlan) -> int:
@@ -226,6 +292,8 @@ class Share:
                 _restore_progress(model, data)
             elif name == "trigger":
                 model.trigger = msgspec.convert(data, TriggerMemory)
+            elif name == "joined":
+                model.joined[int(rest)] = data
             elif name == "episodes":
                 model.pipeline = msgspec.convert(data[0], Episode)
             return
@@ -240,6 +308,16 @@ class Share:
         elif name == "late":
             # until format 2 there was one scope
             subject.late = data if isinstance(data, dict) else {INPUTS.name: data}
+        elif name == "closed":
+            subject.truths.closed[int(rest)] = Closed.from_data(data)
+        elif name == "day":
+            subject.truths.days[int(rest)] = Day.from_data(data)
+        elif name == "concept":
+            subject.truths.unread = data
+        elif name == "violated":
+            subject.violated = {rule: tuple(ends) for rule, ends in data.items()}
+        elif name == "predictions":
+            subject.truths.predictions = dict(data)
         else:
             subject.inputs.unread[key.part] = data
 

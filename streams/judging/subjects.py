@@ -9,12 +9,25 @@ import msgspec
 
 from alerting.types import Episode, Kind, TriggerMemory
 from detectors.judging import decision
+from detectors.performance import concept
 from detectors.types import Window
 from streams.judging.plans import ModelPlan
 from streams.judging.scopes import Scope, W
+from streams.judging.truths import Closed, Day
+from streams.judging.waiting import Violated
 from streams.judging.windows import unpack_counts
+from streams.messages import Outcomes, Summary
+from streams.segments import ALL
 
 SubjectKey = tuple[str, str]  # version, segment
+MOST_SUBJECTS = 2_000  # of a model; what exceeds it is left out and counted
+
+
+def keys_of(record: Summary | Outcomes) -> tuple[SubjectKey, ...]:
+    """The subjects that a record counts for: its own segment, and `all` where its definition adds up to that."""
+    version, segment = record.model_version, record.segment
+    both = record.definition == 0 and segment != ALL
+    return ((version, segment), (version, ALL)) if both else ((version, segment),)
 
 
 def source_of(kind: Kind) -> str:
@@ -70,12 +83,46 @@ class InputsMemory:
 
 
 @dataclass(slots=True)
+class TruthMemory:
+    """What judging the outcomes of one subject remembers."""
+
+    closed: dict[int, Closed] = field(default_factory=dict)  # judged windows, by start
+    days: dict[int, Day] = field(default_factory=dict)  # of predictions, by start
+    predictions: dict[int, int] = field(default_factory=dict)  # how many a day had, by its start
+    memory: concept.Memory | None = None  # of the detector
+    digest: str = ""  # of what that belongs to
+    unread: Any = None  # restored, until there is a plan to read it by
+
+    def recall(
+        self, digest: str, detector: concept.ConceptPlan | None
+    ) -> tuple[concept.Memory | None, bool]:
+        """The memory under the present reference, and whether it begins anew."""
+        if detector is None:
+            return None, False
+        kept, self.unread = self.unread, None
+        if kept is not None and kept["digest"] == digest:
+            try:
+                self.memory = concept.from_data(detector.watches, kept["memory"])
+                self.digest = digest
+            except ValueError:
+                pass  # another Leeway's
+        known = kept is not None or self.digest != ""
+        memory = self.memory
+        if memory is not None and self.digest == digest and memory.fits(detector.watches):
+            return memory, False
+        self.memory, self.digest = None, digest
+        return None, known
+
+
+@dataclass(slots=True)
 class SubjectState:
     """What is kept of one version × segment of a model."""
 
     inputs: InputsMemory = field(default_factory=InputsMemory)
+    truths: TruthMemory = field(default_factory=TruthMemory)
     episodes: dict[str, Episode] = field(default_factory=dict)  # the last one of each source
     late: dict[str, int] = field(default_factory=dict)  # by scope; not yet shown in a result
+    violated: Violated = field(default_factory=dict)  # rules that were broken lately
     # by scope, by start, by digest of what they were counted under
     _windows: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
 
@@ -102,6 +149,13 @@ class ModelState:
     subjects: dict[SubjectKey, SubjectState] = field(default_factory=dict)
     trigger: TriggerMemory = field(default_factory=TriggerMemory)
     pipeline: Episode | None = None
+    joined: dict[int, dict[str, int]] = field(default_factory=dict)  # labels by what became of them
+
+    def subject(self, key: SubjectKey) -> SubjectState | None:
+        """A version and segment, known or new; None beyond the cap."""
+        if key not in self.subjects and len(self.subjects) >= MOST_SUBJECTS:
+            return None
+        return self.subjects.setdefault(key, SubjectState())
 
     def of(self, scope: Scope[Any]) -> ScopeProgress:
         """How far a scope was judged."""

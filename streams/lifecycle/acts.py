@@ -273,6 +273,14 @@ class Windows:
     health: timedelta
 
 
+def _outcomes(lifecycle: Lifecycle) -> timedelta | None:
+    """The length in which outcomes are judged, a day unless it is written."""
+    concept = lifecycle.monitoring.drift_detection.concept_drift
+    if concept is None and lifecycle.source.labels is None:
+        return None
+    return concept.window if concept else timedelta(days=1)
+
+
 def windows(lifecycle: Lifecycle) -> Windows:
     """The windows that are really used: what is written, else what follows from the rest.
 
@@ -281,12 +289,11 @@ def windows(lifecycle: Lifecycle) -> Windows:
     """
     monitoring = lifecycle.monitoring
     detection, base = monitoring.drift_detection, monitoring.window
-    concept = detection.concept_drift
     panes = -(-monitoring.data_quality.window // base.pane)
     inputs = detection.data_drift.check_frequency or base.size
     return Windows(
         inputs=inputs,
         prediction=detection.prediction_drift.check_frequency or inputs,
-        outcomes=concept.window if concept else None,
+        outcomes=_outcomes(lifecycle),
         health=panes * base.pane,
     )

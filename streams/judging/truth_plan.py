@@ -1,0 +1,239 @@
+"""What a lifecycle and its reference mean for outcomes: how they are counted, and what they are held against."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import NamedTuple
+
+import numpy as np
+
+from detectors.alarm import budget
+from detectors.performance.concept import ConceptPlan, ConceptPolicy
+from detectors.performance.layout import Layout
+from detectors.performance.metrics import Z99, Insufficient, Metric, metric, metrics
+from detectors.performance.reference import OutcomeReference
+from detectors.performance.rules import Judged, judge_line
+from detectors.performance.slices import SliceLayout
+from detectors.performance.watches import LABEL, LOSS
+from detectors.reference.build import Reference
+from detectors.reference.frozen import UNKNOWN_ROWS
+from detectors.samples.effects import Ints
+from streams import outcomes
+from streams.judging.lines import Lines, Rule
+from streams.judging.scopes import DAY_MS, Timing
+from streams.lifecycle import Lifecycle
+from streams.lifecycle.acts import windows
+from streams.lifecycle.metrics import METRICS, NEEDS_LABELS, UNKNOWN
+from streams.lifecycle.monitoring import ConceptDrift, LabelHealth
+from streams.segments import ALL
+
+MOST_DAYS = 400  # of predictions, that are remembered
+LONGEST_MS = 31 * DAY_MS  # a metric is the sum of at most so much
+OF_LABELS = ("label_coverage", "label_lag")  # said of labels, not of the model
+_WATCHED = {"performance_degradation": LOSS, "label_drift": LABEL}
+
+
+class Usual(NamedTuple):
+    """What the outcomes of the reference were, in one segment."""
+
+    counts: Ints
+    metrics: Mapping[str, Metric]
+
+
+@dataclass(slots=True)
+class TruthPlan:
+    """What the judge needs to know of one model's outcomes."""
+
+    layout: Layout
+    slices: SliceLayout | None
+    timing: Timing
+    keep_ms: int  # until then a prediction's truth may come
+    rules: tuple[Rule, ...]
+    policy: ConceptPolicy
+    costs: Mapping[str, float] | None
+    health: LabelHealth
+    reference: Reference | None
+    _plans: dict[str, ConceptPlan | None] = field(default_factory=dict)
+    _usual: dict[str, Usual | None] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """Of everything that a detector's memory belongs to."""
+        of = self.reference.digest if self.reference is not None else ""
+        return "/".join((of, self.layout.digest, *self.policy.watched))
+
+    @property
+    def longest_ms(self) -> int:
+        """How far back judged windows are needed: for what is measured over more than one."""
+        periods = (rule.period_ms or 0 for rule in self.rules)
+        return min(max(periods, default=0), LONGEST_MS)
+
+    def usual(self, segment: str) -> Usual | None:
+        """The reference's outcomes of a segment; None where it has none in this layout."""
+        if segment not in self._usual:
+            found = _outcomes(self.reference, segment)
+            fits = found is not None and found.layout.digest == self.layout.digest
+            self._usual[segment] = (
+                Usual(found.counts, _known(self.layout, found.counts, self.costs))
+                if found is not None and fits
+                else None
+            )
+        return self._usual[segment]
+
+    def detector(self, segment: str) -> ConceptPlan | None:
+        """The compiled detector of a segment; None if nothing can be compared with."""
+        if segment not in self._plans:
+            found = _outcomes(self.reference, segment)
+            fits = found is not None and found.layout.digest == self.layout.digest
+            self._plans[segment] = _detector(self, found) if found is not None and fits else None
+        return self._plans[segment]
+
+    def hold(self, segment: str, counts_of: Callable[[Rule], Ints | None]) -> list[Judged]:
+        """What the rules of a segment say.
+
+        Parameters
+        ----------
+        counts_of : the outcomes that a rule is about; None while its period is not over
+        """
+        usual, found = self.usual(segment), []
+        known = usual.metrics if usual is not None else {}
+        for rule in self.rules:
+            if not rule.about(segment) or rule.metric in OF_LABELS:
+                continue
+            counts = counts_of(rule)
+            answer = None
+            if counts is not None:
+                answer = metric(self.layout, counts, rule.metric, costs=self.costs, z=Z99)
+                if self.rows(counts) < rule.line.least:
+                    answer = Insufficient("too_few_labels", self.rows(counts), rule.line.least)
+            reference = known[rule.metric].value if rule.metric in known else rule.current
+            found.append(
+                judge_line(
+                    rule.name,
+                    answer,
+                    rule.line._replace(least=0),  # asked of all outcomes, above
+                    series=f"metric:{rule.metric}",
+                    reference=reference,
+                    unit="time" if METRICS.get(rule.metric, UNKNOWN).unit == "time" else "metric",
+                )
+            )
+        return found
+
+    def rows(self, counts: Ints) -> int:
+        """How many outcomes there are."""
+        return max(int(counts[self.layout.block("rows")][0]), 0)
+
+
+def _outcomes(reference: Reference | None, segment: str) -> OutcomeReference | None:
+    if reference is None:
+        return None
+    return reference.outcomes if segment == ALL else reference.outcomes_of(segment)
+
+
+def _detector(plan: TruthPlan, of: OutcomeReference) -> ConceptPlan:
+    dispersion = {name: dict(phis) for name, phis in of.dispersion}
+    if "error" in dispersion:  # what is watched of classes is called their loss
+        dispersion["loss"] = dispersion.pop("error")
+    span, window_ms = of.span, plan.timing.window_ms
+    rows = float(UNKNOWN_ROWS)
+    if span is not None:
+        whole = plan.usual(ALL)
+        part = of.outcomes / plan.rows(whole.counts) if whole is not None else 1.0
+        rows = part * span.rows * window_ms / span.window_ms
+    return ConceptPlan.compile(
+        of.layout,
+        of.counts,
+        plan.policy,
+        rows=max(rows, float(plan.policy.min_labels)),
+        dispersion=dispersion,
+        worth=np.array(of.worth) if of.worth else None,
+    )
+
+
+def _known(layout: Layout, counts: Ints, costs: Mapping[str, float] | None) -> dict[str, Metric]:
+    found = metrics(layout, counts, costs=costs)
+    return {name: answer for name, answer in found.items() if isinstance(answer, Metric)}
+
+
+def compile_truths(lifecycle: Lifecycle, reference: Reference | None) -> TruthPlan | None:
+    """The plan of one model; None where its labels are not read."""
+    length = windows(lifecycle).outcomes
+    if length is None or lifecycle.source.labels is None:
+        return None
+    window_ms = _ms(length)
+    health = lifecycle.monitoring.labels or LabelHealth()
+    layout = outcomes.layout_of(lifecycle, reference)
+    plan = TruthPlan(
+        layout=layout,
+        slices=outcomes.slices_of(lifecycle, reference, layout),
+        timing=Timing(window_ms, _ms(health.maturity) if health.maturity else 0, patient=True),
+        keep_ms=_keep_ms(lifecycle, health),
+        rules=(),
+        policy=ConceptPolicy(_log_threshold(lifecycle, reference, window_ms)),
+        costs=_costs(lifecycle),
+        health=health,
+        reference=reference,
+    )
+    usual = plan.usual(ALL)
+    known = {name: of.value for name, of in usual.metrics.items()} if usual is not None else {}
+    plan.rules = tuple(
+        rule._replace(period_ms=_period_ms(rule.period_ms, window_ms))
+        for rule in Lines(lifecycle, known.get).rules
+        if rule.metric in NEEDS_LABELS
+    )
+    plan.policy = _policy(lifecycle, plan)
+    return plan
+
+
+def _log_threshold(lifecycle: Lifecycle, reference: Reference | None, window_ms: int) -> float:
+    """The budget of the model is split evenly: every segment has one alarm for inputs and one for outcomes."""
+    allowed = lifecycle.monitoring.false_alarms
+    subjects = 1 + (len(reference.segments) if reference else 0)
+    return budget.log_threshold(allowed.count, _ms(allowed.per), window_ms, 2 * subjects)
+
+
+def _policy(lifecycle: Lifecycle, plan: TruthPlan) -> ConceptPolicy:
+    """What is watched, and from which change on.
+
+    Points are points of the error rate; a percentage is one of the first performance metric, of accuracy where none is
+    written. Of a mean loss both are relative to the reference's, of labels both are points of a class's share.
+    """
+    concept = lifecycle.monitoring.drift_detection.concept_drift or ConceptDrift()
+    named = tuple(_WATCHED[method] for method in concept.method if method in _WATCHED)
+    policy = ConceptPolicy(plan.policy.log_threshold, watched=named or (LOSS,))
+    change, usual = concept.threshold, plan.usual(ALL)
+    if change is None or usual is None:
+        return policy
+    tolerance = change.amount
+    if plan.layout.task in ("binary", "classes"):
+        written = (of.metric for of in lifecycle.monitoring.performance_metrics)
+        first = next((name for name in written if name in usual.metrics), "accuracy")
+        if change.relative and first in usual.metrics:
+            tolerance *= abs(usual.metrics[first].value)
+    return replace(policy, tolerance=tolerance, label_tolerance=change.amount)
+
+
+def _costs(lifecycle: Lifecycle) -> Mapping[str, float] | None:
+    costs = lifecycle.prediction.costs if lifecycle.prediction is not None else None
+    if costs is None:
+        return None
+    names = ("false_positive", "false_negative", "over", "under")
+    written = {name: getattr(costs, name) for name in names}
+    return {name: cost for name, cost in written.items() if cost is not None} or None
+
+
+def _keep_ms(lifecycle: Lifecycle, health: LabelHealth) -> int:
+    join = lifecycle.source.join
+    lengths = [health.within, health.max_lag, join.window if join is not None else None]
+    longest = max((_ms(length) for length in lengths if length is not None), default=60 * DAY_MS)
+    return min(longest, MOST_DAYS * DAY_MS)
+
+
+def _period_ms(written_ms: int | None, window_ms: int) -> int | None:
+    """A longer period is a number of whole windows; any other is the window."""
+    longer = written_ms is not None and written_ms > window_ms and written_ms % window_ms == 0
+    return written_ms if longer else None
+
+
+def _ms(duration: timedelta) -> int:
+    return duration // timedelta(milliseconds=1)
