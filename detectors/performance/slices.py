@@ -21,6 +21,7 @@ LONGEST = 4_096  # integers of one vector
 PAIRED = 12  # features whose pairs are counted
 GROUPS = 4  # of a feature's cells, in pairs
 _PARTS, _LARGEST = 4_096, 32  # a loss is kept to 1/4096 of its scale, up to 32 of it
+_NOWHERE = -(1 << 48)  # a place that stays below 0 whatever is added
 _AT_ONCE = 1 << 13  # outcomes counted in one go: bounds the memory
 
 Lost = Literal["error", "loss"]
@@ -188,7 +189,7 @@ def count(
 
     Notes
     -----
-    Cost about .15 µs per outcome and single or pair.
+    Cost 1 µs per outcome with twelve features (12 singles, 66 pairs).
 
     Examples
     --------
@@ -200,35 +201,44 @@ def count(
     out = np.zeros((n_groups * places, width), np.int64)
     for first in range(0, len(wrong), _AT_ONCE):
         part = slice(first, first + _AT_ONCE)
-        base = of[part] * places
-        index = _places(layout, cells[:, part])
-        known = index >= 0
-        flat = (index + base)[known]
-        at = np.broadcast_to(np.arange(len(base)), index.shape)[known]
-        lost = np.asarray(wrong[part], np.float64)
+        index = _places(layout, cells[:, part], of[part] * places)
         weight = np.asarray(weights[part], np.float64)
-        for column, amount in enumerate((weight, weight * lost, weight * lost * lost)[:width]):
-            # Whole numbers below 2^53 are exact in the sums of a chunk, whatever their order.
-            found = np.bincount(flat, amount[at], minlength=len(out))
-            out[:, column] += found.astype(np.int64)
+        lost = np.asarray(wrong[part], np.float64)
+        _add(out[:, 0], index, weight)
+        bad = np.flatnonzero(lost)
+        if len(bad):
+            index, amount = index[:, bad], (weight * lost)[bad]
+            _add(out[:, 1], index, amount)
+            if width == 3:
+                _add(out[:, 2], index, amount * lost[bad])
     return out.reshape(n_groups, places * width)
 
 
-def _places(layout: SliceLayout, cells: Ints) -> Ints:
-    """(1 + singles + pairs, n): the place of each outcome, -1 for none."""
-    n, singles = cells.shape[1], layout.singles
+def _add(out: Ints, index: Ints, amount: Floats) -> None:
+    """Add each column's amount at its places; whole numbers, so that a chunk's sums are exact: below 2^53."""
+    known = index >= 0
+    flat = index[known]
+    if (amount == 1).all():
+        found = np.bincount(flat, minlength=len(out))
+    else:
+        found = np.bincount(flat, np.broadcast_to(amount, index.shape)[known], len(out))
+    out += found.astype(np.int64)
+
+
+def _places(layout: SliceLayout, cells: Ints, base: Ints) -> Ints:
+    """(1 + singles + pairs, n): the place of each outcome in each block, below 0 for none."""
+    n, singles, starts = cells.shape[1], layout.singles, layout.starts.tolist()
     index = np.empty((1 + singles + len(layout.pairs), n), np.int64)
-    index[0] = 0
-    index[1 : 1 + singles] = np.where(
-        cells[:singles] >= 0, cells[:singles] + layout.starts[:singles, None], -1
-    )
+    index[0] = base
+    for feature in range(singles):
+        own = cells[feature]
+        index[1 + feature] = np.where(own >= 0, own + (base + starts[feature]), _NOWHERE)
     used = sorted({feature for pair in layout.pairs for feature in pair})
     # The last entry stands for -1, a cell that is not known.
-    grouped = {f: np.append(layout.group_of[f], -1)[cells[f]] for f in used}
+    groups_of = {f: np.append(layout.group_of[f], -1) for f in used}
+    grouped = {f: np.where(g < 0, _NOWHERE, g)[cells[f]] for f, g in groups_of.items()}
     for number, (i, j) in enumerate(layout.pairs):
-        start, across = layout.starts[singles + number], len(groups(layout.series[j]))
-        left, right = grouped[i], grouped[j]
-        index[1 + singles + number] = np.where(
-            (left >= 0) & (right >= 0), start + left * across + right, -1
-        )
+        across = len(groups(layout.series[j]))
+        index[1 + singles + number] = grouped[i] * across + grouped[j] + base
+        index[1 + singles + number] += starts[singles + number]
     return index
