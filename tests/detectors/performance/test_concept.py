@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from detectors.performance.concept import ConceptPlan, ConceptPolicy, cause, decide
 from detectors.performance.memory import MOST_WINDOWS, Memory, from_data, to_data
+from detectors.performance.reference import build_outcomes
 from detectors.samples.effects import Floats, Ints
 from detectors.sequences.losses import LossCells
 from detectors.series import Series
@@ -370,3 +371,41 @@ def test_a_memory_stays_small_for_ever() -> None:
     assert len(memory.history) <= MOST_WINDOWS
     assert sum(int(p.counts.sum()) for p in memory.history) == 800
     assert verdict.status == Status.SEVERE
+
+
+def test_a_plan_is_made_from_a_reference_as_it_was_built() -> None:
+    rng = np.random.default_rng(31)
+    rows = 20_000
+    truth = np.where(rng.random(rows) < 0.3, "yes", "no").tolist()
+    said = [t if r > 0.2 else "no" for t, r in zip(truth, rng.random(rows), strict=True)]
+    built, _ = build_outcomes(
+        "binary",
+        positive="yes",
+        labels=truth,
+        predictions=said,
+        times_ms=np.arange(rows) * (DAY // 500),
+        window_ms=DAY,
+    )
+    assert built is not None
+    of = ConceptPlan.of(built, BOTH)
+    loss, label = of.watches
+    assert loss.reference.tolist() == [rows - built.errors[0], built.errors[0]]
+    assert int(label.reference.sum()) == rows
+    assert of.notes == ()
+    assert dict(dict(built.dispersion)["error"])["error"] == loss.phi  # type: ignore[attr-defined]
+    losses = rng.gamma(2.0, 1.0, rows)
+    number, _ = build_outcomes(
+        "number",
+        labels=rng.normal(size=rows),
+        predictions=losses,
+        window_ms=DAY,
+    )
+    assert number is not None
+    of = ConceptPlan.of(number, BOTH)
+    assert [w.name for w in of.watches] == ["loss", "label"]
+    assert of.notes == ("dependence of outcomes not calibrated",)
+    _, verdict = decide(of, None, window(0), number.counts)
+    assert_finite(verdict)
+    feedback, _ = build_outcomes("feedback", losses=rng.random(rows), window_ms=DAY)
+    assert feedback is not None
+    assert [w.name for w in ConceptPlan.of(feedback, BOTH).watches] == ["loss"]
