@@ -4,7 +4,7 @@ It is built from outcomes whose predictions were not fitted to their own labels:
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from detectors.alarm.scores import Score, every_score
 from detectors.alarm.sequential import MIN_WINDOWS, dispersion
 from detectors.binning import Column
-from detectors.edges import MINIMUM_ROWS, cut, quantile_edges
+from detectors.edges import MINIMUM_ROWS, cut, quantile_edges, robust
 from detectors.performance.counting import Columns, count
 from detectors.performance.layout import MOST_CLASSES, Layout, Task, fixed_edges, label_series
 from detectors.performance.metrics import errors
@@ -172,9 +172,12 @@ def build_outcomes(
         usable = np.isfinite(error if task == "number" else columns.losses)
         layout = Layout(task)
         if usable.any():
-            cells = LossCells.cut("loss", (error if task == "number" else columns.losses)[usable])
+            lost = (error if task == "number" else columns.losses)[usable]
+            cells = LossCells.cut("loss", lost)
             worth = tuple(cells.worth.tolist())
-            layout = _of_numbers(task, cells.series, columns.label_values[usable])
+            centre, scale = robust(np.sort(lost))
+            loss = replace(cells.series, centre=centre, scale=scale)
+            layout = _of_numbers(task, loss, columns.label_values[usable])
     held = int(usable.sum())
     if not held:
         return None, ("outcomes: no row has a label and what was predicted",)
@@ -197,7 +200,7 @@ def build_outcomes(
     span = Span(
         window_ms, len(sizes), int(np.median(sizes)), int(times.min()), int(times.max()) + 1
     )
-    made = OutcomeReference(layout, made.counts, worth, span)
+    made = replace(made, span=span)
     if span.windows < MIN_WINDOWS:
         warnings.append(
             f"row dependence of outcomes not calibrated: they span {span.windows} windows, "
@@ -205,9 +208,7 @@ def build_outcomes(
         )
         return made, tuple(warnings)
     counts = count(layout, columns, windows, span.windows)
-    return OutcomeReference(layout, made.counts, worth, span, _dispersed(made, counts)), tuple(
-        warnings
-    )
+    return replace(made, dispersion=_dispersed(made, counts)), tuple(warnings)
 
 
 def _classified(
