@@ -42,11 +42,12 @@ def parse_where(texts: Sequence[str]) -> tuple[Where, ...]:
     return tuple(found)
 
 
-def parse_kind(text: str | None) -> Kind | None:
-    """`--kind` as it is typed; labels are not read yet."""
-    if text is None or text == "predictions" or text == "features":
+def parse_kind(text: str | None, *, labels: bool = False) -> Kind | None:
+    """`--kind` as it is typed; `labels`: whether labels alone are enough."""
+    kinds = KINDS if labels else KINDS[:2]
+    if text is None or text in kinds:
         return text  # type: ignore[return-value] # one of its words
-    raise UsageError(f"--kind {text}: expected predictions or features")
+    raise UsageError(f"--kind {text}: expected {' or '.join((', '.join(kinds[:-1]), kinds[-1]))}")
 
 
 class Seen:

@@ -119,6 +119,7 @@ def in_plain_shape(lifecycle: Lifecycle, kind: Kind, columns: Sequence[str]) -> 
         update={
             "predictions": _plain(lifecycle.source.predictions, needed=kind == "predictions"),
             "features": _plain(lifecycle.source.features, needed=kind == "features"),
+            "labels": _plain(lifecycle.source.labels, needed=kind == "labels"),
         }
     )
     features = {
@@ -144,13 +145,16 @@ def topic_of(lifecycle: Lifecycle, kind: Kind, names: Names) -> str:
 
 
 def source_topics(lifecycle: Lifecycle, names: Names) -> tuple[str, ...]:
-    """The topics of predictions and feature events that a lifecycle reads."""
-    kinds: tuple[Kind, ...] = ("predictions", "features")
-    return tuple(
+    """The topics that are read for a lifecycle: its predictions, feature events, labels, and what is joined of them."""
+    kinds: tuple[Kind, ...] = ("predictions", "features", "labels")
+    read = [
         topic_of(lifecycle, kind, names)
         for kind in kinds
         if getattr(lifecycle.source, kind) is not None
-    )
+    ]
+    if lifecycle.source.labels is not None and lifecycle.source.join is not None:
+        read.append(names("outcomes"))
+    return tuple(read)
 
 
 # ---------------------------------------------------------------------------------------------------- tables
@@ -189,19 +193,57 @@ def _table(
 
     seen = Seen(where)
 
+    labelled = kind == "predictions" and _labelled(columns, lifecycles)
+    whole = _whole(columns, lifecycles)
+
     def chunks() -> Iterator[Chunk]:
         rows = 0
+        labels: list[tuple[int, bytes]] = []
         for batch in table.batches(roles):
             rows += len(batch["timestamp"])
             kept = _kept(batch, seen) if where else None
             events = tables.encode_rows(
-                batch, features=inputs, tags=tags, model_id=default, kept=kept
+                batch,
+                features=inputs,
+                tags=tags,
+                model_id=default,
+                kept=kept,
+                labels=kind == "labels",
             )
             yield Chunk(kind, events, rows)
+            if labelled:
+                labels += tables.encode_labels(
+                    batch, features=inputs, tags=tags, model_id=default, kept=kept, whole=whole
+                )
+        labels.sort(
+            key=lambda label: label[0]
+        )  # as they became known; equal times stay as they are
+        for at in range(0, len(labels), tables.ROWS):
+            yield Chunk("labels", [event for _, event in labels[at : at + tables.ROWS]], rows)
 
     absent = tuple(name for name in declared if name not in columns)
     plain = tuple(in_plain_shape(lifecycle, kind, columns) for lifecycle in lifecycles)
     return Source(table.name, plain, table.rows, absent, _not_empty(table.name, seen, chunks))
+
+
+def _labelled(columns: Sequence[str], lifecycles: Sequence[Lifecycle]) -> bool:
+    """Whether the rows hold labels that somebody reads."""
+    there = "label" in columns or "loss" in columns
+    return there and any(lifecycle.source.labels is not None for lifecycle in lifecycles)
+
+
+def _whole(columns: Sequence[str], lifecycles: Sequence[Lifecycle]) -> bool:
+    """Whether a row's label says what was predicted: as the producers of these labels would have written it.
+
+    It does where nothing is joined, where the labels' mapping names a prediction or a score, and where rows have no id
+    to be joined by. Otherwise the joiner gets to do what it does in production.
+    """
+    said = ("prediction", "score", "scores")
+    return "event_id" not in columns or any(
+        one.source.join is None or any(name in one.source.labels.fields for name in said)
+        for one in lifecycles
+        if one.source.labels is not None
+    )
 
 
 def _kind_of_table(

@@ -34,9 +34,20 @@ FIELDS: Mapping[str, Role] = {
     "latency_ms": "number",
     "status": "text",
     "label": "category",
+    "loss": "number",
     "label_timestamp": "time",
 }
-_SENT = tuple(field for field in FIELDS if not field.startswith("label"))
+_SENT = tuple(field for field in FIELDS if field not in ("label", "loss", "label_timestamp"))
+_TOLD = (
+    "event_id",
+    "model_id",
+    "model_version",
+    "timestamp",
+    "prediction",
+    "score",
+    "label",
+    "loss",
+)
 
 ROWS = 8192  # per batch: small beside a model's panes, large beside Python's cost per batch
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -156,6 +167,8 @@ def encode_rows(
     tags: Sequence[str],
     model_id: str | None,
     kept: Sequence[bool] | None,
+    labels: bool = False,
+    predicted: Values | None = None,
 ) -> list[bytes]:
     """The rows of a batch as events, in their order.
 
@@ -164,9 +177,14 @@ def encode_rows(
     features, tags : columns that become members of `features` and `tags`
     model_id : for rows that carry none
     kept : which rows to write; None for all
+    labels : whether each row is a label event, whose `timestamp` says when the label became known
+    predicted : and when it was predicted
     """
     encode = msgspec.json.Encoder().encode
-    fields = [(field, batch[field]) for field in _SENT if field in batch]
+    sent = _TOLD if labels else _SENT
+    fields = [(field, batch[field]) for field in sent if field in batch]
+    if predicted is not None:
+        fields.append(("prediction_timestamp", predicted))
     inputs = [(name, batch[name]) for name in features]
     notes = [(name, batch[name]) for name in tags]
     count = len(next(iter(batch.values()), ()))
@@ -179,14 +197,64 @@ def encode_rows(
         }
         if model_id is not None:
             event.setdefault("model_id", model_id)
-        event["features"] = {
-            name: values[row] for name, values in inputs if values[row] is not None
-        }
+        if inputs or not labels:
+            event["features"] = {
+                name: values[row] for name, values in inputs if values[row] is not None
+            }
         about = {name: values[row] for name, values in notes if values[row] is not None}
         if about:
             event["tags"] = about
         events.append(encode(event))
     return events
+
+
+def encode_labels(
+    batch: Mapping[str, Values],
+    *,
+    features: Sequence[str],
+    tags: Sequence[str],
+    model_id: str | None,
+    kept: Sequence[bool] | None,
+    whole: bool,
+) -> list[tuple[int, bytes]]:
+    """The labels that came for the rows of a batch of predictions, as events of their own: time and bytes.
+
+    A row has one if it has a `label` or a `loss` and, where there is such a column, a `label_timestamp`; without the
+    column the label is as old as its prediction, and says nothing about its lag.
+
+    Parameters
+    ----------
+    whole : whether a label says what was predicted, of which features and tags; else it has the prediction's id only
+    """
+    known = "label_timestamp" in batch
+    times = batch["label_timestamp" if known else "timestamp"]
+    truths = [batch[name] for name in ("label", "loss") if name in batch]
+    there = [
+        time is not None and any(truth[row] is not None for truth in truths)
+        for row, time in enumerate(times)
+    ]
+    if kept is not None:
+        there = [both and mine for both, mine in zip(there, kept, strict=True)]
+    told: dict[str, Values] = {name: batch[name] for name in _TOLD if name in batch}
+    if not whole:
+        told = {name: told[name] for name in told if name not in ("prediction", "score")}
+    told["timestamp"] = times
+    about = {name: batch[name] for name in (*features, *tags)} if whole else {}
+    events = encode_rows(
+        about | told,
+        features=features if whole else (),
+        tags=tags if whole else (),
+        model_id=model_id,
+        kept=there,
+        labels=True,
+        predicted=batch["timestamp"] if whole and known else None,
+    )
+    at = [
+        time if isinstance(time, int) else 0
+        for time, mine in zip(times, there, strict=True)
+        if mine
+    ]
+    return list(zip(at, events, strict=True))
 
 
 def _from_arrow(column: Any, role: Role, name: str) -> Values:
