@@ -98,8 +98,8 @@ class Layout:
     centre: float = 0.0
     label: Series | None = None
     loss: Series | None = None
-    shapes: Mapping[str, tuple[int, ...]] = field(init=False)
-    places: Mapping[str, slice] = field(init=False)
+    shapes: Mapping[str, tuple[int, ...]] = field(init=False, repr=False)
+    places: Mapping[str, slice] = field(init=False, repr=False)
     total: int = field(init=False)
     digest: str = field(init=False)
 

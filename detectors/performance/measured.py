@@ -59,11 +59,12 @@ def share(part: int, n: int, z: float) -> Metric:
 
 
 def around(value: float, se: float, n: int, z: float, least: float, most: float) -> Metric:
-    """A value with a normal interval inside its range.
+    """A value with a normal interval, both inside its range.
 
     >>> around(0.9, 0.1, 30, 2.0, 0.0, 1.0)
     Metric(value=0.9, low=0.7, high=1.0, n=30, chance=0.0)
     """
+    value = min(max(value, least), most)  # beyond it only if more was taken back than counted
     return Metric(value, max(value - z * se, least), min(value + z * se, most), n)
 
 

@@ -13,8 +13,8 @@ class (false positive rate, AUC, log loss, Brier, cost) sets it against all othe
    Statistics in Medicine 27.
 """
 
-from collections.abc import Mapping, Sequence
-from math import sqrt
+from collections.abc import Mapping
+from math import hypot, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +31,7 @@ from detectors.performance.measured import (
     mean_of,
     share,
 )
-from detectors.samples.effects import Z95, Ints
+from detectors.samples.effects import Z95, Ints, wilson
 
 __all__ = [
     "MIN_EACH",
@@ -217,26 +217,22 @@ def _f1(right: int, predicted: int, actual: int, z: float) -> Metric:
 
 
 def _macro(of: _Classes, both: Ints, name: str, n: int, z: float) -> Answer:
-    found = []
-    for right, predicted, actual in zip(*(part.tolist() for part in of), strict=True):
-        if name == "precision":
-            found += [share(right, predicted, z)] if predicted else []
-        elif name == "f1":
-            found += [_f1(right, predicted, actual, z)] if predicted + actual else []
-        else:
-            found += [share(right, actual, z)] if actual else []
-    if len(found) < 2:
-        return Insufficient("one_class", len(found), 2)
-    of_all = _together(found, 1 / len(found), n, _coupled(both) if name == "f1" else 1.0)
-    return of_all._replace(low=max(of_all.low, 0.0), high=min(of_all.high, 1.0))
-
-
-def _together(parts: Sequence[Metric], weight: float, n: int, coupled: float = 1.0) -> Metric:
-    """A sum of independent metrics, each times `weight`: how far each may be off adds up in squares."""
-    value = sum(one.value for one in parts)
-    down = sqrt(coupled * sum((one.value - one.low) ** 2 for one in parts))
-    up = sqrt(coupled * sum((one.high - one.value) ** 2 for one in parts))
-    return Metric(weight * value, weight * (value - down), weight * (value + up), n)
+    among = {"precision": of.predicted, "f1": of.predicted + of.actual - of.right}.get(
+        name, of.actual
+    )
+    defined = among > 0
+    k = int(defined.sum())
+    if k < 2:
+        return Insufficient("one_class", k, 2)
+    shares = of.right[defined] / among[defined]
+    parts = np.stack([shares, *wilson(shares, among[defined].astype(np.float64), z)])
+    if name == "f1":
+        parts = 2 * parts / (1 + parts)
+    value, low, high = parts
+    coupled = _coupled(both) if name == "f1" else 1.0
+    down, up = (sqrt(coupled * float(np.square(d).sum())) / k for d in (value - low, high - value))
+    mean = float(value.sum()) / k
+    return Metric(mean, max(mean - down, 0.0), min(mean + up, 1.0), n)
 
 
 def _coupled(both: Ints) -> float:
@@ -259,11 +255,15 @@ def _coupled(both: Ints) -> float:
 def _cost(over: int, missed: int, n: int, costs: Mapping[str, float], z: float) -> Answer:
     if not costs:
         return Insufficient("no_costs", 0, 1)
-    parts = []
+    value = down = up = 0.0
     for rows, name in ((over, "false_positive"), (missed, "false_negative")):
-        value, low, high = (each * costs.get(name, 0.0) for each in share(rows, n, z)[:3])
-        parts.append(Metric(value, min(low, high), max(low, high), n))  # a cost may be a gain
-    return _together(parts, 1.0, n)
+        part, *bounds = (each * costs.get(name, 0.0) for each in share(rows, n, z)[:3])
+        value, down, up = (
+            value + part,
+            hypot(down, part - min(bounds)),
+            hypot(up, max(bounds) - part),
+        )
+    return Metric(value, value - down, value + up, n)  # min, max: a cost below 0 is a gain
 
 
 def per_class(layout: Layout, counts: Ints, *, z: float = Z95) -> dict[str, dict[str, Answer]]:
