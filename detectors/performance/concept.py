@@ -39,7 +39,7 @@ from detectors.performance.watches import (
     top_cells,
 )
 from detectors.samples.effects import Floats, Interval, Ints
-from detectors.sequences.losses import LossCells, log_mean
+from detectors.sequences.losses import CERTAIN, LossCells, log_mean
 from detectors.types import (
     Alarm,
     Culprit,
@@ -131,13 +131,16 @@ class ConceptPlan:
         for name in (LOSS, LABEL):
             if name in policy.watched:
                 found = _watch(layout, name, reference, policy, rows, known.get(name, {}), worth)
-                if found is not None and found.rows(found.reference) >= MINIMUM_ROWS:
+                if found is not None:
                     watches.append(found)
         ends = np.cumsum([0, *(len(w.reference) for w in watches)]).tolist()
         places = tuple(slice(a, b) for a, b in pairwise(ends))
-        calibrated = all(known.get(w.name) for w in watches)
-        notes = () if calibrated else ("dependence of outcomes not calibrated",)
-        return ConceptPlan(policy, layout, tuple(watches), places, notes)
+        notes = []
+        if not all(known.get(w.name) for w in watches):
+            notes.append("dependence of outcomes not calibrated")
+        if any(isinstance(w, Errors) and w.rate.p0 > CERTAIN for w in watches):
+            notes.append("no error rate is above the one that is tolerated: errors are not watched")
+        return ConceptPlan(policy, layout, tuple(watches), places, tuple(notes))
 
     @staticmethod
     def of(
@@ -187,18 +190,18 @@ def _watch(
         if layout.label is None:
             return None
         counts = reference[layout.block("label")]
-        if not counts.any():
+        if counts[: layout.label.values].sum() < MINIMUM_ROWS:
             return None
         tolerance, severe = policy.label_tolerance, policy.label_severe
         return Cells.labels(layout.label, counts, rows, phi, tolerance, severe)
     if layout.task in ("binary", "classes"):
         counts = _errors(layout, reference)
-        if not counts.any():
+        if counts.sum() < MINIMUM_ROWS:
             return None
         largest = max(phi.values(), default=1.0)
         return Errors.compile(counts, rows, largest, policy.tolerance, policy.severe)
     counts = reference[layout.block("loss")]
-    if layout.loss is None or worth is None or not counts.any():
+    if layout.loss is None or worth is None or counts[: layout.loss.values].sum() < MINIMUM_ROWS:
         return None
     cells = LossCells(layout.loss, counts, worth)
     return Cells.loss(cells, rows, phi, policy.tolerance, policy.severe)

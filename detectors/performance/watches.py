@@ -6,7 +6,7 @@ dependence: together they spend one budget, and each pays for the other's compan
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf
+from math import inf, isinf, log
 from typing import Protocol
 
 import numpy as np
@@ -18,7 +18,6 @@ from detectors.alarm.sequential import (
     Panel,
     State,
     Watched,
-    standing,
     step,
 )
 from detectors.alarm.span import Sizes
@@ -126,7 +125,8 @@ def again(watch: Watch, fold: Fold, span: Ints) -> Fold:
 def usual(reference: Ints, rows: float) -> Ints:
     """What `TAIL` windows of `rows` outcomes hold when nothing changed; at least enough for any effect."""
     most = max(TAIL * rows, 8.0 * LEAST) / max(int(reference.sum()), 1)
-    return np.rint(reference * most).astype(np.int64)
+    found: Ints = np.rint(reference * most).astype(np.int64)
+    return found
 
 
 def _half(found: Interval) -> Floats:
@@ -145,6 +145,11 @@ def _unbounded(found: Interval, rows: Floats) -> Interval:
         np.where(few, -inf, found.low),
         np.where(few, inf, found.high),
     )
+
+
+def _log_sum(logs: Floats) -> float:
+    top = float(logs.max())
+    return top if isinf(top) else log(float(np.exp(logs - top).sum())) + top
 
 
 def _e_value(before: Floats, after: Floats, weights: Floats) -> float:
@@ -327,7 +332,7 @@ class Cells:
         return fold.log + self.panel.log_prior
 
     def log(self, fold: Fold) -> float:
-        return standing(self.panel, self._state(fold)).log
+        return _log_sum(self.components(fold))
 
     def lead(self, fold: Fold) -> ScoreKind:
         return self.kinds[int(self.components(fold).max(1).argmax())]

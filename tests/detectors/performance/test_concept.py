@@ -326,7 +326,7 @@ def same(a: Memory | None, b: Memory | None) -> bool:
     return json.dumps(to_data(a)) == json.dumps(to_data(b))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     cut=st.integers(0, 40),
     kind=st.sampled_from(["errors", "numbers"]),
@@ -409,3 +409,53 @@ def test_a_plan_is_made_from_a_reference_as_it_was_built() -> None:
     feedback, _ = build_outcomes("feedback", losses=rng.random(rows), window_ms=DAY)
     assert feedback is not None
     assert [w.name for w in ConceptPlan.of(feedback, BOTH).watches] == ["loss"]
+
+
+def test_where_every_error_rate_is_tolerated_a_note_says_so() -> None:
+    _, found = judged(plan(replace(POLICY, tolerance=0.9)), [binary(0, 500)] * 3)
+    assert found[-1].notes == (
+        "no error rate is above the one that is tolerated: errors are not watched",
+    )
+    assert found[-1].alarm is not None
+    assert found[-1].alarm.log_statistic is None
+
+
+WATCHED = [*range(NUMBER.total)[NUMBER.block("label")], *range(NUMBER.total)[NUMBER.block("loss")]]
+cells = st.lists(
+    st.sampled_from([-2, 0, 1, 7, 90, 300]), min_size=len(WATCHED), max_size=len(WATCHED)
+)
+
+
+def spread(of: list[int]) -> Ints:
+    counts = np.zeros(NUMBER.total, np.int64)
+    counts[WATCHED] = of
+    return counts
+
+
+@settings(max_examples=40, deadline=None)
+@given(reference=cells, windows=st.lists(cells, min_size=1, max_size=4))
+def test_any_counts_give_finite_answers_and_a_memory_that_can_be_written(
+    reference: list[int], windows: list[list[int]]
+) -> None:
+    known = np.maximum(spread(reference), 0)
+    of = ConceptPlan.compile(NUMBER, known, BOTH, rows=100, worth=CELLS.worth)
+    memory, found = judged(of, [spread(w) for w in windows])
+    for verdict in found:
+        assert_finite(verdict)
+    if memory is not None:
+        data = json.loads(json.dumps(to_data(memory), allow_nan=False))
+        assert same(memory, from_data(of.watches, data))
+
+
+@pytest.mark.parametrize("kept", ["missing", "odd", "one cell"])
+def test_a_reference_without_usable_losses_or_of_one_value_is_survived(kept: str) -> None:
+    reference = numbers(LOSSES, np.zeros(10_000))
+    block = NUMBER.block("loss")
+    place = {"missing": block.stop - 1, "odd": block.stop - 2, "one cell": block.start}[kept]
+    reference[block] = 0
+    reference[place] = 10_000
+    of = ConceptPlan.compile(NUMBER, reference, BOTH, rows=500, worth=CELLS.worth)
+    _, found = judged(of, some(40, 5))
+    assert_finite(found[-1])
+    names = [w.name for w in of.watches]
+    assert names == (["loss", "label"] if kept == "one cell" else ["label"])

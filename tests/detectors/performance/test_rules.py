@@ -70,8 +70,7 @@ def test_a_number_may_be_written_relative_to_the_baseline() -> None:
 )
 def test_for_shares_the_difference_is_newcombes(k: int, m: int, allowed: float, up: bool) -> None:
     now, was = share(k / 1000, 1000), share(m / 10_000, 10_000)
-    better = "lower" if up else "higher"
-    found = degraded("x", now, was, Change(allowed, relative=False), better)
+    found = degraded("x", now, was, Change(allowed, relative=False), "lower" if up else "higher")
     newcombe = difference(m, 10_000, k, 1000, z=Z99)
     worse = float(newcombe.low if up else -newcombe.high)
     if abs(worse - allowed) > 1e-9 and abs(worse - 2 * allowed) > 1e-9:
