@@ -17,6 +17,7 @@ from detectors.samples.effects import Floats, Ints, wilson
 
 NAMES = ("auc", "log_loss", "brier", "calibration_error", "mean_score")
 CALIBRATION_BINS = 20
+STRAY = 0.01  # share of scores that may lie below any confidence
 
 
 def names(layout: Layout) -> tuple[str, ...]:
@@ -56,12 +57,36 @@ def measure(layout: Layout, counts: Ints, name: str, z: float) -> Answer:
         case "brier":
             return mean_of(float(proper[2]), float(proper[3]), n, z, 0.0, 1.0)
         case "calibration_error":
+            strays = below_confidence(layout, layout.read(counts, "score").sum(1))
+            if strays > STRAY * n:
+                return Insufficient("no_confidences", n - strays, n)
             return _calibration_error(layout, counts, float(proper[2]) / n, z)
     total = float(layout.read(counts, "score_sum").sum()) / UNIT
     found = mean_of(total, float(proper[4]), n, z, 0.0, 1.0)
     low, high = layout.score_range
     value, least, most = (low + part * (high - low) for part in found[:3])
     return Metric(value, least, most, n)
+
+
+def below_confidence(layout: Layout, rows: Ints) -> int:
+    """How many scores are none of a predicted class: the largest of K probabilities is at least 1/K.
+
+    Without a positive class a score is taken for the confidence of the prediction; one that is not gives itself away.
+
+    Parameters
+    ----------
+    rows : int64, shape (bins,)
+
+    Examples
+    --------
+    >>> layout = Layout("classes", ("a", "b"), None, np.array([0.25, 0.5]))
+    >>> below_confidence(layout, np.array([7, 2, 91]))
+    7
+    """
+    kinds = len(layout.classes)
+    if layout.scored != "confidence" or not kinds:
+        return 0
+    return int(rows[:-1][layout.score_edges < 1 / kinds].sum())
 
 
 def _auc(bins: Ints, z: float) -> Answer:

@@ -354,6 +354,16 @@ def test_the_score_of_a_task_without_positive_class_is_the_confidence_of_its_pre
     assert found.low > 0.1
 
 
+def test_scores_below_any_confidence_are_not_taken_for_confidences() -> None:
+    layout = Layout.of("classes", ("no", "yes"))
+    truth, said, score = scored(4)
+    counts = count(layout, Columns.of(3_000, labels=truth, predictions=said, scores=score))[0]
+    found = metric(layout, counts, "calibration_error")
+    assert isinstance(found, Insufficient)
+    assert found.reason == "no_confidences"
+    assert found.n < found.need
+
+
 def test_fixed_score_bins_hold_every_twentieth_and_both_tails() -> None:
     assert {k / 20 for k in range(1, 20)} <= set(GRID)
     assert GRID[0] == 1e-6
