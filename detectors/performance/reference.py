@@ -75,42 +75,6 @@ class OutcomeReference:
         """Over-dispersion of a score's window means, 1 where it is not known."""
         return dict(dict(self.dispersion).get(series, ())).get(score, 1.0)
 
-    @property
-    def calibrated(self) -> Floats:
-        """How likely a hit is in each score bin, never falling as scores rise; empty without scores.
-
-        Rates of neighbouring bins that fall are pooled (isotonic regression); an empty bin takes the rate of the one
-        below it, or, before all others, of the one above.
-        """
-        return rising(self.layout.read(self.counts, "score"))
-
-
-def rising(bins: Ints) -> Floats:
-    """Shares of hits by score bin, pooled until they do not fall.
-
-    Parameters
-    ----------
-    bins : int64, shape (bins, 2)
-        Missed and hit.
-
-    Examples
-    --------
-    >>> rising(np.array([[0, 0], [9, 1], [5, 5], [6, 4], [0, 0], [0, 10]])).tolist()
-    [0.1, 0.1, 0.45, 0.45, 0.45, 1.0]
-    """
-    held = np.flatnonzero(bins.sum(1))
-    if not len(held):
-        return np.zeros(0)
-    pools: list[tuple[int, int, int]] = []  # hits, rows, first bin
-    for first, (missed, hit) in zip(held.tolist(), bins[held].tolist(), strict=True):
-        pool = (hit, missed + hit, first)
-        while pools and pools[-1][0] * pool[1] >= pool[0] * pools[-1][1]:
-            before = pools.pop()
-            pool = (before[0] + pool[0], before[1] + pool[1], before[2])
-        pools.append(pool)
-    starts = [0, *(first for _, _, first in pools[1:]), len(bins)]
-    return np.repeat([hits / rows for hits, rows, _ in pools], np.diff(starts))
-
 
 def build_outcomes(
     task: Task,

@@ -1,7 +1,9 @@
 """Metrics from counts: scikit-learn's on random outcomes, in any order of adding up; none where nothing is known."""
 
+import re
 from itertools import pairwise
 from math import isfinite
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn
 
+from detectors import performance
 from detectors.performance.counting import Columns, count
 from detectors.performance.layout import GRID, Layout
 from detectors.performance.metrics import (
+    REASONS,
     Insufficient,
     Metric,
     confusion,
@@ -362,6 +366,17 @@ def test_scores_below_any_confidence_are_not_taken_for_confidences() -> None:
     assert isinstance(found, Insufficient)
     assert found.reason == "no_confidences"
     assert found.n < found.need
+
+
+def test_every_reason_to_have_no_value_is_explained() -> None:
+    package = Path(performance.__file__).parent
+    given = {
+        reason
+        for file in package.glob("*.py")
+        for reason in re.findall(r'Insufficient\(\s*"(\w+)"', file.read_text())
+    }
+    assert {"too_few_labels", "constant_truth"} < given
+    assert given <= set(REASONS)
 
 
 def test_fixed_score_bins_hold_every_twentieth_and_both_tails() -> None:

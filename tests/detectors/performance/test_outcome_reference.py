@@ -5,13 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sklearn.isotonic import IsotonicRegression
 
 from detectors.alarm.scores import scores
 from detectors.performance.document import from_document, to_document
-from detectors.performance.reference import OutcomeReference, build_outcomes, rising
+from detectors.performance.reference import OutcomeReference, build_outcomes
 from detectors.samples.effects import Floats
 
 HOUR = 3_600_000
@@ -211,19 +208,3 @@ def test_a_reference_without_an_error_has_cells_and_no_dispersion_to_speak_of() 
     perfect = binary(predictions=draws()[0])
     assert perfect.errors == (0, 4_000)
     assert perfect.phi("error", "error") == 1
-
-
-@settings(deadline=None, max_examples=50)
-@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=30))
-def test_calibration_is_isotonic_regression_on_the_bins(bins: list[tuple[int, int]]) -> None:
-    counts = np.array(bins)
-    held = np.flatnonzero(counts.sum(1))
-    found = rising(counts)
-    if not len(held):
-        assert not len(found)
-        return
-    rows = counts[held].sum(1)
-    exact = IsotonicRegression().fit(held, counts[held, 1] / rows, sample_weight=rows)
-    assert found[held] == pytest.approx(exact.predict(held))
-    assert len(found) == len(counts)
-    assert (np.diff(found) >= 0).all()
