@@ -15,8 +15,6 @@ REASONS = {
     "too_few_positives": "too few labels of the positive class",
     "too_few_negatives": "too few labels of another class than the positive one",
     "none_predicted": "the class was never predicted",
-    "too_few_predictions": "too few predictions",
-    "uncalibrated": "the reference has too few labels with a score to say what a score is worth",
     "no_confidences": "scores lie below what a confidence in one of so many classes can be",
     "one_class": "all labels are of one class",
     "constant_truth": "all labels are the same number",
