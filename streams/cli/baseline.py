@@ -21,6 +21,7 @@ from streams.offline.sources import Source, open_source
 from streams.topics import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
+    from detectors.performance.reference import OutcomeReference
     from detectors.reference.build import Reference
 
 __all__ = ["EXAMPLE", "command"]
@@ -53,9 +54,10 @@ def command(
 
     The reference is one readable JSON file, enough on its own: the data need not travel with it.
     """
-    from detectors.reference.build import build, to_document
+    from detectors.reference.build import build, to_document, with_outcomes
     from streams import seasons
     from streams.lifecycle.acts import windows
+    from streams.offline.known import known_outcomes
     from streams.profiling.columns import columns, related
 
     service = service_of(brokers, config)
@@ -66,6 +68,7 @@ def command(
         kind=parse_kind(kind),
         where=parse_where(where or ()),
         past=lambda topic: past(topic, brokers, config),
+        whole=True,
     )
     lifecycle = source.lifecycles[0]
     events = _Events(source, parse_kind(kind))
@@ -93,9 +96,19 @@ def command(
         seasonal=seasons.candidates(lifecycle.reference.timezone, window_ms, times_ms),
         together=related(lifecycle),
     )
+    if lifecycle.source.labels is not None:
+        known, more = known_outcomes(lifecycle, reference, _labels(source))
+        warnings += more
+        if known is not None:
+            reference = with_outcomes(reference, known)
     path = to or default_reference(one)
     document = to_document(reference)
-    warnings = (*_about_source(source, events, rejected), *warnings, *_about_size(document))
+    read = lifecycle.source.labels is not None
+    warnings = (
+        *_about_source(source, events, rejected, labels=read),
+        *warnings,
+        *_about_size(document),
+    )
     try:
         output.write_atomically(path, output.readable(document).encode())
     except OSError as error:
@@ -141,13 +154,23 @@ def _first_kind(source: Source) -> Kind:
     return "predictions"
 
 
-def _about_source(source: Source, events: _Events, rejected: Mapping[str, int]) -> Iterator[str]:
+def _labels(source: Source) -> Iterator[bytes]:
+    for chunk in source.chunks():
+        if chunk.kind == "labels":
+            yield from chunk.events
+
+
+def _about_source(
+    source: Source, events: _Events, rejected: Mapping[str, int], *, labels: bool
+) -> Iterator[str]:
     if source.absent:
         yield f"{source.name} has no column {', '.join(source.absent)}: missing in every event"
     if rejected:
         share = sum(rejected.values()) / events.read
         yield f"{share:.1%} of the events cannot be used: {_counted(rejected)}"
     for kind, count in sorted(events.others.items()):
+        if kind == "labels" and labels:
+            continue
         what = "label" if kind == "labels" else kind.removesuffix("s")
         yield f"{count:,} {what} events were left out: this reference is of {events.kind}"
 
@@ -200,7 +223,31 @@ def _show(reference: "Reference") -> None:
             f"season: {reference.season.name}, {reference.season.timezone}: {len(held)} of "
             f"{reference.season.slots} slots with {min(held, default=0):,} to {max(held, default=0):,} events"
         )
+    if reference.outcomes is not None:
+        _show_outcomes(reference.outcomes)
     if reference.segments:
         names = ", ".join(f"{one.segment} {one.events:,}" for one in reference.segments[:12])
         more = len(reference.segments) - 12
         output.write(f"segments: {names}" + (f" and {more} more" if more > 0 else ""))
+
+
+def _show_outcomes(outcomes: "OutcomeReference") -> None:
+    from detectors.performance.metrics import Metric, metrics
+
+    span = outcomes.span
+    phi = ", ".join(
+        f"phi of {name} {max(found):.2f}"
+        for name, phis in outcomes.dispersion
+        if (found := [value for _, value in phis])
+    )
+    output.write(
+        f"outcomes: {outcomes.outcomes:,} labels"
+        + (f" in {span.windows:,} windows of {span.rows:,}" if span else "")
+        + (f"; {phi}" if phi else "")
+    )
+    rows = [
+        (name, f"{one.value:.4g}", f"{one.low:.4g} to {one.high:.4g}", f"{one.n:,}")
+        for name, one in metrics(outcomes.layout, outcomes.counts).items()
+        if isinstance(one, Metric)
+    ]
+    output.table(("metric", ">value", ">95 %", ">of"), rows)

@@ -62,6 +62,7 @@ def open_source(
     kind: Kind | None = None,
     where: Sequence[Where] = (),
     past: Callable[[str], Iterable[Sequence[bytes]]] | None = None,
+    whole: bool = False,
 ) -> Source:
     """Look at the beginning of a source and prepare to read it.
 
@@ -75,6 +76,8 @@ def open_source(
         What the events are; None: told by their fields.
     past
         Reads a topic from its beginning to its present end, in chunks; needed for ``topic:NAME`` alone.
+    whole
+        Whether the labels of a table say what was predicted even where a joiner would find it.
 
     Raises
     ------
@@ -110,7 +113,7 @@ def open_source(
         raise UsageError(
             f"{name}: cannot tell what it holds: expected Parquet, CSV (.csv) or JSON lines (.jsonl), perhaps gzipped"
         )
-    return _table(table, lifecycles, kind, where)
+    return _table(table, lifecycles, kind, where, whole=whole)
 
 
 def in_plain_shape(lifecycle: Lifecycle, kind: Kind, columns: Sequence[str]) -> Lifecycle:
@@ -163,6 +166,8 @@ def _table(
     lifecycles: Sequence[Lifecycle],
     kind: Kind | None,
     where: Sequence[Where],
+    *,
+    whole: bool,
 ) -> Source:
     columns = table.columns
     if "timestamp" not in columns:
@@ -194,7 +199,7 @@ def _table(
     seen = Seen(where)
 
     labelled = kind == "predictions" and _labelled(columns, lifecycles)
-    whole = _whole(columns, lifecycles)
+    whole = whole or _whole(columns, lifecycles)
 
     def chunks() -> Iterator[Chunk]:
         rows = 0

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from detectors.performance.counting import Columns
-from detectors.performance.layout import Layout
-from detectors.performance.slices import SliceLayout
+from detectors.reference.build import Reference
 from detectors.samples.effects import Ints
 from detectors.series import Series
 from streams.lifecycle import Lifecycle
 from streams.messages import Outcomes, add
-from streams.outcomes import digest_of
+from streams.outcomes import digest_of, layout_of, one_by_one, sliced, slices_of
 from streams.profiling.codes import Codes as FeatureCodes
 from streams.profiling.codes import split
 from streams.profiling.labels import WHOLE, LabelReading
@@ -35,7 +34,7 @@ from streams.profiling.outcome_rows import (
     joined,
 )
 from streams.profiling.reading import Defects
-from streams.segments import Definitions, text_of
+from streams.segments import Definition, Definitions, text_of
 
 Key = tuple[str, tuple[str, ...]]  # version, values of the simple groupings
 
@@ -45,24 +44,21 @@ class Tally:
 
     Parameters
     ----------
-    layout, slices : where they are counted; `slices` None: errors are not told apart by features
     codes : of the reference's categories
-    one_by_one : whether errors are given out one by one as well
     """
 
     def __init__(
         self,
         lifecycle: Lifecycle,
-        layout: Layout,
-        slices: SliceLayout | None,
+        reference: Reference | None,
         codes: Mapping[str, FeatureCodes],
         segments: Definitions,
-        *,
-        one_by_one: bool,
     ) -> None:
-        self._layout, self._slices, self._categories = layout, slices, codes
-        self._segments, self._one_by_one = segments, one_by_one
-        self._digest = digest_of(layout, slices)
+        self._layout = layout_of(lifecycle, reference)
+        self._slices = slices_of(lifecycle, reference, self._layout)
+        self._digest = digest_of(self._layout, self._slices)
+        self._features, self._categories = sliced(lifecycle, reference), codes
+        self._segments, self._one_by_one = segments, one_by_one(lifecycle)
         self._model_id = lifecycle.model_id
         health = lifecycle.monitoring.labels
         self._least = health.min_confidence if health is not None else 0.0
@@ -221,7 +217,7 @@ class Tally:
 
     def _cells(self, reading: LabelReading, events: list[Any]) -> Ints:
         """(features, rows): the cell of each feature, -1 where it is not known or the event has none."""
-        series = self._slices.series if self._slices is not None else ()
+        series = self._features
         columns = [reading.column(one.name, events) for one in series]
         there = np.zeros(len(events), bool)
         for column in columns:
@@ -255,13 +251,26 @@ class Tally:
         """One per version, segment and pane; an outcome is in one segment of each grouping."""
         if not self:
             return
-        waiting = joined(self._chunks) if self._chunks else None
+        waiting = self.rows()
         for number, definition in enumerate(self._segments):
-            named = [(version, definition.name_of(values)) for version, values in self._keys]
-            subjects = sorted(set(named))
-            place = {subject: i for i, subject in enumerate(subjects)}
-            of_key = np.array([place[subject] for subject in named], np.int64)
+            subjects, of_key = self.subjects(definition)
             yield from self._records(number, subjects, of_key, waiting)
+
+    def subjects(self, definition: Definition) -> tuple[list[tuple[str, str]], Ints]:
+        """Versions and segments that outcomes wait for, and which of them each key is."""
+        named = [(version, definition.name_of(values)) for version, values in self._keys]
+        subjects = sorted(set(named))
+        place = {subject: i for i, subject in enumerate(subjects)}
+        return subjects, np.array([place[subject] for subject in named], np.int64)
+
+    def rows(self) -> Chunk | None:
+        """All outcomes that wait, None if there are none."""
+        return joined(self._chunks) if self._chunks else None
+
+    def texts(self) -> dict[int, str]:
+        """The classes that codes in `rows` stand for."""
+        codes = self._codes.items()
+        return {code: text for text, code in codes if isinstance(text, str) and code >= 0}
 
     def _records(
         self, number: int, subjects: list[tuple[str, str]], of_key: Ints, waiting: Chunk | None

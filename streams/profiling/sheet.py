@@ -20,7 +20,7 @@ from streams.messages import (
     pack_counts,
     pack_sums,
 )
-from streams.outcomes import label_types, layout_of, one_by_one, slices_of
+from streams.outcomes import label_types, layout_of, sliced
 from streams.profiling.codes import Codes
 from streams.profiling.events import readings
 from streams.profiling.labels import LabelReading, label_readings
@@ -162,12 +162,11 @@ def _labels(
     definitions: segments.Definitions,
 ) -> tuple[list[LabelReading], Tally]:
     """How labels are read, and where outcomes are counted."""
-    layout = layout_of(lifecycle, reference)
-    slices = slices_of(lifecycle, reference, layout)
-    types = {series.name: series.type for series in (slices.series if slices else ())}
-    readings = label_readings(lifecycle, names, types | label_types(layout), codes)
-    single = one_by_one(lifecycle)
-    return readings, Tally(lifecycle, layout, slices, codes, definitions, one_by_one=single)
+    types: dict[str, str] = {series.name: series.type for series in sliced(lifecycle, reference)}
+    of_features = {name: codes[name] for name in types if name in codes}  # outputs stay texts
+    types |= label_types(layout_of(lifecycle, reference))
+    readings = label_readings(lifecycle, names, types, of_features)
+    return readings, Tally(lifecycle, reference, of_features, definitions)
 
 
 def _merge(into: Group, group: Group) -> None:
