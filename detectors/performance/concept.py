@@ -4,17 +4,14 @@ As for inputs (`detectors.judging.decision`) the alarm says that something chang
 onset whether it matters, and a calm, precise, recent tail that it is over. Pure: (plan, memory, window) -> verdict.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import pairwise
-from math import isfinite
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from detectors.alarm.span import Newest, Sizes, calm_tail, onset
-from detectors.edges import MINIMUM_ROWS
-from detectors.performance.layout import Layout
+from detectors.performance.concept_plan import ConceptPlan, ConceptPolicy
+from detectors.performance.conclusion import cause, conclude, decline
 from detectors.performance.memory import (
     Memory,
     Past,
@@ -25,27 +22,15 @@ from detectors.performance.memory import (
     remembered,
     to_data,
 )
-from detectors.performance.metrics import errors
-from detectors.performance.reference import OutcomeReference
 from detectors.performance.watches import (
-    LABEL,
-    LOSS,
-    Cells,
-    Errors,
     Fold,
-    Watch,
     again,
-    published,
-    top_cells,
 )
 from detectors.samples.effects import Floats, Interval, Ints
-from detectors.sequences.losses import CERTAIN, LossCells, log_mean
+from detectors.sequences.losses import log_mean
 from detectors.types import (
-    Alarm,
-    Culprit,
     Onset,
     Reason,
-    SeriesVerdict,
     Status,
     Verdict,
     Window,
@@ -62,175 +47,6 @@ __all__ = [
 ]
 
 LAPSE = 0.5  # significance nobody was told of ends below this share of log A
-_DAY_MS = 86_400_000
-_WINDOWS = 30  # that a reference without times is taken for
-
-Cause = Literal["relation_change", "label_shift", "pipeline_break", "unknown"]
-
-
-@dataclass(frozen=True, slots=True)
-class ConceptPolicy:
-    """When outcomes are judged, what is surprising and what matters.
-
-    Both tolerances only ever raise a gate: .02 of a share, a twentieth of a mean loss.
-    """
-
-    log_threshold: float  # log A
-    watched: tuple[str, ...] = (LOSS,)  # `LOSS`, `LABEL` or both: they share the budget
-    tolerance: float = 0.0  # of the error rate; of a mean loss, relative to the reference's
-    severe: float | None = None  # None: twice the tolerance, or the usual
-    label_tolerance: float = 0.0  # of the share of a class
-    label_severe: float | None = None
-    min_labels: int = 30  # fewer are carried to the next window; 1: the alarm looks at every label
-    hold: int = 3  # calm windows until an episode resolves
-    history_ms: int = 30 * _DAY_MS
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ConceptPlan:
-    """A reference and a policy, ready to judge windows of one segment."""
-
-    policy: ConceptPolicy
-    layout: Layout
-    watches: tuple[Watch, ...]  # empty: the reference holds too few labels
-    places: tuple[slice, ...]  # of every watch in `pick`
-    notes: tuple[str, ...] = field(default=())
-
-    @staticmethod
-    def compile(
-        layout: Layout,
-        reference: Ints,
-        policy: ConceptPolicy,
-        *,
-        rows: float,
-        dispersion: Mapping[str, Mapping[str, float]] | None = None,
-        worth: Floats | None = None,
-    ) -> "ConceptPlan":
-        """Prepare to watch outcomes that are counted in `layout`.
-
-        Parameters
-        ----------
-        reference : int64, (layout.total,)
-        rows : expected outcomes per window
-        dispersion : over-dispersion φ by watch (loss, label) and score: ``{"loss": {"error": 12.1}}``. A score that is
-            not named takes the largest of its watch; None, or a watch without any: 1, and a note that says so
-        worth : mean loss in every value cell of `layout.loss`, as `LossCells.worth`; needed where that is watched
-
-        Examples
-        --------
-        >>> layout = Layout.of("binary", ("no", "yes"), positive="yes")
-        >>> counts = np.zeros(layout.total, np.int64)
-        >>> layout.read(counts, "confusion")[:2, :2] = [[7200, 800], [1200, 800]]
-        >>> layout.read(counts, "right")[:] = 8000
-        >>> plan = ConceptPlan.compile(layout, counts, ConceptPolicy(9.2), rows=500)
-        >>> plan.watches[0].reference.tolist(), plan.notes
-        ([8000, 2000], ('dependence of outcomes not calibrated',))
-        """
-        known = dispersion or {}
-        watches: list[Watch] = []
-        for name in (LOSS, LABEL):
-            if name in policy.watched:
-                found = _watch(layout, name, reference, policy, rows, known.get(name, {}), worth)
-                if found is not None:
-                    watches.append(found)
-        ends = np.cumsum([0, *(len(w.reference) for w in watches)]).tolist()
-        places = tuple(slice(a, b) for a, b in pairwise(ends))
-        notes = []
-        if not all(known.get(w.name) for w in watches):
-            notes.append("dependence of outcomes not calibrated")
-        if any(isinstance(w, Errors) and w.rate.p0 > CERTAIN for w in watches):
-            notes.append("no error rate is above the one that is tolerated: errors are not watched")
-        return ConceptPlan(policy, layout, tuple(watches), places, tuple(notes))
-
-    @staticmethod
-    def of(
-        reference: OutcomeReference, policy: ConceptPolicy, rows: float | None = None
-    ) -> "ConceptPlan":
-        """`compile` for a reference as it was built.
-
-        Parameters
-        ----------
-        rows : expected outcomes per window of the subject; None: those of the reference's windows
-        """
-        known = {name: dict(phis) for name, phis in reference.dispersion}
-        classified = reference.layout.task in ("binary", "classes")
-        loss = known.get("error" if classified else "loss", {})
-        span = reference.span
-        usual = span.rows if span is not None else reference.outcomes / _WINDOWS
-        return ConceptPlan.compile(
-            reference.layout,
-            reference.counts,
-            policy,
-            rows=max(usual if rows is None else rows, 1.0),
-            dispersion={LOSS: loss, LABEL: known.get("label", {})},
-            worth=np.array(reference.worth) if reference.worth else None,
-        )
-
-    def pick(self, counts: Ints) -> Ints:
-        """What the watches need of a vector of outcomes, one after another."""
-        if not self.watches:
-            return np.zeros(0, np.int64)
-        return np.concatenate([_cells(self.layout, w, counts) for w in self.watches])
-
-    def measure(self, counts: Ints) -> list[Interval]:
-        """The effects of every watch on what `pick` took."""
-        return [w.measure(counts[at]) for w, at in zip(self.watches, self.places, strict=True)]
-
-
-def _watch(
-    layout: Layout,
-    name: str,
-    reference: Ints,
-    policy: ConceptPolicy,
-    rows: float,
-    phi: Mapping[str, float],
-    worth: Floats | None,
-) -> Watch | None:
-    if name == LABEL:
-        if layout.label is None:
-            return None
-        counts = reference[layout.block("label")]
-        if counts[: layout.label.values].sum() < MINIMUM_ROWS:
-            return None
-        tolerance, severe = policy.label_tolerance, policy.label_severe
-        return Cells.labels(layout.label, counts, rows, phi, tolerance, severe)
-    if layout.task in ("binary", "classes"):
-        counts = _errors(layout, reference)
-        if counts.sum() < MINIMUM_ROWS:
-            return None
-        largest = max(phi.values(), default=1.0)
-        return Errors.compile(counts, rows, largest, policy.tolerance, policy.severe)
-    counts = reference[layout.block("loss")]
-    if layout.loss is None or worth is None or counts[: layout.loss.values].sum() < MINIMUM_ROWS:
-        return None
-    cells = LossCells(layout.loss, counts, worth)
-    return Cells.loss(cells, rows, phi, policy.tolerance, policy.severe)
-
-
-def _errors(layout: Layout, counts: Ints) -> Ints:
-    """Right and wrong predictions; outcomes without a prediction are neither."""
-    wrong, n = errors(layout, counts)
-    return np.array([n - wrong, wrong], np.int64)
-
-
-def _cells(layout: Layout, watch: Watch, counts: Ints) -> Ints:
-    if watch.name == LABEL:
-        found = counts[layout.block("label")]
-    elif isinstance(watch, Errors):
-        found = _errors(layout, counts)
-    else:
-        found = counts[layout.block("loss")]
-    return np.maximum(found, 0)  # what was taken back from an earlier window is no evidence
-
-
-def cause(verdict: Verdict) -> Cause:
-    """Which class of change it looks like, by what leads the alarm (contracts 5.2)."""
-    if not verdict.culprits:
-        return "unknown"
-    lead = verdict.culprits[0]
-    if lead.score in ("missing", "odd") and lead.series == LOSS:
-        return "pipeline_break"
-    return "relation_change" if lead.series == LOSS else "label_shift"
 
 
 def decide(
@@ -277,13 +93,13 @@ def decide(
     memory = memory or Memory(tuple(w.start() for w in plan.watches))
     policy, picked = plan.policy, plan.pick(counts)
     if not picked.any():
-        return memory, _declined(plan, memory, window, Reason.NO_EVENTS)
+        return memory, decline(plan, memory, window, Reason.NO_EVENTS)
     current = Past(window, picked)
     if memory.carried is not None:
         current = joined(memory.carried, current)
     if _labels(plan, current.counts) < policy.min_labels:
         memory = replace(memory, carried=current)
-        return memory, _declined(plan, memory, window, Reason.TOO_FEW_EVENTS)
+        return memory, decline(plan, memory, window, Reason.TOO_FEW_EVENTS)
     before = memory.folds
     at_ms = current.window.start_ms
     folds = tuple(
@@ -298,13 +114,13 @@ def decide(
         problem = _opened(plan, problem, found, current)
         problem = _calmed(plan, problem, history)
         if problem.calm >= policy.hold:
-            verdict = _verdict(plan, memory, folds, logs, window, current, None, listed=listed)
+            verdict = conclude(plan, memory, folds, logs, window, current, None, listed=listed)
             fresh = tuple(
                 again(w, f, problem.span[at])
                 for w, f, at in zip(plan.watches, folds, plan.places, strict=True)
             )
             return Memory(fresh), verdict
-    verdict = _verdict(plan, memory, folds, logs, window, current, problem, listed=listed)
+    verdict = conclude(plan, memory, folds, logs, window, current, problem, listed=listed)
     return Memory(folds, memory.looks + 1, None, problem, history), verdict
 
 
@@ -406,97 +222,3 @@ def _calmed(plan: ConceptPlan, problem: Problem, history: tuple[Past, ...]) -> P
         mild = tuple(replace(s, severe=False) for s in problem.suspects)
         problem = replace(problem, suspects=mild, graded=tail, mild=0)
     return replace(problem, severe_windows=problem.severe_windows + 1 if problem.severe else 0)
-
-
-def _alarm(plan: ConceptPlan, logs: Floats, looks: int) -> Alarm:
-    log = log_mean(logs)
-    limit = round(plan.policy.log_threshold, 6)
-    return Alarm(round(log, 6) if isfinite(log) else None, limit, looks)
-
-
-def _declined(plan: ConceptPlan, memory: Memory, window: Window, reason: Reason) -> Verdict:
-    logs = np.array([w.log(f) for w, f in zip(plan.watches, memory.folds, strict=True)])
-    alarm = _alarm(plan, logs, memory.looks)
-    return Verdict(window, Status.INSUFFICIENT, reason, alarm, notes=plan.notes)
-
-
-def _conclusion(*, opened: bool, severe: bool) -> tuple[Status, Reason]:
-    if not opened:
-        return Status.STABLE, Reason.BELOW_EFFECT_FLOOR
-    return (Status.SEVERE, Reason.ALARM_SEVERE) if severe else (Status.DRIFTING, Reason.ALARM)
-
-
-def _verdict(
-    plan: ConceptPlan,
-    memory: Memory,
-    folds: Sequence[Fold],
-    logs: Floats,
-    window: Window,
-    current: Past,
-    problem: Problem | None,
-    *,
-    listed: bool,
-) -> Verdict:
-    status, reason = Status.STABLE, Reason.QUIET
-    culprits: list[Culprit] = []
-    named: dict[int, tuple[Status, Reason]] = {}
-    if problem is not None:
-        opened = problem.opened_ms is not None
-        status, reason = _conclusion(opened=opened, severe=problem.severe)
-        for s in problem.suspects:
-            watch = plan.watches[s.watch]
-            effect = published(watch, watch.measure(problem.graded[plan.places[s.watch]]))
-            culprits.append(Culprit(watch.name, s.score, s.share, effect))
-            named[s.watch] = _conclusion(opened=opened, severe=s.severe)
-    series: list[SeriesVerdict] = []
-    if listed:
-        order = np.argsort(-logs, kind="stable").tolist()
-        series = [
-            _series(plan, k, memory.folds[k], folds[k], current.counts, named.get(k)) for k in order
-        ]
-    return Verdict(
-        window,
-        status,
-        reason,
-        _alarm(plan, logs, memory.looks + 1),
-        tuple(series),
-        tuple(culprits),
-        problem.onset if problem else None,
-        problem.severe_windows if problem else 0,
-        plan.notes,
-    )
-
-
-def _series(
-    plan: ConceptPlan,
-    k: int,
-    before: Fold,
-    after: Fold,
-    counts: Ints,
-    named: tuple[Status, Reason] | None,
-) -> SeriesVerdict:
-    watch, mine = plan.watches[k], counts[plan.places[k]]
-    rows = watch.rows(mine)
-    effect = published(watch, watch.measure(mine))
-    status, reason = named or (Status.STABLE, Reason.QUIET)
-    if named is None and effect is None:
-        status, reason = Status.INSUFFICIENT, Reason.TOO_FEW_EVENTS
-    was, now = (_missing(watch, of) for of in (watch.reference, mine))
-    return SeriesVerdict(
-        watch.name,
-        status,
-        reason,
-        watch.rows(watch.reference),
-        rows,
-        was,
-        now,
-        effect,
-        watch.evidence(before, after, mine) if effect is not None else (),
-        top_cells(watch, mine) if effect is not None else (),
-    )
-
-
-def _missing(watch: Watch, counts: Ints) -> float:
-    if isinstance(watch, Errors):
-        return 0.0
-    return float(counts[-1] / max(int(counts.sum()), 1))
