@@ -116,7 +116,15 @@ def metric(
     costs: Mapping[str, float] | None = None,
     z: float = Z95,
 ) -> Answer:
-    """One metric; those of `names`, ``error`` (1 - accuracy) and ``specificity``."""
+    """One metric; those of `names`, ``error`` (1 - accuracy) and ``specificity``.
+
+    Raises
+    ------
+    ValueError
+        The counts are not those of the layout.
+    """
+    if counts.shape != (layout.total,):
+        raise ValueError(f"expected {layout.total} counts, not {counts.shape}")
     known = names(layout, costs=True)
     classified = layout.task in ("binary", "classes")
     if name not in known and not (

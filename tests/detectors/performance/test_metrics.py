@@ -16,6 +16,7 @@ from detectors.performance.counting import Columns, count
 from detectors.performance.layout import GRID, Layout
 from detectors.performance.metrics import (
     REASONS,
+    Z99,
     Insufficient,
     Metric,
     confusion,
@@ -356,6 +357,89 @@ def test_the_score_of_a_task_without_positive_class_is_the_confidence_of_its_pre
     assert isinstance(found, Metric)
     assert found.value == pytest.approx(0.9 - (truth == said).mean(), abs=1e-3)
     assert found.low > 0.1
+
+
+def test_a_positive_class_among_many_is_set_against_all_others() -> None:
+    random = np.random.default_rng(8)
+    truth = random.integers(0, 4, 3_000)
+    said = np.where(random.random(3_000) < 0.6, truth, random.integers(0, 4, 3_000))
+    score = np.clip(0.2 + 0.3 * (truth == 2) + random.normal(0, 0.15, 3_000), 0, 1)
+    layout = Layout.of("classes", ("a", "b", "c"), "c")  # the fourth is other
+    counts = count(layout, Columns.of(3_000, labels=truth, predictions=said, scores=score))[0]
+    is_c, said_c = truth == 2, said == 2
+    assert value(layout, counts, "false_positive_rate") == pytest.approx(said_c[~is_c].mean())
+    assert value(layout, counts, "false_negative_rate") == pytest.approx(1 - said_c[is_c].mean())
+    assert value(layout, counts, "specificity") == pytest.approx(1 - said_c[~is_c].mean())
+    assert value(layout, counts, "positive_rate") == pytest.approx(said_c.mean())
+    exact = sklearn.roc_auc_score(is_c, score)
+    assert value(layout, counts, "auc") == pytest.approx(exact, abs=0.003)
+    brier = sklearn.brier_score_loss(is_c, score)
+    assert value(layout, counts, "brier") == pytest.approx(brier, abs=2**-20)
+    wrong = 3 * (said_c & ~is_c).mean() + 5 * (is_c & ~said_c).mean()
+    costs = {"false_positive": 3, "false_negative": 5}
+    assert value(layout, counts, "cost", costs=costs) == pytest.approx(wrong)
+
+
+@pytest.mark.parametrize("layout", [BINARY, NUMBER], ids=["binary", "number"])
+def test_the_interval_of_a_rule_is_wider_than_the_one_shown(layout: Layout) -> None:
+    truth, said, score = scored(6)
+    some = Columns.of(
+        3_000,
+        labels=truth,
+        predictions=said,
+        scores=score,
+        label_values=truth + score,
+        prediction_values=score,
+    )
+    counts = count(layout, some)[0]
+    costs = {"false_positive": 1, "under": 1}
+    ruled = metrics(layout, counts, costs=costs, z=Z99)
+    for name, shown in metrics(layout, counts, costs=costs).items():
+        rule = ruled[name]
+        assert isinstance(shown, Metric)
+        assert isinstance(rule, Metric)
+        assert rule.value == shown.value
+        assert rule.low < shown.low or shown.low == 0, name
+        assert rule.high > shown.high or shown.high == 1, name
+
+
+def test_without_scores_or_classes_there_is_less_to_show() -> None:
+    plain = Layout("binary", ("no", "yes"), 1, label=BINARY.label)
+    assert plain.scored is None
+    assert not {"auc", "log_loss", "calibration_error", "mean_score"} & set(names(plain))
+    nothing = np.zeros(NUMBER.total, np.int64)
+    assert confusion(NUMBER, nothing) == {}
+    assert truth_moments(NUMBER, nothing) == (0, 0, 0)
+    with pytest.raises(ValueError, match="expected 308 counts"):
+        metric(NUMBER, nothing[1:], "mae")
+
+
+def test_feedback_beside_labels_has_a_mean_loss_of_its_own() -> None:
+    truth, said, _ = scored(7, 200)
+    lost = np.where(np.arange(200) < 100, 0.25, np.nan)
+    some = Columns.of(200, labels=truth, predictions=said, losses=lost)
+    counts = count(BINARY, some)[0]
+    assert metrics(BINARY, counts)["mean_loss"] == Metric(0.25, 0.25, 0.25, 100)
+    assert "mean_loss" not in metrics(BINARY, counts * 0)
+
+
+def test_costs_that_nobody_wrote_are_insufficient() -> None:
+    truth, said, _ = scored(7, 200)
+    some = Columns.of(
+        200,
+        labels=truth,
+        predictions=said,
+        label_values=truth.astype(np.float64),
+        prediction_values=said.astype(np.float64),
+    )
+    for layout in (BINARY, NUMBER):
+        counts = count(layout, some)[0]
+        assert metric(layout, counts, "cost") == Insufficient("no_costs", 0, 1)
+    zeros = Columns.of(200, label_values=np.zeros(200), prediction_values=np.ones(200))
+    assert metric(NUMBER, count(NUMBER, zeros)[0], "mape") == Insufficient("only_zeros", 0, 30)
+    one = Columns.of(60, labels=np.zeros(60, np.int64), predictions=np.zeros(60, np.int64))
+    classes = Layout.of("classes", ("a", "b"))
+    assert metric(classes, count(classes, one)[0], "recall") == Insufficient("one_class", 1, 2)
 
 
 def test_scores_below_any_confidence_are_not_taken_for_confidences() -> None:
