@@ -197,7 +197,7 @@ class Layout:
         Parameters
         ----------
         classes : JSON texts; empty: those of the reference, or none is known and every class is `other`
-        positive : one of the classes
+        positive : one of the classes; the only one where no others are known
         reference : the layout of the reference's outcomes
 
         Examples
@@ -209,12 +209,12 @@ class Layout:
         """
         if reference is not None and reference.fits(task, classes, positive, score_range):
             return reference
-        kept = tuple(classes[:MOST_CLASSES])
+        kept = kept_classes(classes, positive)
         classified = task in ("binary", "classes")
         return Layout(
             task,
             kept,
-            kept.index(positive) if positive is not None and positive in kept else None,
+            None if positive is None else kept.index(positive),
             fixed_edges(score_range) if classified else np.zeros(0),
             score_range,
             label=label_series(kept) if classified else None,
@@ -235,6 +235,18 @@ class Layout:
             and positive == mine
             and self.score_range == score_range
         )
+
+
+def kept_classes(classes: Sequence[str], positive: str | None) -> tuple[str, ...]:
+    """The classes that have a code: the first 500, the positive one among them.
+
+    >>> kept_classes(["a", "b"], "a"), kept_classes([], "a")
+    (('a', 'b'), ('a',))
+    """
+    kept = tuple(classes[:MOST_CLASSES])
+    if positive is None or positive in kept:
+        return kept
+    return (*kept[: MOST_CLASSES - 1], positive)
 
 
 def label_series(classes: Sequence[str]) -> Series:

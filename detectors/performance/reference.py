@@ -14,7 +14,7 @@ from detectors.alarm.sequential import MIN_WINDOWS, dispersion
 from detectors.binning import Column
 from detectors.edges import MINIMUM_ROWS, cut, quantile_edges, robust
 from detectors.performance.counting import Columns, count
-from detectors.performance.layout import MOST_CLASSES, Layout, Task, fixed_edges, label_series
+from detectors.performance.layout import Layout, Task, fixed_edges, kept_classes, label_series
 from detectors.performance.metrics import errors
 from detectors.samples.effects import Floats, Ints
 from detectors.sequences.losses import LossCells
@@ -193,7 +193,7 @@ def _classified(
         if text is not None:
             tally[text] = tally.get(text, 0) + 1
     ranked = sorted(tally, key=lambda text: (-tally[text], text))  # ties by code point
-    kept = tuple(classes or ranked)[:MOST_CLASSES]
+    kept = kept_classes(tuple(classes or ranked), positive)
     if task == "binary" and positive is None and len(kept) == 2:
         positive = min(kept, key=lambda text: (tally.get(text, 0), text))
     code = {text: at for at, text in enumerate(kept)}

@@ -8,6 +8,7 @@ import pytest
 
 from detectors.alarm.scores import scores
 from detectors.performance.document import from_document, to_document
+from detectors.performance.layout import Layout
 from detectors.performance.reference import OutcomeReference, build_outcomes
 from detectors.samples.effects import Floats
 
@@ -190,6 +191,20 @@ def test_a_binary_task_without_positive_class_takes_the_rarer_one() -> None:
     made = binary(positive=None, classes=())
     assert made.layout.classes[made.layout.positive or 0] == "yes"
     assert made.layout.classes == ("no", "yes")
+
+
+def test_a_positive_class_that_no_label_has_is_known_all_the_same() -> None:
+    truth, said, _ = draws(500)
+    made, _ = build_outcomes(
+        "classes", positive="maybe", labels=truth, predictions=said, window_ms=HOUR
+    )
+    assert made is not None
+    assert made.layout.classes == ("no", "yes", "maybe")
+    assert made.layout.positive == 2
+    alone = Layout.of("classes", (), "maybe")
+    assert (alone.classes, alone.positive) == (("maybe",), 0)
+    with pytest.raises(ValueError, match="two classes"):
+        build_outcomes("binary", labels=[*truth, "maybe"], predictions=[*said, "no"], window_ms=1)
 
 
 def test_constant_and_rare_scores_still_make_a_layout() -> None:
