@@ -286,7 +286,7 @@ def _bets(panel: Panel, pool: Ints, counts: Ints, together: Floats | None = None
     phi = 1 + (panel.phi - 1) * np.maximum(1.0, at_once / panel.rows)
     fixed = np.add.reduce(cells[0][:, None] * panel.gain, axis=0) / phi
     scale = sd * np.sqrt(phi * np.maximum(1 / np.maximum(n, 1.0) - 1 / np.maximum(total, 1.0), 0.0))
-    z = np.divide(mean - centre, scale, out=np.zeros_like(scale), where=scale > 0)
+    z = (mean - centre) / np.where(scale > 0, scale, np.inf)
     largest = np.maximum.reduce(weighted[0, 1]) / total
     behind = n * np.where(panel.indicator, np.minimum(centre, 1 - centre), 1 - largest)
     return _Bets(n, behind, z, scale, fixed.T, panel.open)

@@ -22,7 +22,7 @@ def _alarm(plan: Plan, state: State, now: Standing) -> Alarm:
 def decline(plan: Plan, watch: Watch, memory: Memory, window: Window, reason: Reason) -> Verdict:
     """What is published of a window that cannot be judged."""
     now, notes = standing(watch.panel, memory.state), plan.notes
-    alarm = None if watch.literal.all() else _alarm(plan, memory.state, now)
+    alarm = _alarm(plan, memory.state, now) if watch.budgeted else None
     if reason == Reason.REFERENCE_TOO_SMALL:
         notes = (*notes, f"the reference holds too few events in slot {window.slot} of its season")
     return Verdict(window, Status.INSUFFICIENT, reason, alarm, notes=notes)
@@ -66,7 +66,7 @@ def conclude(
         window,
         status,
         reason,
-        None if watch.literal.all() else _alarm(plan, state, now),
+        _alarm(plan, state, now) if watch.budgeted else None,
         # The culprits of a broken rule show the effects that are listed.
         list_series(plan, spread, named) if listed or rules.broken else (),
         culprits,

@@ -137,7 +137,7 @@ def decide(
 def _standing(watch: Watch, state: State) -> Standing:
     """How strong the evidence is in the series that the budget pays for."""
     now = standing(watch.panel, state)
-    if not watch.literal.any():
+    if watch.budgeted == len(watch.positions):
         return now
     series = np.where(watch.literal, -np.inf, now.series)
     components = np.where(watch.literal[watch.panel.series][:, None], -np.inf, now.components)
@@ -151,7 +151,7 @@ def _standing(watch: Watch, state: State) -> Standing:
 def _ruled(
     plan: Plan, watch: Watch, broken: literal.Broken | None, window: Window, spread: Ints
 ) -> literal.Ruled:
-    if not watch.literal.any():
+    if watch.budgeted == len(watch.positions):
         return literal.Ruled(literal.Seen(), None)
     policy = plan.policy
     seen = literal.look(watch, *plan.comparable(spread), policy.share, policy.min_rows)

@@ -83,7 +83,7 @@ class Gauge:
     ]  # (C, S): value cells, and `odd` of categories: the rows that are compared
     reference: Floats  # (C, S), 0 outside `where`
     phi: Floats  # (S,): the largest of the value scores
-    own_phi: Floats  # (2, S): of location and spread; that of a series that has none is `phi`
+    own_phi: Floats  # (3, S): of location, spread and PSI; where a series has no such score, `phi`
     numbers: Ints  # columns of the numbers that vary
     categories: Ints  # columns of categories of three cells or more
     weights: Floats  # (2, C, I): indicator, and the rows it is a share of
@@ -174,9 +174,9 @@ class Gauge:
             m != AUTO and (METHODS[m].effect != e.name or e.kind in _OWN_GATES)
             for m, e in zip(mine, entries, strict=True)
         ]
-        own_phi = np.tile(phi, (2, 1))
-        for row, kind in zip(own_phi, ("location", "spread"), strict=True):
-            row[numbers] = [p for _, _, p in varying[kind]]
+        own_phi = np.tile(phi, (3, 1))
+        for row, kind in enumerate(("location", "spread")):
+            own_phi[row, numbers] = [p for _, _, p in varying[kind]]
         gauge = Gauge(
             place,
             where,
@@ -304,23 +304,24 @@ def measured(gauge: Gauge, window: Compared) -> Interval:
     pair, numbers = window.values, gauge.numbers
     i = 2 * len(numbers)
     j = i + len(gauge.indicators)
-    both = effects.location_and_spread_of(pair, gauge.own_phi)
+    usual = effects.location_spread_psi_of(pair, gauge.own_phi)
     found = [
-        Interval(*(part.take(numbers, axis=1).ravel() for part in both)),
+        Interval(*(part[:2].take(numbers, axis=1).ravel() for part in usual)),
         effects.difference_of(window.shares, gauge.phis[i:j]),
-        effects.psi_of(pair, gauge.phi),
+        Interval(*(part[2] for part in usual)),
     ]
     if len(wide := gauge.categories):
         moved = effects.total_variation_of(pair, gauge.phi)
         found.append(Interval(*(part[wide] for part in moved)))
     found += [of.method.measure(*sides(gauge, pair, of)) for of in gauge.named if of.effects]
     flat = np.concatenate([part for bound in zip(*found, strict=True) for part in bound])
-    few = (pair.rows[1] < gauge.least)[gauge.series]
-    few[i:j] = False
-    return Interval(*np.where(few, _UNKNOWN, flat.reshape(3, -1)))
-
-
-_UNKNOWN = np.array([[0.0], [-inf], [inf]])
+    value, low, high = flat.reshape(3, -1)
+    few = pair.rows[1] < gauge.least
+    if few.any():
+        unknown = few[gauge.series]
+        unknown[i:j] = False
+        value[unknown], low[unknown], high[unknown] = 0.0, -inf, inf
+    return Interval(value, low, high)
 
 
 def sides(gauge: Gauge, pair: Pair, of: Named) -> Sides:

@@ -57,7 +57,7 @@ def list_series(plan: Plan, counts: Ints, named: Named) -> tuple[SeriesVerdict, 
     names = [plan.series[at].name for at in plan.watch.positions]
     window = compare(gauge, counts)
     found = measured(gauge, window)
-    missing = window.shares[:, :, gauge.missing]
+    missing = window.shares.take(gauge.missing, axis=2)
     before, after = (missing[:, 0] / np.maximum(missing[:, 1], 1)).round(6).tolist()
     missing_shares = list(zip(before, after, strict=True))
     ranked = _values(plan, gauge, names, window.values, found, missing_shares, named)
@@ -127,8 +127,10 @@ def _missing(
 
     `missing`: as `Compared.shares`, of the series alone.
     """
-    any_missing = missing[:, 0].any(0)
-    of = np.flatnonzero(any_missing & (missing[1, 1] >= plan.policy.min_rows)).tolist()
+    if not missing[:, 0].any():
+        return []
+    enough = missing[1, 1] >= plan.policy.min_rows
+    of = np.flatnonzero(missing[:, 0].any(0) & enough).tolist()
     if not of:
         return []
     at = gauge.missing[of] + 2 * len(gauge.numbers)  # the effect of each indicator
@@ -230,17 +232,15 @@ def _evidence(
     s = len(chi.statistic)
     of_chi = rows_of(Evidence, repeat("chi2", s), values, p_values, repeat(None))
     of_psi = rows_of(Evidence, repeat("psi", s), values[s:], p_values[s:], repeat(None))
-    of_shift = rows_of(
-        Evidence, repeat("auc_shift"), values[2 * s :], p_values[2 * s :], repeat(None)
-    )
-    moved, p_moved = values[2 * s + len(n) :], map(p_values.__getitem__, c.tolist())
-    of_share = rows_of(Evidence, repeat("tv"), moved, p_moved, repeat(None))
-    third: dict[int, Evidence] = dict(zip(n.tolist(), of_shift, strict=False))
-    third.update(zip(c.tolist(), of_share, strict=True))
-    return [
-        (*both, third[k]) if k in third else both
-        for k, both in enumerate(zip(of_chi, of_psi, strict=True))
-    ]
+    p_shift, p_share = p_values[2 * s :], map(p_values.__getitem__, c.tolist())
+    of_shift = rows_of(Evidence, repeat("auc_shift"), values[2 * s :], p_shift, repeat(None))
+    of_share = rows_of(Evidence, repeat("tv"), values[2 * s + len(n) :], p_share, repeat(None))
+    more: list[tuple[Evidence, ...]] = [()] * s
+    for columns, tests_of in ((n, of_shift), (c, of_share)):
+        for k, one in zip(columns.tolist(), tests_of, strict=False):
+            more[k] = (one,)
+    first = zip(of_chi, of_psi, strict=True)
+    return [both + others for both, others in zip(first, more, strict=True)]
 
 
 def effects_at(gauge: Gauge, found: Interval, at: Ints) -> tuple[list[Effect], Floats, Flags]:
@@ -257,10 +257,10 @@ def _top_bins(gauge: Gauge, pair: Pair, columns: Ints) -> dict[int, tuple[TopBin
     """The cells that contribute most to PSI. Only of columns that stand out: elsewhere the largest are noise."""
     if not len(columns):
         return {}
-    pair = Pair._make(part[..., columns] for part in pair)
-    terms = psi_terms(pair)
+    terms = psi_terms(pair)[:, columns]
     order = np.argsort(-terms, axis=0, kind="stable")[:TOP_BINS]
-    told = np.array([of[order, range(len(columns))] for of in (*pair.share, terms)]).round(6)
+    shown = np.concatenate((pair.share[:, :, columns], terms[None]))
+    told = shown[:, order, np.arange(len(columns))].round(6)
     widths = np.add.reduce(gauge.where[:, columns], axis=0).tolist()
     every = zip(columns.tolist(), widths, order.T.tolist(), told.T.tolist(), strict=True)
     return {

@@ -50,12 +50,8 @@ class Watch:
     gauge: Gauge
     literal: NDArray[np.bool_]  # (S,): series under a rule of their own, outside the budget
     inputs: NDArray[np.bool_]  # (S,): those that `Policy.share` is of
+    budgeted: int  # how many series the budget pays for: those that are not under such a rule
     slots: Slots | None = None
-
-    @property
-    def budgeted(self) -> int:
-        """How many series the budget pays for."""
-        return int((~self.literal).sum())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,12 +159,14 @@ class Plan:
                 policy.rules,
             )
             of = [every[k] for k in solid]
+            literal = np.array([rule.literal for rule in gauge.rules])
             watch = Watch(
                 solid,
                 panel,
                 gauge,
-                np.array([rule.literal for rule in gauge.rules]),
+                literal,
                 np.array([every[k].name in policy.inputs for k in solid]),
+                int((~literal).sum()),
                 None if slots is None else Slots.compile(slots, per_window, of, watched, expected),
             )
             if not all(reference.series[k].dispersion for k in solid):

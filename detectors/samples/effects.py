@@ -50,17 +50,17 @@ class Pair(NamedTuple):
 def paired(reference: Counts, current: Counts, where: NDArray[np.bool_] | None = None) -> Pair:
     """Two sets of counts, (cells,) or (cells, series), as a pair; with `where`, other cells take no part."""
     cells = len(reference)
-    counts = np.empty((2, cells, np.size(reference) // cells))
+    counts = np.empty((2, cells, reference.size // cells))
     counts[0], counts[1] = reference.reshape(cells, -1), current.reshape(cells, -1)
     rows = np.add.reduce(counts, axis=1)
     at_least_one = np.maximum(rows, 1.0)
-    both = np.add.reduce(counts, axis=0)
+    both = counts[0] + counts[1]
     held = both > 0
     if where is not None:
         held &= where.reshape(cells, -1)
     freedom = np.maximum(np.add.reduce(held, axis=0, dtype=np.float64) - 1, 0.0)
-    share = counts / at_least_one[:, None]
-    return Pair(counts, rows, share, both, held, freedom, np.add.reduce(1 / at_least_one, axis=0))
+    noise = np.add.reduce(1 / at_least_one, axis=0)
+    return Pair(counts, rows, counts / at_least_one[:, None], both, held, freedom, noise)
 
 
 def by_series(
@@ -226,35 +226,46 @@ def spread(reference: Counts, current: Counts, phi: Number = 1.0) -> Interval:
 
 
 def _location(pair: Pair, phi: Number) -> Interval:
-    return Interval(*(part[0] for part in location_and_spread_of(pair, phi)))
+    return Interval(*(part[0] for part in location_spread_psi_of(pair, phi)))
 
 
 def _spread(pair: Pair, phi: Number) -> Interval:
-    return Interval(*(part[1] for part in location_and_spread_of(pair, phi)))
+    return Interval(*(part[1] for part in location_spread_psi_of(pair, phi)))
 
 
-def location_and_spread_of(pair: Pair, phi: Number) -> Interval:
-    """`location` and `spread` of every series, (2, series); `phi` of the same shape, or one for both."""
+def _psi(pair: Pair, phi: Number) -> Interval:
+    return Interval(*(part[2] for part in location_spread_psi_of(pair, phi)))
+
+
+def location_spread_psi_of(pair: Pair, phi: Number) -> Interval:
+    """`location`, `spread` and `psi` of every series, (3, series); `phi` of the same shape, or one for all.
+
+    Every bound needs the variance of what a row is worth on either side: all six are taken together.
+    """
     p, q = pair.share
     u, v = midranks(pair.share, axis=1)
     far = np.abs(2 * u - 1)
-    # What a row of either side is worth, (2 sides, 2 effects, cells, series): a current one against the reference's
-    # ranks, and the other way round.
-    score = np.concatenate((v, far, u, far)).reshape(2, 2, *u.shape)
-    mean, varies = _moments(pair.share[:, None], score, axis=2)
-    value = mean[1] - 0.5
+    (smooth_p, smooth_q), ratio = _smoothed_ratio(pair)
+    log = np.log(ratio)
+    shape = (2, 3, *p.shape)
+    share = np.concatenate((p, p, smooth_p, q, q, smooth_q)).reshape(shape)
+    worth = np.concatenate((v, far, 1 - log - ratio, u, far, log + 1 - 1 / ratio)).reshape(shape)
+    mean, varies = _moments(share, worth, axis=2)
+    rows = np.maximum(pair.rows, 1.0)[:, None]
+    square = phi * np.add.reduce(varies / rows, axis=0)
+    se = np.sqrt(square)
+
+    free, s = pair.freedom, np.broadcast_to(phi, square.shape)[2] * pair.noise
+    index = np.maximum(total((smooth_q - smooth_p) * log), 0.0)
+    value = mean[1]
+    value[0] -= 0.5
     value[1] = total((q - p) * far)
-    return _interval(value, np.sqrt(phi * _per_row(varies, pair.rows[:, None])))
-
-
-def _per_row(varies: Floats, rows: Floats) -> Floats:
-    """Variance of the difference of both sides' means, (2 sides, …)."""
-    return np.asarray(np.add.reduce(varies / np.maximum(rows, 1.0), axis=0))
-
-
-def _interval(value: Floats, se: Floats) -> Interval:
+    value[2] = index - free * s
     half = Z95 * se
-    return Interval(value, value - half, value + half)
+    low, high = value - half, value + half
+    low[2] = value[2] - Z95 * np.sqrt(square[2] + 2 * free * s * s)
+    high[2] = upper_square(index, se[2], s, free)
+    return Interval(value, low, high)
 
 
 def smoothed(counts: Counts, where: NDArray[np.bool_]) -> Floats:
@@ -323,21 +334,7 @@ def psi(
     .. [1] Yurdakul, B. (2018). Statistical properties of population stability index. PhD thesis, Western Michigan
        University.
     """
-    return Interval(*by_series(psi_of, reference, current, phi, where))
-
-
-def psi_of(pair: Pair, phi: Number) -> Interval:
-    """`psi` of every series of a pair."""
-    share, ratio = _smoothed_ratio(pair)
-    (p, q), log = share, np.log(ratio)
-    score = np.concatenate((1 - log - ratio, log + 1 - 1 / ratio)).reshape(share.shape)
-    _, varies = _moments(share, score, axis=1)
-    free, s = pair.freedom, phi * pair.noise
-    index = np.maximum(total((q - p) * log), 0.0)
-    square = phi * _per_row(varies, pair.rows)
-    value = index - free * s
-    low = value - Z95 * np.sqrt(square + 2 * free * s * s)
-    return Interval(value, low, upper_square(index, np.sqrt(square), s, free))
+    return Interval(*by_series(_psi, reference, current, phi, where))
 
 
 def total_variation(reference: Counts, current: Counts, phi: Number = 1.0) -> Interval:

@@ -70,7 +70,7 @@ def chi_square_of(pair: Pair, phi: Number) -> Answer:
         r, c = pair.counts
         pair = paired(*_joined(r, c, expected))
     p, q = pair.share
-    terms = np.divide((p - q) ** 2, pair.both, out=np.zeros_like(p), where=pair.held)
+    terms = (p - q) ** 2 / np.where(pair.held, pair.both, 1.0)
     statistic = m * n * effects.total(terms)
     return Answer(statistic, _tail(pair.freedom, statistic / phi))
 
@@ -123,7 +123,7 @@ def psi(
 
 
 def _psi(pair: Pair, phi: Number) -> Answer:
-    return psi_test(effects.psi_of(pair, phi).value, pair, phi)
+    return psi_test(effects.location_spread_psi_of(pair, phi).value[2], pair, phi)
 
 
 def psi_test(effect: Floats, pair: Pair, phi: Number) -> Answer:
