@@ -118,9 +118,7 @@ class ConceptPlan:
         )
 
     def pick(self, counts: Ints) -> Ints:
-        """What the watches need of a vector of outcomes, one after another."""
-        if not self.watches:
-            return np.zeros(0, np.int64)
+        """What the watches need of a vector of outcomes, one after another; there is at least one watch."""
         return np.concatenate([_cells(self.layout, w, counts) for w in self.watches])
 
     def measure(self, counts: Ints) -> list[Interval]:

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-import numpy as np
-
 from detectors.alarm.scores import ScoreKind
 from detectors.judging.packing import pack, unpack_floats, unpack_ints
 from detectors.performance.watches import Fold, Watch
@@ -194,8 +192,3 @@ def _problem(data: dict[str, Any], cells: int) -> Problem:
         data["mild"],
         data["severe_windows"],
     )
-
-
-def zeros(watches: Sequence[Watch]) -> Ints:
-    """No outcome at all."""
-    return np.zeros(sum(len(w.reference) for w in watches), np.int64)

@@ -57,12 +57,11 @@ def detectors(
                 made.append(HddmA() if kind == "hddm" else Ddm())
             else:
                 notes.append(f"{kind} reads errors, not losses")
-        elif kind in ("adwin", "page_hinkley"):
-            if scale:
-                scaled = Adwin if kind == "adwin" else PageHinkley
-                made.append(scaled.model_validate({"reference_mean": mean, "reference_sd": sd}))
-            else:
-                notes.append(f"{kind} needs a reference with losses that vary")
+        elif scale:
+            scaled = Adwin if kind == "adwin" else PageHinkley
+            made.append(scaled.model_validate({"reference_mean": mean, "reference_sd": sd}))
+        else:
+            notes.append(f"{kind} needs a reference with losses that vary")
     return tuple(made), tuple(notes)
 
 

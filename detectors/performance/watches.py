@@ -10,7 +10,6 @@ from math import inf
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.alarm.scores import ScoreKind
 from detectors.alarm.span import Sizes
@@ -244,14 +243,10 @@ class Errors:
         )
 
 
-def published(
-    watch: Watch, found: Interval, which: NDArray[np.bool_] | None = None
-) -> Effect | None:
+def published(watch: Watch, found: Interval) -> Effect | None:
     """The effect that is largest relative to its gate, as it is shown; None where there are too few outcomes."""
     least = watch.sizes(found).least / watch.gates[0]
     usable = np.isfinite(found.low) & np.isfinite(found.high)
-    if which is not None:
-        usable &= which
     if not usable.any():
         return None
     at = int(np.where(usable, least, -1.0).argmax())

@@ -459,3 +459,22 @@ def test_a_reference_without_usable_losses_or_of_one_value_is_survived(kept: str
     assert_finite(found[-1])
     names = [w.name for w in of.watches]
     assert names == (["loss", "label"] if kept == "one cell" else ["label"])
+
+
+def test_a_series_of_few_labels_is_insufficient_though_the_alarm_may_look_at_each() -> None:
+    of = plan(replace(POLICY, min_labels=1), rows=1.0)
+    _, verdict = decide(of, None, window(0), binary(1, 0))
+    assert verdict.status == Status.STABLE
+    assert cause(verdict) == "unknown"
+    (series,) = verdict.series
+    assert (series.status, series.reason) == (Status.INSUFFICIENT, Reason.TOO_FEW_EVENTS)
+    assert series.effect is None
+    assert series.evidence == ()
+
+
+def test_severe_may_be_written() -> None:
+    policy = replace(POLICY, tolerance=0.05, severe=0.4)
+    _, found = judged(plan(policy), drawn(17, 0.4, 20))
+    assert found[-1].status == Status.DRIFTING
+    _, found = judged(plan(policy), drawn(18, 0.8, 20))
+    assert found[-1].status == Status.SEVERE

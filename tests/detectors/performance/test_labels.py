@@ -171,6 +171,8 @@ def test_the_largest_lag_may_be_exceeded_by_a_twentieth_of_the_labels() -> None:
     assert (found.status, found.value, found.limit) == (Status.DRIFTING, 0.15, 0.05)
     year = Limits(max_lag_ms=365 * DAY)
     assert check(judged(year, of=many), "label_lag").status == Status.STABLE
+    none = Seen(1000, 9, 0, lags(h1=9))
+    assert check(judged(limits, of=none), "label_lag").status == Status.INSUFFICIENT
     old = Seen(1000, 400, 0, lags(later=400))  # some may be older than a year: nobody counts it
     assert check(judged(year, of=old), "label_lag").status == Status.INSUFFICIENT
 
