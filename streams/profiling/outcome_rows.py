@@ -115,7 +115,9 @@ def counted(
     parts, part = _distinct(record, rows.days, rows.counted)
     order = np.argsort(part, kind="stable")
     firsts = np.searchsorted(part[order], np.arange(len(parts) + 1))
-    weights = rows.columns.weights
+    back = np.bincount(record, rows.counted & (rows.columns.weights < 0), len(pairs))
+    net = np.bincount(record, rows.counted * rows.columns.weights, len(pairs))
+    values = _values(layout, record, len(pairs), rows)
     of_slices = _slices(slices, record, len(pairs), rows, losses(layout, rows.columns))
     cells: Ints = np.zeros(layout.total, np.int64)
     days: dict[int, Ints] = {}
@@ -132,18 +134,15 @@ def counted(
                 days[day] = days[day] + vector if day in days else vector
             if place + 1 < len(parts) and parts[place + 1][0] == of:
                 continue
-            mine = (record == of) & rows.counted
-            yield (
-                pairs[of],
-                Counted(
-                    int(weights[mine].sum()),
-                    int((weights[mine] < 0).sum()),
-                    pack_counts(cells),
-                    {day: pack_counts(found) for day, found in sorted(days.items())},
-                    of_slices[of],
-                    _values(layout, rows, mine) if rows.singles else [],
-                ),
+            found = Counted(
+                int(net[of]),
+                int(back[of]),
+                pack_counts(cells),
+                {day: pack_counts(vector) for day, vector in sorted(days.items())},
+                of_slices[of],
+                values[of],
             )
+            yield pairs[of], found
             cells, days = np.zeros(layout.total, np.int64), {}
 
 
@@ -187,12 +186,16 @@ def _slices(
     return found
 
 
-def _values(layout: Layout, rows: Chunk, which: Mask) -> list[Any]:
+def _values(layout: Layout, record: Ints, records: int, rows: Chunk) -> list[list[Any]]:
     """The errors or losses one by one. What a correction takes back is not unread: its new value comes beside it."""
-    values = losses(layout, rows.columns)
-    at = np.flatnonzero(which & (rows.columns.weights > 0)).tolist()
-    drawn = sample((*rows.singles[i], float(values[i])) for i in at)
-    return sample_to_data(drawn) if drawn.seen else []
+    if not rows.singles:
+        return [[]] * records
+    read: list[list[tuple[str, int, float]]] = [[] for _ in range(records)]
+    values = losses(layout, rows.columns).tolist()
+    for i in np.flatnonzero(rows.counted & (rows.columns.weights > 0)).tolist():
+        read[record[i]].append((*rows.singles[i], values[i]))
+    drawn = map(sample, read)
+    return [sample_to_data(one) if one.seen else [] for one in drawn]
 
 
 def losses(layout: Layout, columns: Columns) -> Floats:
