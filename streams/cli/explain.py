@@ -64,7 +64,8 @@ def _newest(service: "Service", model: str, version: str | None, segment: str) -
             found = decode(record.value)
         except msgspec.MsgspecError:
             continue  # the outcome of a command
-        fits = found.segment == segment and version in (None, found.model_version)
+        about = found.scope == "inputs" and found.segment == segment
+        fits = about and version in (None, found.model_version)
         if fits and (newest is None or newest.window.end <= found.window.end):
             newest = found
     if newest is None:

@@ -39,7 +39,8 @@ def command(
     last: dict[str, story.ResultSeen] = {}
     for result in story.results(values["results"]):
         known = last.get(result.model_id)
-        if result.segment == "all" and (known is None or known.window.end <= result.window.end):
+        of_inputs = result.segment == "all" and result.scope == "inputs"
+        if of_inputs and (known is None or known.window.end <= result.window.end):
             last[result.model_id] = result
     told = [one for one in story.episodes(values["alerts"]) if one.resolved_at is None]
     asked = [one for one in story.triggers(values["retraining"]) if one.states[-1] in _OPEN]

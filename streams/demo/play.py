@@ -218,7 +218,7 @@ class _Watched:
 
     def _judged(self, value: bytes | None) -> None:
         for result in story.results([value]):
-            if result.segment == "all":
+            if result.segment == "all" and result.scope == "inputs":
                 self.windows += 1
                 self.judged_until_ms = max(self.judged_until_ms, epoch_ms(result.window.end))
 

@@ -29,9 +29,9 @@ def worst(found: Sequence[Status]) -> Status:
     return next((status for status in order if status in found), Status.INSUFFICIENT)
 
 
-def shows(conclusion: Conclusion, source: str) -> bool:
+def shows(conclusion: Conclusion, scope: str, source: str) -> bool:
     """Whether a source sees a problem in it."""
-    from_source = (f for f in conclusion.findings if source_of(f.kind) == source)
+    from_source = (f for f in conclusion.findings if source_of(scope, f.kind) == source)
     return any(finding.status in LOUD for finding in from_source)
 
 

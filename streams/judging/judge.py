@@ -19,10 +19,10 @@ from alerting.triggers import request
 from alerting.types import Alert, Finding, Subject, Trigger
 from streams.broker import Batch, Outgoing, Partition, Record, Work
 from streams.errors import StateError
-from streams.judging import inputs, outcomes, outputs
+from streams.judging import inputs, outcomes, outputs, running
 from streams.judging.conclusions import LOUD, Conclusion, Judged, shows
 from streams.judging.plans import ModelPlan, compile_plan
-from streams.judging.scopes import INPUTS, OUTCOMES, SCOPES, Complete, Scope, complete
+from streams.judging.scopes import HEALTH, INPUTS, OUTCOMES, SCOPES, Complete, Scope, complete
 from streams.judging.share import Share
 from streams.judging.subjects import ModelState, SubjectState, source_of
 from streams.judging.watermarks import SourceProgress
@@ -44,7 +44,7 @@ MOST_EMPTY = (
     1_000  # silent windows in a row that are judged; then nothing is said until events return
 )
 _NOBODY_READS_MS = 2**62  # later than any slot
-_CLOSE = {INPUTS.name: inputs.close, OUTCOMES.name: outcomes.close}
+_CLOSE = {HEALTH.name: running.close, INPUTS.name: inputs.close, OUTCOMES.name: outcomes.close}
 
 
 class _Due(NamedTuple):
@@ -160,6 +160,7 @@ class Judge:
         share.models.setdefault(record.model_id, ModelState())
         if isinstance(record, Summary):
             inputs.merge(share, plan, record, self.judged)
+            running.merge(share, plan, record)
             if plan.truths is not None:
                 outcomes.merge_predictions(share, plan, record)
         elif plan.truths is None:
@@ -245,7 +246,7 @@ class Judge:
         model, key = share.models[plan.lifecycle.model_id], conclusion.key
         of, moved = model.subjects[key].episodes, False
         for finding in conclusion.findings:
-            source = source_of(finding.kind)
+            source = source_of(scope.name, finding.kind)
             before = of.get(source)
             context = _context(model, plan, scope, conclusion, finding, beside)
             ended: tuple[Alert, ...] = ()
@@ -341,7 +342,7 @@ def _context(
 ) -> Context:
     """What a decision needs to know of its window: who else has the problem, and what explains it."""
     about = Subject(plan.lifecycle.model_id, *conclusion.key)
-    source, (version, segment) = source_of(finding.kind), conclusion.key
+    source, (version, segment) = source_of(scope.name, finding.kind), conclusion.key
     timing = plan.timings[scope.name]
     also_in: tuple[str, ...] = ()
     inhibited_by = None
@@ -352,7 +353,7 @@ def _context(
             for other in beside
             if other.key[0] == version
             and other.key[1] not in (segment, ALL)
-            and shows(other, source)
+            and shows(other, scope.name, source)
         )
         inhibited_by = inhibitor(finding.kind, about, model.episodes, plan.lifecycle.version)
     return Context(

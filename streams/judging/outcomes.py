@@ -27,7 +27,7 @@ from streams.judging.results import document
 from streams.judging.scopes import DAY_MS, OUTCOMES, Timing
 from streams.judging.share import Share
 from streams.judging.shown import metric_documents
-from streams.judging.subjects import SubjectKey, SubjectState, keys_of
+from streams.judging.subjects import SubjectKey, SubjectState, keys_of, source_of
 from streams.judging.truth_plan import TruthPlan
 from streams.judging.truths import Closed, OutcomeWindow, fitted, grown, summed
 from streams.judging.waiting import patient
@@ -182,7 +182,13 @@ def _conclude(
     result = document(plan, about, OUTCOMES.name, window, told)
     result = msgspec.structs.replace(result, confusion=confusion(truths.layout, known.counts))
     findings = (*([performance] if performance else []), from_concept(verdict))
-    return Conclusion(key, window.end_ms, result, findings, "concept_drift" if anew else None)
+    return Conclusion(
+        key,
+        window.end_ms,
+        result,
+        findings,
+        source_of(OUTCOMES.name, "concept_drift") if anew else None,
+    )
 
 
 def _decide(
@@ -238,7 +244,7 @@ def _performance(
         window.start_ms,
         window.end_ms,
         cause=concept.cause(verdict),
-        before=subject.episodes.get("performance"),
+        before=subject.episodes.get(source_of(OUTCOMES.name, "performance")),
     )
 
 

@@ -13,8 +13,9 @@ from detectors.reference.build import Reference
 from detectors.reference.derived import features_of
 from streams import seasons, segments
 from streams.judging import policies
+from streams.judging.limits import Limits, compile_limits
 from streams.judging.rules import OUTPUTS, rules
-from streams.judging.scopes import INPUTS, OUTCOMES, Timing
+from streams.judging.scopes import HEALTH, INPUTS, OUTCOMES, Timing
 from streams.judging.truth_plan import TruthPlan, compile_truths
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.acts import windows
@@ -41,6 +42,8 @@ class ModelPlan:
     retraining: RetrainingPolicy
     policy: Policy
     monitored: tuple[str, ...]
+    limits: Limits
+    lined: frozenset[str]  # segments that have windows of health
     truths: TruthPlan | None  # None: labels are not read
     slot_of: Callable[[int], int]  # of the window that starts at a time, in the reference's season
     _plans: dict[str, Plan | None] = field(default_factory=dict)
@@ -119,7 +122,8 @@ def compile_plan(
     log_threshold = budget.log_threshold(allowed.count, _ms(allowed.per), window_ms, 2 * subjects)
     monitored = _monitored(lifecycle, reference)
     truths = compile_truths(lifecycle, reference)
-    timings = {INPUTS.name: Timing(window_ms)}
+    limits = compile_limits(lifecycle, reference)
+    timings = {HEALTH.name: Timing(limits.window_ms), INPUTS.name: Timing(window_ms)}
     if truths is not None:
         timings[OUTCOMES.name] = truths.timing
     return ModelPlan(
@@ -136,6 +140,8 @@ def compile_plan(
         retraining=policies.retraining(lifecycle, console),
         policy=policy(lifecycle, reference, monitored, log_threshold),
         monitored=monitored,
+        limits=limits,
+        lined=frozenset(line.segment for line in limits.lines),
         truths=truths,
         slot_of=seasons.slot_of(reference.season)
         if reference and reference.season

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from streams.judging.truths import OutcomeWindow
+from streams.judging.vitals import HealthWindow
 from streams.judging.watermarks import SourceProgress
 from streams.judging.windows import OpenWindow
 
@@ -39,9 +40,14 @@ class Scope(Generic[W]):
     read: Callable[[Any], W]  # the inverse of the window's `to_data`
 
 
+HEALTH = Scope("health", "health", HealthWindow.from_data)
 INPUTS = Scope("inputs", "window", OpenWindow.from_data)
 OUTCOMES = Scope("outcomes", "outcomes", OutcomeWindow.from_data)
-SCOPES: tuple[Scope[Any], ...] = (INPUTS, OUTCOMES)  # in the order in which equal ends are judged
+SCOPES: tuple[Scope[Any], ...] = (
+    HEALTH,
+    INPUTS,
+    OUTCOMES,
+)  # in the order in which equal ends are judged
 
 
 @dataclass(frozen=True, slots=True)

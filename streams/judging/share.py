@@ -14,6 +14,7 @@ from detectors.judging.packing import pack
 from detectors.performance import concept
 from detectors.types import Window
 from streams.broker import Outgoing, Record
+from streams.judging.health import HealthMemory
 from streams.judging.intake import CameIn
 from streams.judging.kept import NOBODY, Kept, Key, restore
 from streams.judging.plans import ModelPlan
@@ -24,7 +25,6 @@ from streams.judging.subjects import (
     SubjectKey,
     SubjectState,
     TruthMemory,
-    source_of,
 )
 from streams.judging.truths import Closed, Day
 from streams.judging.watermarks import SourceProgress
@@ -148,7 +148,7 @@ class Share:
         self._put(
             plan,
             (*key, "episodes"),
-            lambda: [msgspec.to_builtins(of[source]) for source in sorted(of)],
+            lambda: [{"source": one, **msgspec.to_builtins(of[one])} for one in sorted(of)],
             self._until(plan),
         )
 
@@ -195,6 +195,11 @@ class Share:
             self._put(plan, key, of[start].to_data, start)
         else:
             self._delete(plan, key)
+
+    def put_health(self, plan: ModelPlan, key: SubjectKey, at_ms: int) -> None:
+        """The health of a subject was judged."""
+        memory = self.subject(plan, key).health
+        self._put(plan, (*key, "running"), memory.to_data, at_ms)
 
     def put_concept(self, plan: ModelPlan, key: SubjectKey, at_ms: int) -> None:
         """The detector of outcomes judged a window."""
@@ -303,8 +308,9 @@ class Share:
             start, _, digest = rest.partition("/")
             subject.windows(scope).setdefault(int(start), {})[digest] = scope.read(data)
         elif name == "episodes":
-            for episode in msgspec.convert(data, list[Episode]):
-                subject.episodes[source_of(episode.kind)] = episode
+            for one in data:  # until format 2 there was one source
+                source = one.get("source", INPUTS.name)
+                subject.episodes[source] = msgspec.convert(one, Episode)
         elif name == "late":
             # until format 2 there was one scope
             subject.late = data if isinstance(data, dict) else {INPUTS.name: data}
@@ -312,6 +318,8 @@ class Share:
             subject.truths.closed[int(rest)] = Closed.from_data(data)
         elif name == "day":
             subject.truths.days[int(rest)] = Day.from_data(data)
+        elif name == "running":
+            subject.health = HealthMemory.from_data(data)
         elif name == "concept":
             subject.truths.unread = data
         elif name == "violated":

@@ -11,8 +11,9 @@ from alerting.types import Episode, Kind, TriggerMemory
 from detectors.judging import decision
 from detectors.performance import concept
 from detectors.types import Window
+from streams.judging.health import HealthMemory
 from streams.judging.plans import ModelPlan
-from streams.judging.scopes import Scope, W
+from streams.judging.scopes import INPUTS, Scope, W
 from streams.judging.truths import Closed, Day
 from streams.judging.waiting import Violated
 from streams.judging.windows import unpack_counts
@@ -30,9 +31,9 @@ def keys_of(record: Summary | Outcomes) -> tuple[SubjectKey, ...]:
     return ((version, segment), (version, ALL)) if both else ((version, segment),)
 
 
-def source_of(kind: Kind) -> str:
+def source_of(scope: str, kind: Kind) -> str:
     """Who finds a kind of problem. A subject has one episode per source: that of the inputs may change its kind."""
-    return "inputs" if kind in ("data_drift", "prediction_drift") else kind
+    return scope if scope == INPUTS.name else f"{scope}/{kind}"
 
 
 @dataclass(slots=True)
@@ -119,6 +120,7 @@ class SubjectState:
     """What is kept of one version × segment of a model."""
 
     inputs: InputsMemory = field(default_factory=InputsMemory)
+    health: HealthMemory = field(default_factory=HealthMemory)
     truths: TruthMemory = field(default_factory=TruthMemory)
     episodes: dict[str, Episode] = field(default_factory=dict)  # the last one of each source
     late: dict[str, int] = field(default_factory=dict)  # by scope; not yet shown in a result

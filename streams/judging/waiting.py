@@ -1,6 +1,6 @@
 """Has a broken rule been broken for long enough? Every rule waits for itself; what is still waiting is not calm."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from alerting.checks import Check, from_checks, persisted
@@ -10,12 +10,13 @@ from detectors.types import Status, Window
 
 USUAL = Persistence()
 _LOUD = (Status.DRIFTING, Status.SEVERE)
+_WELL = Check("", "", Status.STABLE, True, None, None, None, None, 0)
 Violated = dict[str, tuple[int, ...]]  # by kind and rule: ends of the windows that broke it
 
 
 def patient(
     kind: Kind,
-    checks: Iterable[Check],
+    checks: Sequence[Check],
     violated: Violated,
     window: Window,
     rules: Mapping[str, Persistence] | None = None,
@@ -27,7 +28,7 @@ def patient(
     violated : what is remembered; changed in place
     rules : how long a rule waits, by name; the usual is two windows of three
     """
-    found, moved = [], False
+    found, moved = [], _age(kind, checks, violated, window, rules or {})
     for check in checks:
         key = f"{kind}/{check.rule}"
         before = violated.get(key, ())
@@ -47,3 +48,24 @@ def patient(
             check = replace(check, status=Status.STABLE, calm=False)
         found.append(check)
     return found, moved
+
+
+def _age(
+    kind: Kind,
+    checks: Sequence[Check],
+    violated: Violated,
+    window: Window,
+    rules: Mapping[str, Persistence],
+) -> bool:
+    """Rules that are not named any more are well; whether anything changed by that."""
+    named, moved = {f"{kind}/{check.rule}" for check in checks}, False
+    for key in [key for key in violated if key.startswith(f"{kind}/") and key not in named]:
+        wait = rules.get(key.removeprefix(f"{kind}/"), USUAL)
+        well = from_checks(kind, [_WELL], window.start_ms, window.end_ms)
+        length = window.end_ms - window.start_ms
+        after, _ = persisted(wait, violated[key], well, window.end_ms, length)
+        moved = moved or after != violated[key]
+        violated[key] = after
+        if not after:
+            del violated[key]
+    return moved

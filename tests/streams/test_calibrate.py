@@ -256,7 +256,7 @@ def verdicts(records: Sequence[Record]) -> dict[tuple[str, str, int], tuple[Any,
         one = json.loads(record.value or b"")
         start = datetime.fromisoformat(one["window"]["start"])
         key = one["model_version"], one["segment"], round(start.timestamp() * 1000)
-        if one["reason"] != "no_reference" and one["window"]["events"]:
+        if one["scope"] == "inputs" and one["reason"] != "no_reference" and one["window"]["events"]:
             alarm = one["alarm"] and one["alarm"]["log_statistic"]
             found[key] = one["verdict"], one["reason"], alarm, one["window"]["events"]
     return found

@@ -96,7 +96,7 @@ def test_a_stream_full_of_them_is_read_to_its_end_and_every_good_event_is_counte
     strangers = small_ones.count("unregistered")
     dead = log.read("leeway.dead-letters")
     assert len(dead) == 3 * (len(small_ones) - kept - strangers)
-    judged = [r["window"]["events"] for r in documents(log, "results") if r["segment"] == "all"]
+    judged = [r["window"]["events"] for r in of_inputs(log) if r["segment"] == "all"]
     assert sum(judged) == 500 + 3 * kept
 
 
@@ -179,6 +179,11 @@ def polluted(share: float, slots: range, *, of: int = 400, total: int = 10) -> l
     return records
 
 
+def of_inputs(log: MemoryLog) -> list[dict[str, Any]]:
+    """The results of scope `inputs`."""
+    return [result for result in documents(log, "results") if result["scope"] == "inputs"]
+
+
 def pipeline_alerts(log: MemoryLog) -> list[tuple[str, str]]:
     """Transitions of pipeline episodes, and when."""
     return [
@@ -244,7 +249,7 @@ def test_a_partition_of_nothing_but_garbage_does_not_hold_the_windows_of_the_oth
     log = logged(mixed, (of, built), partitions=2)
     profile(log)
     judge(log)
-    windows = [r["window"]["events"] for r in documents(log, "results")]
+    windows = [r["window"]["events"] for r in of_inputs(log)]
     assert windows == [300, 300, 300, 100]
 
 
@@ -289,7 +294,7 @@ def test_ten_thousand_new_categories_open_one_episode_and_no_series() -> None:
     profile(log)
     judge(log)
     assert [a["change"] for a in documents(log, "alerts")][:1] == ["opened"]
-    sizes = {len(r["series"]) for r in documents(log, "results")}
+    sizes = {len(r["series"]) for r in of_inputs(log)}
     assert max(sizes) <= len(built.series) + 4
 
 

@@ -108,10 +108,11 @@ class Desk:
         self.written += work.records
         return work
 
-    def results(self) -> list[dict[str, Any]]:
-        """All results so far."""
+    def results(self, scope: str = "inputs") -> list[dict[str, Any]]:
+        """All results of a scope so far."""
         self.flush()
-        return [json.loads(r.value) for r in self.written if r.topic == "leeway.results"]
+        found = [json.loads(r.value) for r in self.written if r.topic == "leeway.results"]
+        return [result for result in found if result["scope"] == scope]
 
     def verdicts(self) -> list[tuple[str, int, str]]:
         """Window start in minutes, events, reason: of segment `all`."""
@@ -553,7 +554,7 @@ def test_retraining_is_requested_once() -> None:
 
 
 def test_every_window_has_one_result_per_subject_in_order() -> None:
-    results = documents(judged(), "results")
+    results = [r for r in documents(judged(), "results") if r["scope"] == "inputs"]
     for segment in ("all", "country=DE"):
         starts = [r["window"]["start"] for r in results if r["segment"] == segment]
         assert starts == [rfc3339(START_MS + n * WINDOW_MS) for n in range(WINDOWS)]
