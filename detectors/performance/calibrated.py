@@ -85,7 +85,8 @@ def calibrate(layout: Layout, reference: Ints, phi: float = 1.0) -> Calibration 
         return Insufficient("not_for_task", 0, 0)
     if layout.scored is None:
         return Insufficient("uncalibrated", 0, LEAST_LABELS)
-    cells, sums = layout.read(reference, "score"), layout.read(reference, "score_sum") / UNIT
+    cells = np.maximum(layout.read(reference, "score"), 0)
+    sums = np.maximum(layout.read(reference, "score_sum"), 0) / UNIT
     rows, hits = cells.sum(1), cells[:, 1]
     n, positive = int(rows.sum()), int(hits.sum())
     for seen, need in ((n, LEAST_LABELS), (positive, LEAST_EACH), (n - positive, LEAST_EACH)):

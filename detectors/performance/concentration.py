@@ -15,10 +15,10 @@ import numpy as np
 from scipy import special
 
 from detectors.performance.slices import Lost, SliceLayout, groups
+from detectors.performance.tallies import LEAST, compare, holm, possible, rates, square_error
 from detectors.samples.effects import Floats, Ints, difference
 from detectors.series import Series
 
-LEAST = 30  # rows of a slice, and of the rest, to be compared
 CERTAINTY = 0.05  # chance that a window in which errors concentrate nowhere names a slice
 FLOOR = 0.02  # smallest excess of the error rate that is worth a name
 MOST = 5
@@ -137,12 +137,12 @@ def search(
     )
     if not looked_at:
         return Found((), 0, versus, layout.left_out)
-    excess, log_p = _compare(inside, totals - inside, past is not None)
-    corrected = _holm(log_p)
+    excess, log_p = compare(inside, totals - inside, past is not None)
+    corrected = holm(log_p)
     rejected = (corrected <= CERTAINTY) & (excess > 0)
     z = -float(special.ndtri(CERTAINTY * max(int(rejected.sum()), 1) / (2 * looked_at)))
     limit = (
-        _floor(layout.lost, float(_rates(totals)[0, 0])) if floor is None else floor / layout.unit
+        _floor(layout.lost, float(rates(totals)[0, 0])) if floor is None else floor / layout.unit
     )
     worth = np.flatnonzero(rejected & (excess >= limit))
     order = worth[np.lexsort((worth, -excess[worth], log_p[worth]))]
@@ -168,15 +168,12 @@ def search(
                 high * layout.unit,
                 rate / against if against > 0 else None,
                 float(excess[i]) * layout.unit,
-                float(inside[0, i, 0] / totals[0, 0, 0]),
+                min(float(inside[0, i, 0] / max(totals[0, 0, 0], 1.0)), 1.0),
                 share,
                 float(corrected[i]),
             )
         )
     return Found(tuple(slices), looked_at, versus, layout.left_out)
-
-
-# Below, a tally is (2, …, width): of the window and of the past (else zeros), its rows, Σ and, for a loss, Σ².
 
 
 class _Candidate(NamedTuple):
@@ -192,7 +189,7 @@ def _tables(layout: SliceLayout, counts: Ints, past: Ints | None) -> Floats:
     sides = [counts, np.zeros_like(counts) if past is None else past]
     if any(side.shape != (layout.total,) for side in sides):
         raise ValueError(f"expected vectors of {layout.total} integers: another layout's?")
-    return np.stack(sides).reshape(2, -1, layout.width).astype(np.float64)
+    return possible(np.stack(sides).reshape(2, -1, layout.width).astype(np.float64))
 
 
 def _segments(
@@ -205,7 +202,7 @@ def _segments(
     for side, of in enumerate((now, past or {})):
         for i, name in enumerate(names):
             tallies[side, i] = of.get(name, (0,) * width)
-    return tallies
+    return possible(tallies)
 
 
 def _candidates(layout: SliceLayout) -> list[_Candidate]:
@@ -243,76 +240,8 @@ def _group(series: Series, first: int, last: int) -> str:
     return f"{series.name} {word}s {first + 1}-{last + 1} of {series.values}"
 
 
-def _rates(tally: Floats) -> Floats:
-    """Error rate or mean loss; 0 where there is no row."""
-    return np.asarray(tally[..., 1] / np.maximum(tally[..., 0], 1.0))
-
-
 def _floor(lost: Lost, rate: float) -> float:
     return min(FLOOR, rate / 2) if lost == "error" else rate / 4
-
-
-def _compare(inside: Floats, outside: Floats, past: bool) -> tuple[Floats, Floats]:
-    """Excess of slices, and the logarithm of their p-values; 0 where there are too few rows to say."""
-    enough = (inside[0, ..., 0] >= LEAST) & (outside[0, ..., 0] >= LEAST)
-    if past:
-        whole = inside[1] + outside[1]
-        few = (inside[1, ..., 0] < LEAST) | (outside[1, ..., 0] < LEAST)
-        inside, outside = (
-            np.stack([side[0], np.where(few[..., None], whole, side[1])])
-            for side in (inside, outside)
-        )
-        enough &= whole[..., 0] >= LEAST
-    rates = _rates(inside) - _rates(outside)
-    excess = rates[0] - rates[1]
-    if inside.shape[-1] == 2 and not past:
-        log_p = _fisher(inside[0], outside[0])
-    else:
-        sides = 2 if past else 1
-        square = sum(_square_error(side[k]) for side in (inside, outside) for k in range(sides))
-        t = excess / np.sqrt(np.maximum(square, 1e-300))
-        if inside.shape[-1] == 2:
-            log_p = special.log_ndtr(-t)
-        else:
-            tail = special.stdtr(np.maximum(inside[0, ..., 0] - 1, 1.0), -t)
-            log_p = np.log(np.maximum(tail, 1e-300))
-    return excess, np.where(enough & (excess > 0), np.minimum(log_p, 0.0), 0.0)
-
-
-def _square_error(tally: Floats) -> Floats:
-    """Squared standard error of a rate, or of a mean loss."""
-    n = tally[..., 0]
-    if tally.shape[-1] == 2:
-        share = (tally[..., 1] + 1) / (n + 2)
-        return np.asarray(share * (1 - share) / (n + 2))
-    mean = _rates(tally)
-    spread = np.maximum(tally[..., 2] / np.maximum(n, 1.0) - mean * mean, 0.0)
-    return np.asarray(spread / np.maximum(n - 1, 1.0))
-
-
-def _fisher(inside: Floats, outside: Floats) -> Floats:
-    """Logarithm of the chance of so many errors inside or more, given all margins; never too small."""
-    n, k = inside[..., 0], inside[..., 1]
-    rest, others = outside[..., 0], outside[..., 1]
-    rows, errors = n + rest, k + others
-
-    def chosen(of: Floats, some: Floats) -> Floats:
-        return np.asarray(
-            special.gammaln(of + 1) - special.gammaln(some + 1) - special.gammaln(of - some + 1)
-        )
-
-    log_mass = chosen(errors, k) + chosen(rows - errors, n - k) - chosen(rows, n)
-    ratio = others * (n - k) / ((k + 1) * (rest - others + 1))
-    return np.asarray(np.where(ratio < 1, log_mass - np.log1p(-np.minimum(ratio, 1 - 1e-12)), 0.0))
-
-
-def _holm(log_p: Floats) -> Floats:
-    """Holm's corrected p-values."""
-    order = np.argsort(log_p, kind="stable")
-    steps = np.exp(log_p[order]) * np.arange(len(log_p), 0, -1)
-    out = np.empty(len(log_p))
-    out[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,13 +279,13 @@ class _Beside:
         own = table[:, a, b]
         row, column = table[:, a].sum(1) - own, table[:, :, b].sum(1) - own
         rests = np.stack([row, column], axis=1)
-        if not (_compare(np.stack([own, own], axis=1), rests, self.past)[1] < self.bar).all():
+        if not (compare(np.stack([own, own], axis=1), rests, self.past)[1] < self.bar).all():
             return False
         # Two parts that add up are no pair of their own: more than row + column - neither.
         neither = table.sum((1, 2)) - own - row - column
         four = (own, row, column, neither)
-        more = _rates(own) - _rates(row) - _rates(column) + _rates(neither)
-        square = np.stack([_square_error(each) for each in four]).sum(0)
+        more = rates(own) - rates(row) - rates(column) + rates(neither)
+        square = np.stack([square_error(each) for each in four]).sum(0)
         if self.past:
             t = (more[0] - more[1]) / np.sqrt(np.maximum(square[0] + square[1], 1e-300))
         else:
@@ -387,7 +316,7 @@ class _Beside:
         return True
 
     def _above(self, own: Floats, rest: Floats) -> bool:
-        return bool(_compare(own[:, None], rest[:, None], self.past)[1][0] < log(_BESIDE))
+        return bool(compare(own[:, None], rest[:, None], self.past)[1][0] < log(_BESIDE))
 
     def _same(self, slice_: _Candidate, other: _Candidate) -> bool:
         """Whether each part of one is, for the most part, a part of the other."""
@@ -407,17 +336,17 @@ def _told(
     inside: Floats, totals: Floats, past: bool, z: float
 ) -> tuple[float, float, float, float, float]:
     """Rate, what it is held against, the interval of the difference, the share of the errors that it explains."""
-    rows, rate = float(inside[0, 0]), float(_rates(inside)[0])
-    other = totals[0] - inside[0]
+    rows, rate = float(inside[0, 0]), float(rates(inside)[0])
+    other = possible(totals[0] - inside[0])
     if past:
         other = inside[1] if inside[1, 0] >= LEAST else totals[1]
-    against = float(_rates(other))
+    against = float(rates(other))
     if len(other) == 2:
         _, low, high = difference(other[1], other[0], inside[0, 1], inside[0, 0], z=z)
     else:
-        half = z * np.sqrt(_square_error(inside[0]) + _square_error(other))
+        half = z * np.sqrt(square_error(inside[0]) + square_error(other))
         low, high = rate - against - half, rate - against + half
     added = rows * (rate - against)
-    whole = float(totals[0, 1] - (totals[0, 0] * _rates(totals)[1] if past else 0.0))
+    whole = float(totals[0, 1] - (totals[0, 0] * rates(totals)[1] if past else 0.0))
     share = min(max(added / whole, 0.0), 1.0) if whole > 0 else 0.0
     return rate, against, float(low), float(high), share
