@@ -342,8 +342,9 @@ def drain(
         if polled.batches:
             over = False
         elif not over:
-            stage.idle(dict.fromkeys(loop.owned, FOREVER_MS))
-            over = True
+            ends = [partition for partition in loop.owned if partition in polled.ends]
+            stage.idle(dict.fromkeys(ends, FOREVER_MS))
+            over = len(ends) == len(loop.owned)  # nobody reads again, or holds back
         if polled.batches and read < commit_after:
             continue
         read = 0

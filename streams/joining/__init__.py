@@ -1,0 +1,1 @@
+"""Which prediction does a late truth belong to? The joiner: predictions are kept until their labels come."""

@@ -1,0 +1,247 @@
+"""The stage between labels and profiler: a label that finds its prediction becomes an outcome on `leeway.outcomes`.
+
+Partition p of the predictions and partition p of the labels make a lane, read by one process; see `streams.joining.lane`
+for what happens in it and `streams.joining.records` for the rules.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from streams.broker import Batch, Outgoing, Partition, Place, Record, Since, Work
+from streams.joining.lane import Lane
+from streams.joining.pairs import Pair, lanes, pairs, shape, terms, together
+from streams.joining.reading import (
+    LabelReading,
+    PredictionReading,
+    read_labels,
+    read_predictions,
+    sliced,
+)
+from streams.joining.records import Fold, Found, Terms
+from streams.joining.store import Size, Store
+from streams.lifecycle import Lifecycle
+from streams.messages import KIND, Joined, encode_profile
+from streams.profiling.events import Topic
+from streams.registry import Registry
+from streams.topics import Names
+
+__all__ = ["Joiner", "Seen"]
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the metrics want to know of the time since the last flush."""
+
+    events: Counter[str] = field(default_factory=Counter)  # by topic
+    joins: Counter[str] = field(default_factory=Counter)  # by outcome, those taken back too
+
+
+class Joiner:
+    """See `streams.broker.Stage` for what is called when.
+
+    Parameters
+    ----------
+    names : full topic names
+    open_store : the store of a lane, by the lane's name
+    """
+
+    def __init__(self, names: Names, open_store: Callable[[str], Store]) -> None:
+        self._names, self._open_store = names, open_store
+        self._registry = Registry()
+        self._compiled = -1
+        self._terms: dict[str, Terms] = {}  # shared with all lanes
+        self._predictions: dict[str, Topic] = {}
+        self._labels: dict[str, list[Topic]] = {}
+        self._group_of: dict[str, list[Pair]] = {}  # by topic
+        self._lanes: dict[str, Lane] = {}
+        self._lane_of: dict[Partition, Lane] = {}
+        self._found = Found()
+        self._heard: dict[Partition, None] = {}
+        self.seen = Seen()
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Every topic that is joined for a registered lifecycle, sorted."""
+        self._compile()
+        return tuple(sorted([*self._predictions, *self._labels]))
+
+    @property
+    def rebuilding(self) -> int:
+        """Records that were read again since this process began, while some lane still reads."""
+        return sum(lane.rebuilt for lane in self._lanes.values() if lane.rebuilding)
+
+    def size(self) -> Size:
+        """What all stores take."""
+        sizes = [lane.store.size() for lane in self._lanes.values()]
+        return Size(sum(s.disk_bytes for s in sizes), sum(s.memory_bytes for s in sizes))
+
+    # ---- what the loop calls
+
+    def gained(self, partition: Partition, kept: Iterator[Record]) -> None:
+        self._settle()
+        self._compile()
+        group = self._group_of.get(partition.topic)
+        if group is None:
+            return  # no lifecycle joins it any more; its partitions leave with the next subscription
+        name = lanes(group, partition)
+        lane = self._lanes.get(name)
+        if lane is None:
+            of = shape(group)
+            fold = Fold(self._terms, of.slack_ms)
+            lane = Lane(partition.number, of, fold, self._open_store(name), self._found)
+            self._lanes[name] = lane
+        lane.gained(partition.topic)
+        self._lane_of[partition] = lane
+
+    def reread(self, places: Mapping[Partition, Place]) -> Mapping[Partition, int | Since]:
+        starts: dict[Partition, int | Since] = {}
+        for lane in self._lanes.values():
+            if lane.begun or not lane.complete:
+                continue
+            mine = {p.topic: at for p, at in places.items() if self._lane_of.get(p) is lane}
+            for topic, start in lane.begin(mine).items():
+                starts[Partition(topic, lane.number)] = start
+        return starts
+
+    def dropped(self, partition: Partition) -> None:
+        lane = self._lane_of.pop(partition, None)
+        if lane is None:
+            return
+        lane.dropped(partition.topic)
+        if not lane.owned:
+            lane.close()
+            self._lanes = {name: one for name, one in self._lanes.items() if one is not lane}
+
+    def follow(self, records: Sequence[Record]) -> None:
+        self._registry.apply(records)
+
+    def forget(self) -> None:
+        for lane in self._lanes.values():
+            lane.forget()
+        self._empty()
+
+    def held(self) -> Collection[Partition]:
+        return [
+            Partition(topic, lane.number) for lane in self._lanes.values() for topic in lane.held()
+        ]
+
+    def heard(self) -> Collection[Partition]:
+        """Partitions that brought usable events since this was last asked."""
+        heard, self._heard = self._heard, {}
+        return heard.keys()
+
+    def step(self, batch: Batch) -> None:
+        """Decode a batch, and fold in what has its turn."""
+        self._settle()
+        self._compile()
+        self.seen.events[batch.topic] += len(batch.values)
+        if batch.topic in self._predictions:
+            reads = read_predictions(self._predictions[batch.topic], batch)
+        elif batch.topic in self._labels:
+            reads = read_labels(self._labels[batch.topic], batch)
+        else:
+            return
+        last = dict(zip(batch.partitions, batch.offsets, strict=True))
+        for number, read in reads.items():
+            partition = Partition(batch.topic, number)
+            lane = self._lane_of.get(partition)
+            if lane is None:
+                continue
+            if read.times_ms:
+                self._heard[partition] = None
+            if batch.topic in self._predictions:
+                lane.take_predictions(batch.topic, read, last[number] + 1)
+            else:
+                lane.take_labels(batch.topic, read, last[number] + 1)
+            lane.pump()
+
+    def idle(self, silent_ms: Mapping[Partition, int]) -> None:
+        """Labels do not wait for predictions that do not come, nor predictions for labels."""
+        self._settle()
+        for partition, silent in sorted(silent_ms.items()):
+            if (lane := self._lane_of.get(partition)) is not None:
+                lane.silent(partition.topic, silent)
+        for lane in self._lanes.values():
+            lane.pump()
+
+    def flush(self) -> Work:
+        """Outcomes, what became of labels, and the offsets all this used up."""
+        self._settle()
+        work = Work()
+        for lane in self._lanes.values():
+            for topic, offset, note in lane.flush():
+                partition = Partition(topic, lane.number)
+                work.offsets[partition] = offset
+                if note:
+                    work.notes[partition] = note
+        outcomes = self._names("outcomes")
+        work.records += [Outgoing(outcomes, key, value) for key, value in self._found.outcomes]
+        work.records += self._joined()
+        self._empty()
+        return work
+
+    # ---- inside
+
+    def _joined(self) -> Iterator[Outgoing]:
+        header = ((KIND, b"joined"),)
+        for (model_id, pane), counted in sorted(self._found.counts.items()):
+            counts = {what: n for what, n in sorted(counted.items()) if n}
+            for what, n in counted.items():
+                self.seen.joins[what] += n
+            if counts:
+                value = encode_profile(Joined(model_id, pane, counts))
+                yield Outgoing(self._names("profiles"), model_id.encode(), value, header)
+
+    def _empty(self) -> None:
+        self._found.outcomes.clear()
+        self._found.counts.clear()
+
+    def _settle(self) -> None:
+        for lane in self._lanes.values():
+            lane.settle()
+
+    def _compile(self) -> None:
+        """Make everything that follows from the registered lifecycles. Lanes stay as they are until their topics leave."""
+        if self._compiled == self._registry.revision:
+            return
+        self._compiled = self._registry.revision
+        registered = {
+            model_id: found
+            for model_id in self._registry.models
+            if (found := self._registry.get(model_id)) is not None
+        }
+        joined = pairs([one.lifecycle for one in registered.values()], self._names)
+        self._terms.clear()
+        self._terms |= {pair.lifecycle.model_id: terms(pair.lifecycle) for pair in joined}
+        self._group_of = {
+            topic: group
+            for group in together(joined)
+            for pair in group
+            for topic in (pair.predictions, pair.labels)
+        }
+        predictions: defaultdict[str, list[PredictionReading]] = defaultdict(list)
+        labels: defaultdict[str, defaultdict[Any, list[Lifecycle]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
+        for pair in joined:
+            one = registered[pair.lifecycle.model_id]
+            wanted = sliced(one.lifecycle, one.reference)
+            reading = PredictionReading(one.lifecycle, self._names, wanted)
+            predictions[pair.predictions].append(reading)
+            labels[pair.labels][_mapping(one.lifecycle)].append(one.lifecycle)
+        self._predictions = {topic: Topic(of) for topic, of in predictions.items()}
+        self._labels = {
+            topic: [Topic([LabelReading(group, self._names)]) for group in of.values()]
+            for topic, of in labels.items()
+        }
+
+
+def _mapping(lifecycle: Lifecycle) -> object:
+    """Equal for lifecycles that read a label in the same way."""
+    source = lifecycle.source.labels
+    assert source is not None
+    fields = sorted((name, repr(path)) for name, path in source.fields.items())
+    ahead = lifecycle.monitoring.window.max_ahead
+    return repr((fields, source.filter, source.timestamp_unit, ahead))

@@ -1,0 +1,209 @@
+"""Do labels find their predictions, whatever is read first, fails, dies or is lost?"""
+
+import copy
+import random
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.joining.joiner import Joiner
+from streams.joining.store import Change, MemoryStore
+from streams.loop import FOREVER_MS, Loop, drain
+from streams.memory import MemoryBroker, MemoryLog
+from streams.messages import Joined, decode_profile
+from streams.registry import lifecycle_record
+from tests.builders import NAMES, START_MS, event, lifecycle
+from tests.streams.joining import plain
+
+MINUTE_MS = 60_000
+WINDOW_MS = 6 * MINUTE_MS
+SLACK_MS = 2 * MINUTE_MS
+PREDICTIONS, LABELS = NAMES("predictions"), NAMES("labels")
+
+
+def joining(**keys: Any) -> Any:
+    """A lifecycle whose labels are joined within six minutes."""
+    source = {"labels": {}, "join": {"window": "6m"}}
+    return lifecycle(
+        prediction={"classes": ["yes", "no"], "positive": "yes"}, source=source, **keys
+    )
+
+
+def label(event_id: str, time_ms: int, said: str = "yes", **fields: Any) -> dict[str, Any]:
+    """A label that needs its prediction."""
+    return {"event_id": event_id, "model_id": "m", "timestamp": time_ms, "label": said} | fields
+
+
+class Forgetful(MemoryStore):
+    """A store that remembers what it held after each write, so that it can be found as an earlier one left it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.former: list[tuple[bytes | None, dict[int, dict[bytes, bytes]]]] = [(None, {})]
+
+    def write(self, changes: Mapping[bytes, Change], marks: bytes) -> None:
+        super().write(changes, marks)
+        self.former.append((self.marks, copy.deepcopy(self._buckets)))
+
+    def as_found(self, lost: int) -> "Forgetful":
+        """As a process finds it whose predecessor died before the last writes had reached the disk."""
+        self.former = self.former[: max(1, len(self.former) - lost)]
+        self.marks, buckets = self.former[-1]
+        self._buckets = copy.deepcopy(buckets)
+        return self
+
+
+class World:
+    """A log, and a joiner on it that can die."""
+
+    def __init__(self, partitions: int = 1, **keys: Any) -> None:
+        self.log = MemoryLog()
+        self.predictions: list[list[dict[str, Any]]] = [[] for _ in range(partitions)]
+        self.labels: list[list[dict[str, Any]]] = [[] for _ in range(partitions)]
+        for topic in (PREDICTIONS, LABELS, NAMES("outcomes"), NAMES("profiles")):
+            self.log.create(topic, partitions)
+        self.log.create(NAMES("models"), 1)
+        record = lifecycle_record(NAMES, joining(**keys))
+        self.log.append(record.topic, record.value, record.key, partition=0)
+        self.stores: dict[str, Forgetful] = {}
+        self.start()
+
+    def open_store(self, name: str) -> Forgetful:
+        return self.stores.setdefault(name, Forgetful())
+
+    def start(self) -> None:
+        self.broker = MemoryBroker(self.log, "joiner")
+        self.stage = Joiner(NAMES, self.open_store)
+        self.loop = Loop(self.broker, self.stage, [PREDICTIONS, LABELS], [NAMES("models")], limit=7)
+        self.loop.start()
+
+    def die(self, lost: int = 0) -> None:
+        """And start again, with a store that lacks so many of its last writes."""
+        self.broker.crash()
+        for store in self.stores.values():
+            store.as_found(lost)
+        self.start()
+
+    def silence(self) -> None:
+        """Say who is silent, if nobody has anything to say."""
+        polled = self.loop.turn()
+        if not polled.batches:
+            ends = [p for p in self.loop.owned if p in polled.ends]
+            self.stage.idle(dict.fromkeys(ends, FOREVER_MS))
+
+    def predict(self, written: dict[str, Any]) -> None:
+        self._write(PREDICTIONS, self.predictions, written)
+
+    def label(self, written: dict[str, Any]) -> None:
+        self._write(LABELS, self.labels, written)
+
+    def _write(self, topic: str, into: list[list[dict[str, Any]]], written: dict[str, Any]) -> None:
+        key = written["event_id"].encode()
+        where = self.log.append(topic, msgspec.json.encode(written), key)
+        into[where.number].append(written)
+
+    def drain(self) -> None:
+        """Let everything come to its end."""
+        self.broker.crash()
+        drain(
+            MemoryBroker(self.log, "joiner"),
+            Joiner(NAMES, self.open_store),
+            topics=[PREDICTIONS, LABELS],
+            followed=[NAMES("models")],
+            limit=7,
+        )
+
+    @property
+    def outcomes(self) -> Counter[tuple[str, int, str, int]]:
+        found: Counter[tuple[str, int, str, int]] = Counter()
+        for record in self.log.read(NAMES("outcomes")):
+            assert record.value is not None
+            one = msgspec.json.decode(record.value)
+            assert record.key == one["event_id"].encode()
+            said = msgspec.json.encode(one["label"]).decode()
+            found[one["event_id"], one["timestamp"], said, one["weight"]] += 1
+        return found
+
+    @property
+    def counts(self) -> Counter[str]:
+        found: Counter[str] = Counter()
+        for record in self.log.read(NAMES("profiles")):
+            one = decode_profile(record.value or b"")
+            assert isinstance(one, Joined)
+            found.update(one.counts)
+        return Counter({what: n for what, n in found.items() if n})
+
+    def check(self) -> None:
+        """All there is was joined, as it should be."""
+        expected = plain.join(self.predictions, self.labels, WINDOW_MS, SLACK_MS)
+        counts = self.counts
+        counts.pop("unlabelled", None)
+        assert self.outcomes == expected.outcomes
+        assert counts == Counter({what: n for what, n in expected.counts.items() if n})
+
+
+def test_a_label_that_finds_its_prediction_is_an_outcome_in_the_names_of_the_contract() -> None:
+    world = World(segments=["country"])
+    world.predict(
+        event(
+            event_id="a",
+            tags={"country": "DE", "other": 1},
+            scores={"yes": 0.5, "no": 0.5},
+            model_version="2.0.0",
+        )
+    )
+    world.label(label("a", START_MS + 5_000, "no", label_confidence=0.9))
+    world.drain()
+    (record,) = world.log.read(NAMES("outcomes"))
+    assert msgspec.json.decode(record.value or b"") == {
+        "event_id": "a",
+        "model_id": "m",
+        "timestamp": START_MS + 5_000,
+        "label": "no",
+        "label_confidence": 0.9,
+        "weight": 1,
+        "model_version": "2.0.0",
+        "prediction_timestamp": START_MS,
+        "prediction": "yes",
+        "score": 0.5,
+        "scores": {"yes": 0.5, "no": 0.5},
+        "tags": {"country": "DE"},
+        "features": {"income": 1.0, "home": "rent"},
+    }
+    world.check()
+
+
+@given(st.data())
+@settings(max_examples=100, deadline=None)
+def test_outcomes_and_counts_depend_on_the_two_logs_alone(data: st.DataObject) -> None:
+    seed = data.draw(st.integers(0, 2**32))
+    dice = random.Random(seed)
+    world = World(partitions=dice.choice([1, 2, 3]))
+    ids = [f"id{n}" for n in range(dice.choice([3, 30]))]
+    now = START_MS
+    for _ in range(dice.randrange(1, 120)):
+        now += dice.choice([0, 100, 20_000, 20_000, 200_000])
+        time = now - dice.choice([0, 0, 0, 50_000, 300_000, 800_000])
+        if dice.random() < 0.5:
+            world.predict(event(time, event_id=dice.choice(ids)))
+        else:
+            world.label(label(dice.choice(ids), time, dice.choice(["yes", "no"])))
+        chance = dice.random()
+        if chance < 0.3:
+            world.loop.turn()
+        elif chance < 0.4:
+            world.loop.commit()
+        elif chance < 0.44:
+            world.die(dice.choice([0, 1, 3, 1000]))
+        elif chance < 0.47:
+            world.broker.fail_next_commit()
+        elif chance < 0.49 and not world.broker.expired:
+            world.broker.expire()
+        elif chance < 0.53:
+            world.silence()
+    world.drain()
+    world.check()
