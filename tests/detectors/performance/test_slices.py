@@ -1,12 +1,17 @@
 """What is counted for slices, and what a search in the counts finds and does not find."""
 
 from itertools import permutations
+from math import isfinite
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import hypergeom
 
 from detectors.performance.concentration import Found, search
 from detectors.performance.slices import SliceLayout, count
+from detectors.performance.tallies import compare
 from detectors.samples.effects import Ints
 from detectors.series import Series
 
@@ -213,6 +218,46 @@ def test_a_value_that_the_past_did_not_have_is_held_against_the_whole_past() -> 
     found = search(layout, counted(layout, cells, wrong), past=past)
     assert names(found) == ["feature:kind unseen"]
     assert found.slices[0].against == pytest.approx(0.1, abs=0.02)
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    largest=st.sampled_from([40, 3_000, 2**50]),
+    lowest=st.sampled_from([-1, -0.01, 0]),
+    lost=st.sampled_from(["error", "loss"]),
+    with_past=st.booleans(),
+)
+@settings(max_examples=100, deadline=None)
+def test_any_integers_give_finite_numbers(
+    seed: int, largest: int, lowest: float, lost: str, with_past: bool
+) -> None:
+    generator = np.random.default_rng(seed)
+    layout = SliceLayout.of(numbers(2), "error" if lost == "error" else "loss")
+    low = int(lowest * largest)
+    now, past = (generator.integers(low, largest, layout.total) for _ in range(2))
+    now[: layout.width] *= generator.integers(0, 40)
+    of = {"a": now[: layout.width].tolist()}
+    found = search(layout, now, of, past=past if with_past else None)
+    for each in found.slices:
+        assert all(map(isfinite, (x for x in each[1:] if x is not None)))
+        assert each.low <= each.high
+        assert 0 <= each.p_value <= 0.05
+
+
+def test_the_tail_of_errors_given_the_margins_is_never_too_small_and_hardly_too_large() -> None:
+    generator = np.random.default_rng(12)
+    for _ in range(300):
+        rows = int(generator.integers(60, 5_000))
+        errors, n = (int(x) for x in generator.integers((1, 30), (rows, rows - 29)))
+        own = generator.hypergeometric(errors, rows - errors, n)
+        k = min(int(own + generator.integers(0, 12)), errors, n)
+        inside = np.array([[n, k], [0.0, 0.0]])
+        excess, log_p = compare(inside, np.array([[rows - n, errors - k], [0, 0]]), past=False)
+        exact = float(hypergeom.sf(k - 1, rows, errors, n))
+        if excess > 0 and log_p < 0:
+            assert exact * (1 - 1e-9) <= float(np.exp(log_p))
+            if exact < 1e-3:
+                assert float(np.exp(log_p)) < 1.5 * exact
 
 
 def test_counts_of_another_layout_are_refused() -> None:
