@@ -80,7 +80,11 @@ def decide(
     -----
     M is the mean of the M of all watches, which keeps :math:`E[τ] \\ge A` whatever their dependence: two of them cost
     each a delay worth log 2, where half a budget for each would cost the same. The alarm is exact at any number of
-    labels; effects need thirty.
+    labels; effects need thirty. Cost: 33 µs for errors, .11 ms with labels; listed .2 and .5 ms.
+
+    Errors of .2 against 10,000 labels, A = 1,000, 30 runs each: .3 opens after 9.9, 4.6, 1.4 windows of 30, 100, 500
+    labels, .26 after 28, 10, 3.2. Over 60 windows none of these resolved early but 6 of .26 in windows of 30; after the
+    end they resolved in 6 to 16 windows on average, 20 at most.
     """
     if plan is None:
         return memory, Verdict(window, Status.INSUFFICIENT, Reason.NO_REFERENCE, None)

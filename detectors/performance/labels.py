@@ -6,7 +6,7 @@ equal age are compared: coverage is that of whole days of prediction, all as old
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, log, sqrt
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from detectors.operations.rules import INSIDE, LEAST, Z99, Judged
 from detectors.performance.layout import LAG_EDGES_MS, LAGS
 from detectors.samples import effects
 from detectors.samples.effects import Z95, Ints, wilson
-from detectors.types import Status, Window
+from detectors.types import Reason, Status, Verdict, Window
 
 SURE = 1e-6  # chance below which a run of one class is no accident
 LATE = 0.05  # share of labels that may be older than the largest lag
@@ -135,7 +135,7 @@ def judge_labels(
     Notes
     -----
     Broken where the whole 99 % interval (Wilson, Newcombe) is beyond the limit; nothing is said under 30 events. Shares
-    of days vary more than chance, so days are compared with the over-dispersion that they show. Cost: .2 ms.
+    of days vary more than chance, so days are compared with the over-dispersion that they show. Cost: .3 ms.
 
     Examples
     --------
@@ -162,6 +162,13 @@ def judge_labels(
         c.calm for c in checks if c.status != Status.INSUFFICIENT
     )
     return after, LabelHealth(status, calm, checks)
+
+
+def compared(verdict: Verdict, health: LabelHealth) -> Verdict:
+    """The verdict on outcomes, unless the age of the labels forbids to compare them: then it changes nothing."""
+    if not health.immature or verdict.status == Status.INSUFFICIENT:
+        return verdict
+    return replace(verdict, status=Status.INSUFFICIENT, reason=Reason.LABELS_IMMATURE)
 
 
 def _advanced(memory: LabelMemory, window: Window, seen: Seen) -> LabelMemory:

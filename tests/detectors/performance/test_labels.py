@@ -15,12 +15,13 @@ from detectors.performance.labels import (
     Limits,
     Seen,
     Usual,
+    compared,
     judge_labels,
     lag_quantile,
 )
 from detectors.performance.layout import LAGS
 from detectors.samples.effects import Ints
-from detectors.types import Status, Window
+from detectors.types import Reason, Status, Verdict, Window
 
 HOUR, DAY = 3_600_000, 86_400_000
 NOTHING, UNKNOWN, EMPTY = Limits(), Usual(), LabelMemory()
@@ -161,6 +162,17 @@ def test_older_labels_than_in_the_reference_make_performance_immature() -> None:
     assert not judged(usual=usual, of=Seen(1000, 20, 0, lags(d1=20))).immature
     no_lags = Usual(lags=lags(unknown=1000))
     assert check(judged(usual=no_lags, of=late), "label_lag").status == Status.INSUFFICIENT
+
+
+def test_outcomes_with_labels_of_another_age_are_not_concluded_about() -> None:
+    usual = Usual(lags=lags(h1=800, h12=200))
+    late = judged(usual=usual, of=Seen(1000, 400, 0, lags(h1=50, d1=350)))
+    drifting = Verdict(day(40), Status.DRIFTING, Reason.ALARM, None)
+    found = compared(drifting, late)
+    assert (found.status, found.reason) == (Status.INSUFFICIENT, Reason.LABELS_IMMATURE)
+    assert compared(drifting, judged()) is drifting
+    unknown = Verdict(day(40), Status.INSUFFICIENT, Reason.NO_REFERENCE, None)
+    assert compared(unknown, late) is unknown
 
 
 def test_the_largest_lag_may_be_exceeded_by_a_twentieth_of_the_labels() -> None:
