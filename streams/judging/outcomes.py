@@ -4,33 +4,20 @@ A window holds what became known in it. What is known by now of the days on whic
 it: `streams.judging.matured`.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
-import msgspec
-
-from alerting.checks import Check, from_checks
-from alerting.findings import from_concept
-from alerting.types import Finding, Subject
 from detectors.operations.layout import TOTAL, predictions
-from detectors.performance import concept
-from detectors.performance import rules as line_rules
-from detectors.performance.metrics import confusion
 from detectors.samples.effects import Ints
-from detectors.types import Reason, Status, Verdict, Window
+from detectors.types import Window
 from streams.judging import matured
-from streams.judging.conclusions import LOUD, Conclusion, Judged
-from streams.judging.lines import Rule
+from streams.judging.conclusions import Conclusion, Judged
 from streams.judging.plans import ModelPlan
-from streams.judging.results import Judged as Told
-from streams.judging.results import document
-from streams.judging.scopes import DAY_MS, OUTCOMES, Timing
+from streams.judging.scopes import DAY_MS, OUTCOMES
 from streams.judging.share import Share
-from streams.judging.shown import metric_documents
-from streams.judging.subjects import SubjectKey, SubjectState, keys_of, source_of
+from streams.judging.subjects import SubjectKey, SubjectState, keys_of
 from streams.judging.truth_plan import TruthPlan
-from streams.judging.truths import Closed, OutcomeWindow, fitted, grown, summed
-from streams.judging.waiting import patient
+from streams.judging.truth_verdict import Known, conclude
+from streams.judging.truths import Closed, OutcomeWindow, fitted, grown
 from streams.messages import Joined, Outcomes, Summary, unpack_counts
 from streams.segments import ALL
 
@@ -63,7 +50,7 @@ def merge(share: Share, plan: ModelPlan, record: Outcomes, judged: Judged) -> No
             share.add_late(plan, key, OUTCOMES, abs(record.outcomes))
             judged.late[record.model_id] += abs(record.outcomes) if key[1] == ALL else 0
             closed = subject.truths.closed.get(start)
-            if closed is not None and closed.digest == record.digest:
+            if closed is not None and record.digest.startswith(closed.digest):
                 closed.counts = grown(closed.counts, record.cells)
                 share.put_closed(plan, key, start)
         else:
@@ -111,24 +98,15 @@ def join(share: Share, plan: ModelPlan, record: Joined) -> None:
 # ---- closing
 
 
-class Known(NamedTuple):
-    """What became known in one window about one subject."""
-
-    window: Window
-    counts: Ints  # in the layout of the plan
-    counted: OutcomeWindow  # empty where there was nothing, or only of another layout
-    days: tuple[int, ...]  # of which more is known now
-
-
 def close(
     share: Share, plan: ModelPlan, start: int, due: Sequence[SubjectKey]
 ) -> Sequence[Conclusion]:
     """Judge one window of these subjects, and tell again of the days that it changed."""
     truths = plan.truths
     assert truths is not None  # else there would be no windows
+    joined = share.take_joined(plan, start)
     known = {key: _known(share, plan, truths, key, start) for key in due}
-    told = [_conclude(share, plan, truths, key, known) for key in due]
-    share.take_joined(plan, start)
+    told = [conclude(share, plan, truths, key, known[key], joined) for key in due]
     days = [matured.tell(share, plan, truths, key, day) for key in due for day in known[key].days]
     return [*told, *days]
 
@@ -136,7 +114,7 @@ def close(
 def _known(share: Share, plan: ModelPlan, truths: TruthPlan, key: SubjectKey, start: int) -> Known:
     """Take a window out of the open ones; it stays in the sums over longer periods, and in its days."""
     windows = share.close_window(plan, key, OUTCOMES, start)
-    counted = windows.get(truths.layout.digest, OutcomeWindow())
+    counted = windows.get(truths.counted, OutcomeWindow())
     counts = fitted(counted.cells, truths.layout.total)
     end = start + truths.timing.window_ms
     events = sum(window.outcomes for window in windows.values())
@@ -144,10 +122,11 @@ def _known(share: Share, plan: ModelPlan, truths: TruthPlan, key: SubjectKey, st
     late = share.take_late(plan, key, OUTCOMES)
     if truths.longest_ms:
         _remember(share, plan, truths, key, start, counts)
-    if PREDICTED in windows:
-        matured.count(share, plan, truths, key, windows[PREDICTED].predictions, end)
+    made = windows.get(PREDICTED, OutcomeWindow()).predictions
+    matured.count(share, plan, truths, key, made, end)
     days = matured.add(share, plan, truths, key, counted.days, end)
-    return Known(Window(start, end, max(events, 0), late, panes), counts, counted, days)
+    window = Window(start, end, max(events, 0), late, panes)
+    return Known(window, counts, counted, sum(made.values()), days)
 
 
 def _remember(
@@ -160,102 +139,3 @@ def _remember(
     for old in [one for one in of if one <= start - truths.longest_ms]:
         del of[old]
         share.put_closed(plan, key, old)
-
-
-def _conclude(
-    share: Share,
-    plan: ModelPlan,
-    truths: TruthPlan,
-    key: SubjectKey,
-    beside: Mapping[SubjectKey, Known],
-) -> Conclusion:
-    """From what became known in a window to a result and its findings."""
-    known, subject = beside[key], share.subject(plan, key)
-    window = known.window
-    verdict, anew = _decide(share, plan, truths, key, known)
-    held = truths.hold(key[1], lambda rule: _over(truths, subject, known, rule))
-    performance = _performance(share, plan, truths, key, held, window, verdict)
-    told = _together(verdict, performance)._replace(
-        metrics=metric_documents(truths, known.counts, key[1], held)
-    )
-    about = Subject(plan.lifecycle.model_id, *key)
-    result = document(plan, about, OUTCOMES.name, window, told)
-    result = msgspec.structs.replace(result, confusion=confusion(truths.layout, known.counts))
-    findings = (*([performance] if performance else []), from_concept(verdict))
-    return Conclusion(
-        key,
-        window.end_ms,
-        result,
-        findings,
-        source_of(OUTCOMES.name, "concept_drift") if anew else None,
-    )
-
-
-def _decide(
-    share: Share, plan: ModelPlan, truths: TruthPlan, key: SubjectKey, known: Known
-) -> tuple[Verdict, bool]:
-    """Fold the window into the detector of its subject; whether that began anew."""
-    detector = truths.detector(key[1]) if plan.comparable(key[0]) else None
-    of = share.subject(plan, key).truths
-    before, anew = of.recall(truths.digest, detector)
-    after, verdict = concept.decide(detector, before, known.window, known.counts)
-    if detector is not None and after is not None:
-        of.memory = after
-        share.put_concept(plan, key, known.window.end_ms)
-    return verdict, anew
-
-
-def _over(truths: TruthPlan, subject: SubjectState, known: Known, rule: Rule) -> Ints | None:
-    """The outcomes that a rule is about: of the window, or of the longer period that it completes."""
-    if rule.period_ms is None:
-        return known.counts
-    end = known.window.end_ms
-    if Timing(rule.period_ms).start_of(end) != end:
-        return None
-    counts = known.counts
-    for start, of in subject.truths.closed.items():
-        within = end - rule.period_ms <= start < known.window.start_ms
-        if within and of.digest == truths.layout.digest:
-            counts = summed(counts, of.counts)
-    return counts
-
-
-def _performance(
-    share: Share,
-    plan: ModelPlan,
-    truths: TruthPlan,
-    key: SubjectKey,
-    held: Sequence[line_rules.Judged],
-    window: Window,
-    verdict: Verdict,
-) -> Finding | None:
-    """What the written lines say, once they were crossed for long enough; None where none was written."""
-    if not held:
-        return None
-    subject = share.subject(plan, key)
-    waits = {rule.name: rule.persistence for rule in truths.rules}
-    checks = [Check(**one._asdict()) for one in held]
-    checks, moved = patient("performance", checks, subject.violated, window, waits)
-    if moved:
-        share.put_violated(plan, key)
-    return from_checks(
-        "performance",
-        checks,
-        window.start_ms,
-        window.end_ms,
-        cause=concept.cause(verdict),
-        before=subject.episodes.get(source_of(OUTCOMES.name, "performance")),
-    )
-
-
-def _together(verdict: Verdict, performance: Finding | None) -> Told:
-    """What is worst: the detector's verdict, or that of the lines."""
-    told = Told(verdict.status, verdict.reason, verdict, notes=verdict.notes)
-    if performance is None:
-        return told
-    worse = performance.status == Status.SEVERE and verdict.status != Status.SEVERE
-    if worse or (performance.status in LOUD and verdict.status not in LOUD):
-        return told._replace(status=performance.status, reason=Reason.RULE)
-    if performance.status == Status.STABLE and verdict.reason == Reason.NO_REFERENCE:
-        return told._replace(status=Status.STABLE, reason=Reason.QUIET)
-    return told

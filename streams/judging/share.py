@@ -12,6 +12,7 @@ from alerting.types import Episode, TriggerMemory
 from detectors.judging import decision
 from detectors.judging.packing import pack
 from detectors.performance import concept
+from detectors.performance.labels import LabelMemory
 from detectors.types import Window
 from streams.broker import Outgoing, Record
 from streams.judging.health import HealthMemory
@@ -180,9 +181,14 @@ class Share:
         self._put_or_delete(plan, (*key, f"day/{start}"), self._truths(plan, key).days, start)
 
     def put_predictions(self, plan: ModelPlan, key: SubjectKey) -> None:
-        """A day has more predictions."""
-        of = self._truths(plan, key).predictions
-        self._put(plan, (*key, "predictions"), lambda: sorted(of.items()), self._until(plan))
+        """A day has more predictions, or labels came."""
+        of = self._truths(plan, key)
+        self._put(
+            plan,
+            (*key, "predictions"),
+            lambda: {"days": sorted(of.predictions.items()), "labels": of.labels.to_data()},
+            self._until(plan),
+        )
 
     def _put_or_delete(
         self,
@@ -325,7 +331,8 @@ class Share:
         elif name == "violated":
             subject.violated = {rule: tuple(ends) for rule, ends in data.items()}
         elif name == "predictions":
-            subject.truths.predictions = dict(data)
+            subject.truths.predictions = dict(data["days"])
+            subject.truths.labels = LabelMemory.from_data(data["labels"])
         else:
             subject.inputs.unread[key.part] = data
 

@@ -10,6 +10,7 @@ import msgspec
 from alerting.types import Episode, Kind, TriggerMemory
 from detectors.judging import decision
 from detectors.performance import concept
+from detectors.performance.labels import LabelMemory
 from detectors.types import Window
 from streams.judging.health import HealthMemory
 from streams.judging.plans import ModelPlan
@@ -90,6 +91,7 @@ class TruthMemory:
     closed: dict[int, Closed] = field(default_factory=dict)  # judged windows, by start
     days: dict[int, Day] = field(default_factory=dict)  # of predictions, by start
     predictions: dict[int, int] = field(default_factory=dict)  # how many a day had, by its start
+    labels: LabelMemory = field(default_factory=LabelMemory)
     memory: concept.Memory | None = None  # of the detector
     digest: str = ""  # of what that belongs to
     unread: Any = None  # restored, until there is a plan to read it by

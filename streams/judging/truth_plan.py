@@ -5,8 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import NamedTuple
 
-import numpy as np
-
+from alerting.settings import Persistence
 from detectors.alarm import budget
 from detectors.performance.concept import ConceptPlan, ConceptPolicy
 from detectors.performance.layout import Layout
@@ -16,7 +15,6 @@ from detectors.performance.rules import Judged, judge_line
 from detectors.performance.slices import SliceLayout
 from detectors.performance.watches import LABEL, LOSS
 from detectors.reference.build import Reference
-from detectors.reference.frozen import UNKNOWN_ROWS
 from detectors.samples.effects import Ints
 from streams import outcomes
 from streams.judging.lines import Lines, Rule
@@ -46,6 +44,7 @@ class TruthPlan:
 
     layout: Layout
     slices: SliceLayout | None
+    counted: str  # digest of both layouts: of what may be added
     timing: Timing
     keep_ms: int  # until then a prediction's truth may come
     rules: tuple[Rule, ...]
@@ -119,6 +118,18 @@ class TruthPlan:
             )
         return found
 
+    @property
+    def waits(self) -> Mapping[str, Persistence]:
+        """How long each rule must be broken before anybody hears of it."""
+        return {rule.name: rule.persistence for rule in self.rules}
+
+    def sliced(self) -> Ints | None:
+        """The reference's counts of slices; None where it has none in this layout."""
+        known = self.reference.known if self.reference is not None else None
+        if known is None or self.slices is None:
+            return None
+        return known.sliced(self.slices.digest, self.slices.total)
+
     def rows(self, counts: Ints) -> int:
         """How many outcomes there are."""
         return max(int(counts[self.layout.block("rows")][0]), 0)
@@ -131,23 +142,12 @@ def _outcomes(reference: Reference | None, segment: str) -> OutcomeReference | N
 
 
 def _detector(plan: TruthPlan, of: OutcomeReference) -> ConceptPlan:
-    dispersion = {name: dict(phis) for name, phis in of.dispersion}
-    if "error" in dispersion:  # what is watched of classes is called their loss
-        dispersion["loss"] = dispersion.pop("error")
-    span, window_ms = of.span, plan.timing.window_ms
-    rows = float(UNKNOWN_ROWS)
-    if span is not None:
-        whole = plan.usual(ALL)
-        part = of.outcomes / plan.rows(whole.counts) if whole is not None else 1.0
-        rows = part * span.rows * window_ms / span.window_ms
-    return ConceptPlan.compile(
-        of.layout,
-        of.counts,
-        plan.policy,
-        rows=max(rows, float(plan.policy.min_labels)),
-        dispersion=dispersion,
-        worth=np.array(of.worth) if of.worth else None,
-    )
+    """Windows of a segment hold its part of the outcomes, those of another length theirs."""
+    span, whole, rows = of.span, plan.usual(ALL), None
+    if span is not None and whole is not None:
+        part = of.outcomes / max(plan.rows(whole.counts), 1)
+        rows = part * span.rows * plan.timing.window_ms / span.window_ms
+    return ConceptPlan.of(of, plan.policy, rows)
 
 
 def _known(layout: Layout, counts: Ints, costs: Mapping[str, float] | None) -> dict[str, Metric]:
@@ -163,9 +163,11 @@ def compile_truths(lifecycle: Lifecycle, reference: Reference | None) -> TruthPl
     window_ms = _ms(length)
     health = lifecycle.monitoring.labels or LabelHealth()
     layout = outcomes.layout_of(lifecycle, reference)
+    slices = outcomes.slices_of(lifecycle, reference, layout)
     plan = TruthPlan(
         layout=layout,
-        slices=outcomes.slices_of(lifecycle, reference, layout),
+        slices=slices,
+        counted=outcomes.digest_of(layout, slices),
         timing=Timing(window_ms, _ms(health.maturity) if health.maturity else 0, patient=True),
         keep_ms=_keep_ms(lifecycle, health),
         rules=(),
