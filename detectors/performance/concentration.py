@@ -274,8 +274,7 @@ class _Beside:
     def _beyond_parts(self, slice_: _Candidate) -> bool:
         (i, a), (j, b) = slice_.parts
         table = self._pair(i, j)
-        if table is None:
-            return True
+        assert table is not None  # where the slice is from
         own = table[:, a, b]
         row, column = table[:, a].sum(1) - own, table[:, :, b].sum(1) - own
         rests = np.stack([row, column], axis=1)
@@ -300,8 +299,7 @@ class _Beside:
                 return True  # they share no row
             x, h = next(p for p in other.parts if p[0] != feature)
             table = self._pair(feature, x)
-            if table is None:
-                return True
+            assert table is not None  # where the other slice is from
             own = table[:, group].sum(1) - table[:, group, h]
             rest = table.sum((1, 2)) - table[:, group].sum(1)
             return self._above(own, rest)
@@ -326,7 +324,7 @@ class _Beside:
         if part[0] == other[0]:
             return part == other
         table = self._pair(part[0], other[0])
-        if table is None:
+        if table is None:  # for want of room
             return False
         rows = table[0, part[1], :, 0]
         return bool(2 * rows[other[1]] >= max(float(rows.sum()), 1.0))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 from itertools import combinations, pairwise
+from math import isfinite
 from typing import Literal
 
 import numpy as np
@@ -82,6 +83,8 @@ class SliceLayout:
         >>> SliceLayout.of([ages, home], longest=20).left_out
         ('pairs: 1 of 1',)
         """
+        if not (scale > 0 and isfinite(scale)):
+            raise ValueError(f"scale: expected a finite number above 0, not {scale}")
         width = 2 if lost == "error" else 3
         room = longest // width - 1
         singles = 0
@@ -140,10 +143,12 @@ class SliceLayout:
         return tuple(found)
 
     def whole(self, losses: Floats) -> Ints:
-        """Losses as `count` takes them: whole numbers of `unit`, at most 32 scales; errors as they are.
+        """Losses as `count` takes them: whole numbers of `unit`, at most 32 scales; errors as they are. None is NaN.
 
         >>> SliceLayout.of([], "loss", scale=2.0).whole(np.array([0.5, 1e9])).tolist()
         [1024, 131072]
+        >>> SliceLayout.of([]).whole(np.array([0.0, 1.0])).tolist()
+        [0, 1]
         """
         if self.lost == "error":
             return np.asarray(losses, np.int64)

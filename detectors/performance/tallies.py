@@ -69,9 +69,7 @@ def _expected(inside: Floats, outside: Floats, past: bool) -> Floats:
     """Squared standard error of a slice's rate if it had no excess: where all are wrong, its own would be near 0."""
     n = inside[0, ..., 0]
     if inside.shape[-1] == 2:
-        rate = rates(outside[0])
-        if past:
-            rate = np.clip(rate + rates(inside[1]) - rates(outside[1]), 0.0, 1.0)
+        rate = np.clip(rates(outside[0]) + rates(inside[1]) - rates(outside[1]), 0.0, 1.0)
         return square_error(np.stack([n, n * rate], axis=-1))
     other = inside[1] if past else outside[0]
     return np.asarray(square_error(other) * np.maximum(other[..., 0] - 1, 1) / np.maximum(n - 1, 1))

@@ -9,7 +9,7 @@ import pytest
 from detectors.performance import counting
 from detectors.performance.calibrated import Calibration, calibrate
 from detectors.performance.estimate import Estimate, Estimates, estimate
-from detectors.performance.layout import Layout, label_series
+from detectors.performance.layout import Layout, Task, label_series
 from detectors.performance.measured import Insufficient, Metric
 from detectors.performance.metrics import metrics
 from detectors.performance.trust import Check, check, reliability
@@ -269,7 +269,11 @@ def test_without_calibration_every_metric_says_why() -> None:
     assert {*found.metrics.values()} == {Insufficient("uncalibrated", 0, 200)}
     few = outcomes(layout, np.full(300, 0.2), (np.arange(300) < 4).astype(np.int64))
     assert calibrate(layout, few) == Insufficient("uncalibrated", 4, 10)
-    for task in ("number", "feedback"):
+    unscored = Layout("binary", ("no", "yes"), 1)
+    why = calibrate(unscored, np.zeros(unscored.total, np.int64))
+    assert why == Insufficient("uncalibrated", 0, 200)
+    tasks: tuple[Task, ...] = ("number", "feedback")
+    for task in tasks:
         other = Layout.of(task)
         why = calibrate(other, np.zeros(other.total, np.int64))
         assert why == Insufficient("not_for_task", 0, 0)

@@ -260,6 +260,71 @@ def test_the_tail_of_errors_given_the_margins_is_never_too_small_and_hardly_too_
                 assert float(np.exp(log_p)) < 1.5 * exact
 
 
+def test_layouts_have_one_digest_if_their_counts_may_be_added() -> None:
+    layout = SliceLayout.of(numbers(3))
+    assert layout.digest == SliceLayout.of(numbers(3)).digest
+    others = [
+        SliceLayout.of(numbers(2)),
+        SliceLayout.of(numbers(3), "loss"),
+        SliceLayout.of(numbers(3), "loss", 2.0),
+        SliceLayout.of(numbers(3), paired=2),
+        SliceLayout.of([*numbers(2), Series("feature:f2", "number", edges=DECILES[1:])]),
+    ]
+    assert len({layout.digest, *(each.digest for each in others)}) == 6
+    with pytest.raises(ValueError, match="scale"):
+        SliceLayout.of(numbers(1), "loss", 0.0)
+
+
+def test_copies_of_which_no_pairs_are_counted_are_both_named() -> None:
+    generator = np.random.default_rng(13)
+    layout = SliceLayout.of(numbers(4), paired=2)
+    cells = rows(generator, 4, 10_000)
+    cells[3] = cells[2]
+    wrong = generator.random(10_000) < np.where(cells[2] == 2, 0.4, 0.1)
+    found = search(layout, counted(layout, cells, wrong.astype(int)))
+    assert names(found) == ["feature:f2 bin 3 of 10", "feature:f3 bin 3 of 10"]
+
+
+def test_a_pair_is_not_named_a_second_time_through_a_copy_of_one_of_its_features() -> None:
+    generator = np.random.default_rng(14)
+    layout = SliceLayout.of(numbers(4))
+    cells = rows(generator, 4, 30_000)
+    cells[3] = np.where(generator.random(30_000) < 0.95, cells[0], cells[3])
+    planted = (cells[0] < 2) & (cells[1] >= 7)
+    wrong = generator.random(30_000) < np.where(planted, 0.5, 0.1)
+    found = search(layout, counted(layout, cells, wrong.astype(int)))
+    assert names(found) == ["feature:f0 bins 1-2 of 10 and feature:f1 bins 8-10 of 10"]
+
+
+def test_two_pairs_with_a_feature_in_common_are_both_named() -> None:
+    generator = np.random.default_rng(15)
+    layout = SliceLayout.of(numbers(3), longest=2 * (1 + 3 * 12 + 2 * 16))
+    assert layout.pairs == ((0, 1), (0, 2))
+    cells = rows(generator, 3, 40_000)
+    worse = (cells[0] < 2) & ((cells[1] >= 7) | (cells[2] < 2))
+    wrong = generator.random(40_000) < np.where(worse, 0.5, 0.1)
+    found = search(layout, counted(layout, cells, wrong.astype(int)))
+    assert set(names(found)) >= {
+        "feature:f0 bins 1-2 of 10 and feature:f1 bins 8-10 of 10",
+        "feature:f0 bins 1-2 of 10 and feature:f2 bins 1-2 of 10",
+    }
+
+
+def test_without_features_and_segments_nothing_was_looked_at() -> None:
+    assert search(SliceLayout.of([]), np.array([1_000, 100])) == Found((), 0, "rest", ())
+
+
+def test_a_segment_is_held_against_its_own_past() -> None:
+    layout = SliceLayout.of([])
+    past = np.array([10_000, 1_000])
+    before = {"plan=free": (5_000, 900), "plan=paid": (5_000, 100)}
+    now = {"plan=free": (500, 95), "plan=paid": (500, 60)}
+    found = search(layout, np.array([1_000, 155]), now, past=past, past_segments=before)
+    assert names(found) == ["plan=paid"]
+    assert found.slices[0].against == 0.02
+    assert found.slices[0].lift == pytest.approx(6.0)
+
+
 def test_counts_of_another_layout_are_refused() -> None:
     with pytest.raises(ValueError, match="integers"):
         search(SliceLayout.of(numbers(2)), np.zeros(7, int))
