@@ -97,7 +97,7 @@ def estimate(
     :math:`\sum n_j c_j` over cells predicted positive, and so on. Variance, by the delta method, from what a hit or a
     miss more adds (h_j, m_j): :math:`φ\sum n_j(c_j h_j^2 + (1-c_j)m_j^2)` of sampling, and that of
     :math:`\sum n_j(h_j - m_j)c_j` of calibration. Shares have Wilson's interval for as many rows as give this variance.
-    Log loss and Brier score are taken at the mean score of a cell. Cost about .5 ms.
+    Log loss and Brier score are taken at the mean score of a cell. Cost about 1 ms.
 
     Examples
     --------
