@@ -68,7 +68,6 @@ def command(
         kind=parse_kind(kind),
         where=parse_where(where or ()),
         past=lambda topic: past(topic, brokers, config),
-        whole=True,
     )
     lifecycle = source.lifecycles[0]
     events = _Events(source, parse_kind(kind))
@@ -97,7 +96,10 @@ def command(
         together=related(lifecycle),
     )
     if lifecycle.source.labels is not None:
-        known, more = known_outcomes(lifecycle, reference, _labels(source))
+        labels = list(_all_of(source, "labels"))
+        known, more = known_outcomes(
+            lifecycle, reference, labels, lambda: _all_of(source, "predictions")
+        )
         warnings += more
         if known is not None:
             reference = with_outcomes(reference, known)
@@ -154,9 +156,9 @@ def _first_kind(source: Source) -> Kind:
     return "predictions"
 
 
-def _labels(source: Source) -> Iterator[bytes]:
+def _all_of(source: Source, kind: Kind) -> Iterator[bytes]:
     for chunk in source.chunks():
-        if chunk.kind == "labels":
+        if chunk.kind == kind:
             yield from chunk.events
 
 

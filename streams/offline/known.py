@@ -1,49 +1,70 @@
-"""Which outcomes does a reference know? Labels that say what was predicted, read and filtered as production does."""
+"""Which outcomes does a reference know? The labels of its time, joined, read and filtered as production does."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from detectors.performance.layout import Layout
 from detectors.performance.reference import OutcomeReference, build_outcomes
-from detectors.reference.build import Reference
+from detectors.reference.build import Reference, to_document
 from detectors.reference.outcomes import Known
 from streams.broker import Record
+from streams.joining.joiner import Joiner
+from streams.joining.store import MemoryStore
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.acts import windows
+from streams.loop import drain
+from streams.memory import MemoryBroker, MemoryLog
+from streams.offline.sources import topic_of
 from streams.outcomes import settings_of, slices_of, task_of
 from streams.profiling.events import Topic
-from streams.profiling.labels import LABELS, WHOLE
+from streams.profiling.labels import LABELS, OUTCOMES, WHOLE
 from streams.profiling.outcome_rows import ABSENT, NO_DAY, Chunk, Codes, counted
 from streams.profiling.sheet import Sheet
-from streams.registry import Registered
-from streams.topics import Names
+from streams.registry import Registered, lifecycle_record, reference_record
+from streams.topics import TOPICS, Names
+
+
+class _Outcome(msgspec.Struct):
+    """What tells outcomes apart."""
+
+    event_id: str
+    prediction_timestamp: int
+    weight: int
 
 
 def known_outcomes(
-    lifecycle: Lifecycle, reference: Reference, labels: Iterable[bytes]
+    lifecycle: Lifecycle,
+    reference: Reference,
+    labels: Sequence[bytes],
+    predictions: Callable[[], Iterable[bytes]],
 ) -> tuple[Known | None, tuple[str, ...]]:
     """The outcomes of the time that a reference is of, and what they cannot support.
 
     Parameters
     ----------
-    labels : label events; those that do not say what was predicted are left out
+    labels : label events; those that do not say what was predicted are joined
+    predictions : gives the prediction events, if they are needed for that
 
     Returns
     -------
     known, warnings : None where no label can be used; warnings one line each, for a person
     """
+    if not labels:
+        return None, ("the data hold no labels: outcomes will have no reference",)
     sheet = Sheet(Registered(lifecycle, reference), Names())
-    read, used = _count(sheet, labels)
+    used = _count(sheet, LABELS, labels)
+    if used < len(labels) and lifecycle.source.join is not None:
+        used += _count(sheet, OUTCOMES, _joined(lifecycle, reference, labels, predictions()))
     rows = sheet.outcomes.rows()
     warnings = []
-    if used < read:
-        warnings.append(
-            f"{read - used:,} of {read:,} labels were left out: they do not say what was predicted"
-        )
+    if used < len(labels):
+        left = len(labels) - used
+        warnings.append(f"{left:,} of {len(labels):,} labels were left out: of no prediction")
     if rows is None:
         return None, (*warnings, "no label can be used: outcomes will have no reference")
     made, more = _built(lifecycle, reference, rows, sheet)
@@ -59,27 +80,59 @@ def known_outcomes(
     return _known(lifecycle, reference, made, rows, sheet), tuple(warnings)
 
 
-def _count(sheet: Sheet, labels: Iterable[bytes]) -> tuple[int, int]:
-    """Read label events into the sheet: how many there were, and how many of them were whole."""
-    topic = Topic([one for one in sheet.labels if one.kind == LABELS])
-    of_type = {one.struct: one for one in sheet.labels}
-    read = used = 0
+def _count(sheet: Sheet, kind: str, values: Iterable[bytes]) -> int:
+    """Read label events or outcomes into the sheet: how many of them were whole."""
+    mine = [one for one in sheet.labels if one.kind == kind]
+    topic, of_type = Topic(mine), {one.struct: one for one in mine}
     by_reading: defaultdict[type, list[Any]] = defaultdict(list)
-    for offset, value in enumerate(labels):
-        read += 1
+    for offset, value in enumerate(values):
         found = topic.read_one(value, None)
         if found is not None:
             by_reading[type(found[0])].append(found[0])
             continue
         for _, event, _ in topic.look(Record("", 0, offset, None, None, value)).events:
             by_reading[type(event)].append(event)
-    for kind, events in by_reading.items():
-        reading = of_type[kind]
+    used = 0
+    for kind_of_event, events in by_reading.items():
+        reading = of_type[kind_of_event]
         if not reading.nameless:
             used += reading.whose(events).count(WHOLE)
             times = np.array([reading.time_ms(event) for event in events], np.int64)
             sheet.outcomes.add(reading, events, times)
-    return read, used
+    return used
+
+
+def _joined(
+    lifecycle: Lifecycle,
+    reference: Reference,
+    labels: Iterable[bytes],
+    predictions: Iterable[bytes],
+) -> list[bytes]:
+    """What the joiner makes of them. Where it corrected a truth, the last one."""
+    names, log = Names(), MemoryLog()
+    read = [topic_of(lifecycle, "predictions", names), topic_of(lifecycle, "labels", names)]
+    for topic in (*read, *(names(one.name) for one in TOPICS)):
+        log.create(topic, 1)
+    for record in (
+        lifecycle_record(names, lifecycle),
+        reference_record(names, lifecycle.model_id, reference.reference_id, to_document(reference)),
+    ):
+        log.append(record.topic, record.value, record.key, partition=record.partition)
+    for topic, values in zip(read, (predictions, labels), strict=True):
+        for value in values:
+            log.append(topic, value)
+    joiner = Joiner(names, lambda name: MemoryStore())
+    drain(MemoryBroker(log, "joiner"), joiner, topics=read, followed=[names("models")])
+    decode, kept = msgspec.json.Decoder(_Outcome).decode, dict[tuple[str, int], bytes]()
+    for found in log.read(names("outcomes")):
+        value = found.value or b""
+        one = decode(value)
+        key = one.event_id, one.prediction_timestamp
+        if one.weight > 0:
+            kept[key] = value
+        else:
+            kept.pop(key)
+    return list(kept.values())
 
 
 def _built(

@@ -62,7 +62,6 @@ def open_source(
     kind: Kind | None = None,
     where: Sequence[Where] = (),
     past: Callable[[str], Iterable[Sequence[bytes]]] | None = None,
-    whole: bool = False,
 ) -> Source:
     """Look at the beginning of a source and prepare to read it.
 
@@ -76,8 +75,6 @@ def open_source(
         What the events are; None: told by their fields.
     past
         Reads a topic from its beginning to its present end, in chunks; needed for ``topic:NAME`` alone.
-    whole
-        Whether the labels of a table say what was predicted even where a joiner would find it.
 
     Raises
     ------
@@ -113,7 +110,7 @@ def open_source(
         raise UsageError(
             f"{name}: cannot tell what it holds: expected Parquet, CSV (.csv) or JSON lines (.jsonl), perhaps gzipped"
         )
-    return _table(table, lifecycles, kind, where, whole=whole)
+    return _table(table, lifecycles, kind, where)
 
 
 def in_plain_shape(lifecycle: Lifecycle, kind: Kind, columns: Sequence[str]) -> Lifecycle:
@@ -166,8 +163,6 @@ def _table(
     lifecycles: Sequence[Lifecycle],
     kind: Kind | None,
     where: Sequence[Where],
-    *,
-    whole: bool,
 ) -> Source:
     columns = table.columns
     if "timestamp" not in columns:
@@ -184,7 +179,7 @@ def _table(
             )
     declared = _declared(lifecycles)
     inputs = [column for column in columns if column in declared]
-    if declared and not inputs:
+    if declared and not inputs and kind != "labels":
         raise UsageError(
             f"{table.name}: no column is named like a declared feature ({some(tuple(declared))}); "
             f"it has {some(columns)}"
@@ -199,7 +194,7 @@ def _table(
     seen = Seen(where)
 
     labelled = kind == "predictions" and _labelled(columns, lifecycles)
-    whole = whole or _whole(columns, lifecycles)
+    whole = _whole(columns, lifecycles)
 
     def chunks() -> Iterator[Chunk]:
         rows = 0

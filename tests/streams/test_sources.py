@@ -187,6 +187,88 @@ def test_a_segment_is_found_even_where_its_column_is_a_feature(tmp_path: Path) -
     assert event["tags"]["home"] == event["features"]["home"] == "rent"
 
 
+LABELLED = LIFECYCLE.replace("  features:", "  source: {labels: {}}\n  features:")
+
+
+def labelled_rows() -> list[dict[str, Any]]:
+    """Four predictions; the truth of the second is known first, that of the third not yet."""
+    known = [datetime(2026, 3, 2, hour, tzinfo=UTC) for hour in (20, 14, 15, 21)]
+    return [
+        row(event_id=name, label=truth, label_timestamp=at if truth else None)
+        for name, truth, at in zip("abcd", ("yes", "no", None, "no"), known, strict=True)
+    ]
+
+
+def by_kind(source: Source) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for chunk in source.chunks():
+        found.setdefault(chunk.kind, []).extend(map(json.loads, chunk.events))
+    return found
+
+
+def test_the_labels_of_a_table_are_events_of_their_own_in_the_order_they_became_known(
+    tmp_path: Path,
+) -> None:
+    found = by_kind(open_source(parquet(tmp_path, labelled_rows()), [loaded(LABELLED)]))
+    assert [event["event_id"] for event in found["predictions"]] == ["a", "b", "c", "d"]
+    assert not any("label" in event for event in found["predictions"])
+    assert found["labels"][0] == {
+        "event_id": "b",
+        "timestamp": NOON_MS + 2 * 3_600_000,
+        "label": "no",
+        "model_id": "loans",
+    }
+    assert [event["event_id"] for event in found["labels"]] == ["b", "a", "d"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["{labels: {}, join: false}", "{labels: {fields: {prediction: said}}}"],
+)
+def test_labels_of_a_table_say_what_was_predicted_where_their_producers_do(
+    tmp_path: Path, source: str
+) -> None:
+    lifecycle = loaded(LABELLED.replace("{labels: {}}", source))
+    first = by_kind(open_source(parquet(tmp_path, labelled_rows()), [lifecycle]))["labels"][0]
+    assert first == {
+        "event_id": "b",
+        "timestamp": NOON_MS + 2 * 3_600_000,
+        "prediction": "yes",
+        "score": 0.25,
+        "label": "no",
+        "prediction_timestamp": NOON_MS,
+        "model_id": "loans",
+        "features": {"income": 41200.5, "lines": 3, "home": "rent", "employed": True},
+        "tags": {"country": "DE"},
+    }
+
+
+def test_rows_without_an_id_or_a_time_of_their_label_are_labelled_at_once(tmp_path: Path) -> None:
+    path = parquet(tmp_path, [row(label="no"), row(label=None)])
+    (label,) = by_kind(open_source(path, [loaded(LABELLED)]))["labels"]
+    assert (label["timestamp"], label["prediction"], label["label"]) == (NOON_MS, "yes", "no")
+    assert "prediction_timestamp" not in label
+
+
+def test_labels_that_nobody_reads_stay_in_the_table(tmp_path: Path, lifecycle: Lifecycle) -> None:
+    assert list(by_kind(open_source(parquet(tmp_path, labelled_rows()), [lifecycle]))) == ["predictions"]
+
+
+def test_a_table_may_hold_nothing_but_labels(tmp_path: Path) -> None:
+    rows = [{"event_id": "a", "timestamp": NOON_MS, "label": "yes"}]
+    source = open_source(parquet(tmp_path, rows), [loaded(LABELLED)], kind="labels")
+    assert by_kind(source) == {"labels": [rows[0] | {"model_id": "loans"}]}
+
+
+def test_labels_and_what_is_joined_of_them_are_topics_that_are_read() -> None:
+    names = Names()
+    assert source_topics(loaded(LABELLED), names) == (
+        *("leeway.predictions", "leeway.labels", "leeway.outcomes"),
+    )
+    alone = loaded(LABELLED.replace("{labels: {}}", "{labels: {topic: truths}, join: false}"))
+    assert source_topics(alone, names) == ("leeway.predictions", "truths")
+
+
 def test_only_rows_with_all_wanted_values_are_kept(tmp_path: Path, lifecycle: Lifecycle) -> None:
     rows = [
         row(split=split, part=part, income=float(i))
@@ -395,4 +477,5 @@ def test_a_real_stream_has_the_rows_it_is_said_to_have() -> None:
         source = open_source(
             str(DATA / "elec2.parquet"), [lifecycle], where=parse_where([f"split={split}"])
         )
-        assert sum(len(chunk.events) for chunk in source.chunks()) == rows
+        of_predictions = (c for c in source.chunks() if c.kind == "predictions")
+        assert sum(len(chunk.events) for chunk in of_predictions) == rows
