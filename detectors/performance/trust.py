@@ -37,13 +37,17 @@ class Check(NamedTuple):
     n: int  # labels behind the truth
 
 
-def check(name: str, estimate: Estimate | Insufficient, truth: Metric | Insufficient) -> Check:
+def check(
+    name: str, estimate: Estimate | Insufficient, truth: Metric | Insufficient, phi: float = 1.0
+) -> Check:
     r"""Hold an estimate against the truth of the same predictions.
 
     Parameters
     ----------
     name : the metric
     truth : with its 95 % interval, of those of the predictions whose labels have come
+    phi : over-dispersion of the error rate of windows, which the truth's interval does not know; that of the estimate
+        was given to `calibrate`
 
     Returns
     -------
@@ -66,7 +70,7 @@ def check(name: str, estimate: Estimate | Insufficient, truth: Metric | Insuffic
     """
     if isinstance(estimate, Insufficient) or isinstance(truth, Insufficient):
         return Check(name, "not_comparable", 0.0, 0.0, 0.0, (0.0, 0.0), 0.0, 0)
-    errors = (estimate.calibration, (truth.high - truth.low) / (2 * Z95))
+    errors = (estimate.calibration, sqrt(phi) * (truth.high - truth.low) / (2 * Z95))
     difference = estimate.value - truth.value
     tolerance = RELATIVE * abs(truth.value) if name in _NO_SHARE else TOLERANCE
     outcome = _outcome(name, difference, sqrt(errors[0] ** 2 + errors[1] ** 2), tolerance)
@@ -102,8 +106,8 @@ def reliability(
     Returns
     -------
     Reliability
-        ``unreliable`` where the newest check or the last three together disagree with the truth, where more than 5 % of
-        the predictions have scores that the reference hardly knew, or while the relation between inputs and outcome is
+        ``unreliable`` where the newest check, two of the last three or all three together disagree with the truth,
+        where more than 5 % of the predictions have scores that the reference hardly knew, or while the relation is
         known to have changed. ``confirmed`` where none of this and a check agreed; else ``unchecked``.
 
     Examples
@@ -115,6 +119,7 @@ def reliability(
     'unchecked'
     """
     recent = [each for each in checks if each.outcome != "not_comparable"][-RECENT:]
+    agreed = sum(each.outcome == "agrees" for each in recent)
     reasons = []
     if relation_changed:
         reasons.append("the relation between inputs and outcome has changed")
@@ -124,12 +129,16 @@ def reliability(
         reasons.append(
             f"the last truth was {way} than estimated: {last.truth:.3f} instead of {last.estimate:.3f}"
         )
+    elif 2 * agreed < len(recent):
+        wrong = len(recent) - agreed
+        reasons.append(
+            f"the truth was not as estimated in {wrong} of the last {len(recent)} windows"
+        )
     elif len(recent) > 1 and (together := _together(recent)) != "agrees":
         way = "worse" if together == "optimistic" else "better"
         reasons.append(f"the truth of the last {len(recent)} windows was {way} than estimated")
     if outside > OUTSIDE:
         reasons.append(f"{outside:.0%} of the predictions have scores the reference hardly knew")
-    agreed = sum(each.outcome == "agrees" for each in recent)
     state: Literal["unchecked", "confirmed", "unreliable"] = (
         "unreliable" if reasons else "confirmed" if recent else "unchecked"
     )

@@ -149,6 +149,23 @@ def test_a_small_bias_of_several_windows_is_seen_when_one_alone_does_not_show_it
     assert found.reasons == ("the truth of the last 3 windows was worse than estimated",)
 
 
+def test_an_estimate_that_was_mostly_wrong_is_unreliable_although_the_last_window_agrees() -> None:
+    low = Check("accuracy", "pessimistic", 0.72, 0.77, -0.05, (0.005, 0.008), 0.02, 2_000)
+    high = Check("accuracy", "optimistic", 0.80, 0.76, 0.04, (0.005, 0.008), 0.02, 2_000)
+    right = Check("accuracy", "agrees", 0.77, 0.77, 0.0, (0.005, 0.008), 0.02, 2_000)
+    assert reliability([low, high, right]).reasons == (
+        "the truth was not as estimated in 2 of the last 3 windows",
+    )
+    assert reliability([low, high, right, right]).state == "confirmed"
+
+
+def test_dependent_labels_are_allowed_to_be_further_off() -> None:
+    hoped = Estimate(0.90, 0.89, 0.91, 4_000, 0.004, 0.003)
+    real = Metric(0.87, 0.86, 0.88, 4_000)
+    assert check("accuracy", hoped, real).outcome == "optimistic"
+    assert check("accuracy", hoped, real, phi=9.0).outcome == "agrees"
+
+
 def test_what_was_never_checked_is_not_called_reliable_and_a_changed_relation_makes_it_unreliable() -> (
     None
 ):
