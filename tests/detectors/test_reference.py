@@ -13,6 +13,8 @@ from hypothesis.extra import numpy as arrays
 
 from detectors.binning import Binner, Column
 from detectors.edges import cut
+from detectors.performance.packed import pack_counts
+from detectors.performance.reference import build_outcomes
 from detectors.reference.build import (
     Blocks,
     Reference,
@@ -22,7 +24,9 @@ from detectors.reference.build import (
     digest,
     from_document,
     to_document,
+    with_outcomes,
 )
+from detectors.reference.outcomes import Known
 from detectors.samples.effects import Floats
 from detectors.series import Series
 from tests.detectors.cases import HOUR_MS
@@ -322,6 +326,72 @@ def x(document: dict[str, Any]) -> Any:
 def test_a_wrong_document_is_refused_with_its_place(edit: Edit, says: str) -> None:
     document = json.loads(json.dumps(to_document(made()[0])))
     edit(document)
+    with pytest.raises(ValueError, match=says):
+        from_document(document)
+
+
+def with_truths() -> Reference:
+    """A reference of 2,000 outcomes, half of them in one segment."""
+    truth = np.random.default_rng(3).choice(["no", "yes"], 2_000).tolist()
+    of_all, _ = build_outcomes(
+        "binary",
+        positive="yes",
+        labels=truth,
+        predictions=["no"] * 2_000,
+        scores=np.linspace(0.1, 0.9, 2_000),
+        times_ms=np.arange(2_000) * 60_000,
+        window_ms=HOUR_MS,
+    )
+    assert of_all is not None
+    half = of_all.counts // 2
+    known = Known(of_all, (("country=DE", pack_counts(half)),), ("layout", pack_counts(half[:7])))
+    return with_outcomes(made()[0], known)
+
+
+def test_a_reference_without_outcomes_is_written_and_digested_as_before_there_were_any() -> None:
+    reference, _ = made()
+    assert "outcomes" not in to_document(reference)
+    assert (reference.outcomes, reference.outcomes_of("country=DE")) == (None, None)
+    assert with_truths().digest != reference.digest
+    assert reference.digest == "c830ec665df3fb0223cf6b194502c0e559d08003"
+
+
+def test_outcomes_round_trip_through_json_with_their_segments_and_slices() -> None:
+    reference = with_truths()
+    document = json.loads(json.dumps(to_document(reference), allow_nan=False))
+    found = from_document(document)
+    assert found.digest == reference.digest
+    assert to_document(found) == document
+    assert found.outcomes is not None
+    assert reference.outcomes is not None
+    assert found.known is not None
+    half = reference.outcomes.counts // 2
+    segment = found.outcomes_of("country=DE")
+    assert segment is not None
+    assert (segment.counts == half).all()
+    assert segment.dispersion == reference.outcomes.dispersion
+    assert found.outcomes_of("country=FR") is None
+    sliced = found.known.sliced("layout", 7)
+    assert sliced is not None
+    assert (sliced == half[:7]).all()
+    assert found.known.sliced("another layout", 7) is None
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (lambda o: o.pop("counts"), "outcomes.counts: is missing"),
+        (lambda o: o["counts"]["right"].__setitem__(0, 5), "digest: does not match"),
+        (lambda o: o["segments"].update({"country=DE": "AAAA"}), "outcomes.segments.country=DE: expected counts of"),
+        (lambda o: o["segments"].update({"country=DE": "?"}), "outcomes.segments.country=DE: expected counts of"),
+        (lambda o: o["segments"].pop("country=DE"), "digest: does not match"),
+        (lambda o: o["slices"].pop("layout"), "outcomes.slices.layout: is missing"),
+        (lambda o: o.update(slices=[]), "outcomes.slices: expected an object"),
+    ],
+)  # fmt: skip
+def test_wrong_outcomes_are_refused_with_their_place(edit: Edit, says: str) -> None:
+    document = json.loads(json.dumps(to_document(with_truths())))
+    edit(document["outcomes"])
     with pytest.raises(ValueError, match=says):
         from_document(document)
 

@@ -251,7 +251,9 @@ def test_rows_without_an_id_or_a_time_of_their_label_are_labelled_at_once(tmp_pa
 
 
 def test_labels_that_nobody_reads_stay_in_the_table(tmp_path: Path, lifecycle: Lifecycle) -> None:
-    assert list(by_kind(open_source(parquet(tmp_path, labelled_rows()), [lifecycle]))) == ["predictions"]
+    assert list(by_kind(open_source(parquet(tmp_path, labelled_rows()), [lifecycle]))) == [
+        "predictions"
+    ]
 
 
 def test_a_table_may_hold_nothing_but_labels(tmp_path: Path) -> None:
