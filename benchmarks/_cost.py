@@ -69,7 +69,7 @@ def cost(options: Options) -> Iterator[Figure]:
             20 * ROWS,
         ),
     }
-    took = _timed(parts, options.of(12, 1))
+    took = _timed(parts, options.of(40, 1))
     timed = not options.short  # one round on a busy machine proves nothing
     bin_ns, adwin_ns, judge_ms = took["bin"] * 1e9, took["adwin"] * 1e9, took["judge"] * 1e3
     both = bin_ns + took["judge"] * 1e9 / (FEATURES * ROWS)
