@@ -16,6 +16,8 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from streams.joining.records import COUNTED as COUNTED_JOINS
+
 PREFIX = "leeway_"
 MAX_MODELS = 1000
 OTHER = "other"
@@ -72,6 +74,19 @@ EVENTS_LATE = Metric(
     Kind.COUNTER,
     "Events that came after their window was judged.",
     ("model",),
+)
+JOINS = Metric(
+    "joins_total",
+    Kind.COUNTER,
+    "What became of labels that are joined with their predictions, and of predictions.",
+    ("outcome",),
+    tuple((outcome,) for outcome in COUNTED_JOINS),
+)
+STORE = Metric(
+    "joiner_store_bytes",
+    Kind.GAUGE,
+    "What the predictions that wait for their labels take, on disk and in memory.",
+    ("where",),
 )
 
 # running
@@ -174,6 +189,8 @@ COUNTED = (  # what a profiler or judge counts itself
     FIELDS_INVALID,
     EVENTS_SKIPPED,
     EVENTS_LATE,
+    JOINS,
+    STORE,
     TRANSACTIONS,
     TRANSACTION_DURATION,
     BATCH_DURATION,

@@ -8,16 +8,22 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from alerting.settings import Receiver
 from streams import logs, metrics
 from streams.broker import Polled
-from streams.errors import BrokerError
+from streams.errors import BrokerError, UsageError
+from streams.joining.joiner import Joiner
+from streams.joining.joiner import Seen as SeenJoins
+from streams.joining.pairs import Pair, check_partitions, pairs, together
+from streams.joining.rocks import Memory, RocksStore, tidy
 from streams.judging.conclusions import Judged
 from streams.judging.judge import Judge
-from streams.kafka.admin import topic_partitions
+from streams.kafka.admin import cluster_id, topic_partitions
 from streams.kafka.broker import KafkaBroker
 from streams.kafka.commands import past
+from streams.lifecycle import Lifecycle
 from streams.loop import Observer, Outcome, run
 from streams.metrics import Meter
 from streams.offline.sources import source_topics
@@ -25,7 +31,7 @@ from streams.profiling.profiler import Profiler, Seen
 from streams.registry import Registry
 from streams.topics import Names
 
-__all__ = ["Process", "judge", "profiler"]
+__all__ = ["Process", "joiner", "judge", "profiler"]
 
 _LOOK_AGAIN_S = 5.0  # for topics that are not there yet
 _WAIT_S = 0.5
@@ -34,6 +40,9 @@ _PROFILER_BATCH = (
 )
 _PROFILER_COMMIT_S = 1.0
 _JUDGE_COMMIT_S = 1.0
+_JOINER_COMMIT_S = 1.0
+_JOINER_BATCH = 2_000  # looked up together
+_TELL_S = 5.0  # between two lines about a store that is made anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +93,75 @@ def profiler(process: Process) -> None:
         )
 
 
+def joiner(process: Process, directory: Path, memory_bytes: int) -> None:
+    """Join the labels of every registered lifecycle that asks for it with their predictions.
+
+    Parameters
+    ----------
+    directory : where predictions wait for their labels; what is in it can be made anew
+    memory_bytes : for all stores together
+    """
+    never = threading.Event()
+    memory = Memory(memory_bytes)
+    place = directory / cluster_id(process.properties)
+    place /= f"{process.group('joiner')}.{process.instance}"
+    reported: tuple[str, ...] = ()
+    started = False
+    while not process.stopped():
+        joined = pairs(_lifecycles(process), process.names)
+        wanted = tuple(sorted({t for pair in joined for t in (pair.predictions, pair.labels)}))
+        there = topic_partitions(process.properties) if wanted else {}
+        lacking = tuple(topic for topic in wanted if topic not in there)
+        if lacking and lacking != reported:
+            logs.warning("topics.missing", topics=",".join(lacking), next="waiting for them")
+        reported = lacking
+        topics = _joinable(joined, there, strict=not started)
+        started = True
+        if not topics:
+            never.wait(_WAIT_S if wanted else _LOOK_AGAIN_S / 2)
+            continue
+        properties = {**process.properties, **_side_by_side(process.properties)}
+        broker = KafkaBroker(properties, process.group("joiner"), process.instance)
+        stage = Joiner(process.names, lambda lane: RocksStore(place / lane, memory))
+        stale = _Stale(process, stage, wanted, lacking)
+        run(
+            broker,
+            stage,
+            topics=topics,
+            followed=[process.names("models")],
+            commit_every_s=_JOINER_COMMIT_S,
+            limit=_JOINER_BATCH,
+            stop=lambda stale=stale: process.stopped() or stale(),  # type: ignore[misc]
+            observe=_Joining(process.meter, stage, place),
+        )
+        stage.close()
+
+
+def _joinable(joined: Sequence[Pair], there: Mapping[str, int], *, strict: bool) -> list[str]:
+    """The topics that can be joined. A lifecycle that comes later and cannot be joined must not end the others."""
+    topics: set[str] = set()
+    for group in together(joined):
+        of_group = {topic for pair in group for topic in (pair.predictions, pair.labels)}
+        if not of_group <= there.keys():
+            continue
+        try:
+            check_partitions(group, there.__getitem__)
+        except UsageError as wrong:
+            if strict:
+                raise
+            logs.error("labels.not_joined", reason=str(wrong))
+            continue
+        topics |= of_group
+    return sorted(topics)
+
+
+def _side_by_side(properties: Mapping[str, str]) -> dict[str, str]:
+    """Let a member get the same partitions of all topics."""
+    if properties.get("group.protocol") == "consumer":
+        return {"group.remote.assignor": "range"}
+    return {"partition.assignment.strategy": "range"}
+
+
 def judge(process: Process, receivers: Sequence[Receiver], console: str | None) -> None:
     """Judge what the profilers have counted."""
     broker = KafkaBroker(process.properties, process.group("judge"), process.instance)
@@ -104,23 +182,28 @@ def judge(process: Process, receivers: Sequence[Receiver], console: str | None) 
 
 def _wanted(process: Process) -> tuple[str, ...]:
     """The topics that registered lifecycles read, sorted."""
+    found = {topic for one in _lifecycles(process) for topic in source_topics(one, process.names)}
+    return tuple(sorted(found))
+
+
+def _lifecycles(process: Process) -> list[Lifecycle]:
+    """Those that are registered."""
     registry = Registry()
     for records in past(process.properties, [process.names("models")]):
         registry.apply(records)
-    found = {
-        topic
-        for model_id in registry.models
-        if (registered := registry.get(model_id)) is not None
-        for topic in source_topics(registered.lifecycle, process.names)
-    }
-    return tuple(sorted(found))
+    found = map(registry.get, registry.models)
+    return [registered.lifecycle for registered in found if registered is not None]
 
 
 class _Stale:
     """Whether the subscription no longer fits what is registered, or a missing topic has appeared."""
 
     def __init__(
-        self, process: Process, stage: Profiler, wanted: Sequence[str], lacking: Sequence[str]
+        self,
+        process: Process,
+        stage: Profiler | Joiner,
+        wanted: Sequence[str],
+        lacking: Sequence[str],
     ) -> None:
         self._process, self._stage = process, stage
         self._wanted, self._lacking = tuple(wanted), tuple(lacking)
@@ -175,3 +258,38 @@ class _Counting(Observer):
         judged, stage.judged = stage.judged, Judged()
         for model, count in judged.late.items():
             self._meter.count(metrics.EVENTS_LATE, count, model)
+
+
+class _Joining(Observer):
+    """Counts what the joiner did, shows what its stores take, tells of those made anew, and frees what others left."""
+
+    def __init__(self, meter: Meter, stage: Joiner, place: Path) -> None:
+        self._meter, self._stage, self._place = meter, stage, place
+        self._due = self._tidied = 0.0
+        self._rebuilding = False
+
+    def polled(self, polled: Polled, seconds: float) -> None:
+        self._meter.set(metrics.HEARTBEAT, time.time())
+        if polled.batches:
+            self._meter.observe(metrics.BATCH_DURATION, seconds)
+        if (records := self._stage.rebuilding) and time.monotonic() >= self._due:
+            logs.info("store.rebuilding", records=records)
+            self._rebuilding, self._due = True, time.monotonic() + _TELL_S
+        elif self._rebuilding and not records:
+            self._rebuilding = False
+            logs.info("store.rebuilt")
+
+    def committed(self, outcome: Outcome, records: int, seconds: float) -> None:
+        self._meter.count(metrics.TRANSACTIONS, 1, outcome.value)
+        self._meter.observe(metrics.TRANSACTION_DURATION, seconds)
+        seen, self._stage.seen = self._stage.seen, SeenJoins()
+        for topic, count in seen.events.items():
+            self._meter.count(metrics.EVENTS, count, topic)
+        for what, count in seen.joins.items():
+            self._meter.count(metrics.JOINS, count, what)
+        if time.monotonic() >= self._tidied:
+            self._tidied = time.monotonic() + _TELL_S
+            tidy(self._place, self._stage.lanes)
+            size = self._stage.size()
+            self._meter.set(metrics.STORE, size.disk_bytes, "disk")
+            self._meter.set(metrics.STORE, size.memory_bytes, "memory")

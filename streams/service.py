@@ -50,7 +50,7 @@ class Service(ServiceFile):
     ----------
     brokers
         Kafka's addresses, joined by commas; "" when none were given.
-    topics, receivers, routing, http, metrics, limits, links, events
+    topics, receivers, routing, http, metrics, limits, joiner, links, events
         The sections of the file, defaults filled in.
     """
 
@@ -92,6 +92,16 @@ class Service(ServiceFile):
             for each in self.receivers
             if each.channel != "webhook"
         )
+
+
+def state_directory(environment: Mapping[str, str]) -> Path:
+    """Where a process keeps what it can make anew, unless the service file says where.
+
+    >>> state_directory({"XDG_STATE_HOME": "/var/lib"}).as_posix()
+    '/var/lib/leeway'
+    """
+    base = environment.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "leeway"
 
 
 NOT_YET = {  # what parses but does not act yet, and why

@@ -324,6 +324,13 @@ class Limits(Section):
     bad_share: Share = 0.01
 
 
+class JoinerSection(Section):
+    """Where predictions wait for their labels. `directory` None: below the user's own state."""
+
+    directory: Annotated[Path, PlainValidator(_path), PlainSerializer(str)] | None = None
+    memory_bytes: Positive = 256 * 1024 * 1024
+
+
 class Links(Section):
     """Addresses that alerts link to."""
 
@@ -353,6 +360,7 @@ class ServiceFile(Section):
     http: Http = Http()
     metrics: Metrics = Metrics()
     limits: Limits = Limits()
+    joiner: JoinerSection = JoinerSection()
     links: Links = Links()
     events: Events = Events()
 

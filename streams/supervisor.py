@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import IO
 
-ROLES = ("profiler", "judge", "control")
+ROLES = ("profiler", "joiner", "judge", "control")
 SUPERVISED = "LEEWAY_SUPERVISED"  # in the environment of a role that must not outlive its parent
 DRAIN_S = 30.0  # how long children may take to end before they are killed
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0  # before a child is started again; doubled each time

@@ -159,6 +159,7 @@ PARTS = (
         ),
         False,
     ),
+    Part("predictions on disk", ("streams/joining/rocks.py",), ("streams", "rocksdict"), False),
     Part("Kafka", ("streams/kafka/*",), ("streams", "confluent_kafka"), False),
     Part("metrics", ("streams/metrics.py",), ("streams", "prometheus_client"), False),
     Part(
@@ -169,7 +170,10 @@ PARTS = (
 )
 
 # What a stage may have of `streams`: other stages, and the lifecycle's settings.
-STAGES_NEVER = ("streams.cli", "streams.control", "streams.demo", "streams.local_kafka")
+STAGES_NEVER = (
+    *("streams.cli", "streams.control", "streams.demo", "streams.joining.rocks"),
+    "streams.local_kafka",
+)
 
 
 class Import(NamedTuple):

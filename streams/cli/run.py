@@ -80,7 +80,7 @@ def children(
         *(("--config", str(config)) if config else ()),
     ]
     names = [("profiler", f"profiler-{number}") for number in range(1, profilers + 1)]
-    names += [("judge", "judge-1"), ("control", "control-1")]
+    names += [("joiner", "joiner-1"), ("judge", "judge-1"), ("control", "control-1")]
     found = []
     for place, (role, name) in enumerate(names):
         port = service.metrics.port + place if service.metrics.port else 0
@@ -97,6 +97,8 @@ def children(
 def _prepare(service: "Service", files: Sequence[Path], given: Sequence[Path]) -> None:
     """Apply the lifecycles, and see to it that all topics are there."""
     from streams.cli.files import named, references
+    from streams.joining.pairs import check_partitions, pairs
+    from streams.kafka.admin import topic_partitions
     from streams.offline.sources import source_topics
     from streams.registration import register, see_to_topics
 
@@ -105,6 +107,8 @@ def _prepare(service: "Service", files: Sequence[Path], given: Sequence[Path]) -
     sources = sorted({topic for one in found for topic in source_topics(one.lifecycle, names)})
     known = references(found, given)
     see_to_topics(service, sources)
+    if joined := pairs([one.lifecycle for one in found], names):
+        check_partitions(joined, topic_partitions(service.properties).__getitem__)
     if found:
         register(service, [one.lifecycle for one in found], known)
 
@@ -130,6 +134,7 @@ def _run_role(service: "Service", role: str, instance: str) -> None:
         )
         return
     from streams import metrics, roles
+    from streams.service import state_directory
 
     meter = metrics.Meter(role, _version())
     if service.metrics.port:
@@ -139,6 +144,9 @@ def _run_role(service: "Service", role: str, instance: str) -> None:
         logs.info("role.started", role=instance)
         if role == "profiler":
             roles.profiler(process)
+        elif role == "joiner":
+            directory = service.joiner.directory or state_directory(os.environ)
+            roles.joiner(process, directory, service.joiner.memory_bytes)
         else:
             roles.judge(process, service.public_receivers, service.links.console)
     logs.info("role.stopped", role=instance)

@@ -1,7 +1,7 @@
 """The stage between labels and profiler: a label that finds its prediction becomes an outcome on `leeway.outcomes`.
 
-Partition p of the predictions and partition p of the labels make a lane, read by one process; see `streams.joining.lane`
-for what happens in it and `streams.joining.records` for the rules.
+Partition p of the predictions and partition p of the labels make a lane, read by one process: `streams.joining.lane`
+is what happens in it, and `streams.joining.records` has the rules.
 """
 
 from collections import Counter, defaultdict
@@ -35,7 +35,7 @@ class Seen:
     """What the metrics want to know of the time since the last flush."""
 
     events: Counter[str] = field(default_factory=Counter)  # by topic
-    joins: Counter[str] = field(default_factory=Counter)  # by outcome, those taken back too
+    joins: Counter[str] = field(default_factory=Counter)  # what became of labels
 
 
 class Joiner:
@@ -71,6 +71,18 @@ class Joiner:
     def rebuilding(self) -> int:
         """Records that were read again since this process began, while some lane still reads."""
         return sum(lane.rebuilt for lane in self._lanes.values() if lane.rebuilding)
+
+    @property
+    def lanes(self) -> tuple[str, ...]:
+        """The names of those that are ours."""
+        return tuple(self._lanes)
+
+    def close(self) -> None:
+        """Let go of the stores. What was not committed is void."""
+        for lane in self._lanes.values():
+            lane.close()
+        self._lanes.clear()
+        self._lane_of.clear()
 
     def size(self) -> Size:
         """What all stores take."""
@@ -188,8 +200,7 @@ class Joiner:
         header = ((KIND, b"joined"),)
         for (model_id, pane), counted in sorted(self._found.counts.items()):
             counts = {what: n for what, n in sorted(counted.items()) if n}
-            for what, n in counted.items():
-                self.seen.joins[what] += n
+            self.seen.joins.update({what: n for what, n in counted.items() if n > 0})
             if counts:
                 value = encode_profile(Joined(model_id, pane, counts))
                 yield Outgoing(self._names("profiles"), model_id.encode(), value, header)
@@ -203,7 +214,7 @@ class Joiner:
             lane.settle()
 
     def _compile(self) -> None:
-        """Make everything that follows from the registered lifecycles. Lanes stay as they are until their topics leave."""
+        """Make everything that follows from the registered lifecycles; lanes stay until their topics leave."""
         if self._compiled == self._registry.revision:
             return
         self._compiled = self._registry.revision

@@ -356,7 +356,7 @@ class Lane:
             new = Prediction(model_id, time_ms, reached_ms, content)
             change = changes.get(key) or known.get(key)
             if change is None:
-                if reached_ms > time_ms + terms.window_ms:
+                if reached_ms > time_ms + fold.slack_ms:
                     continue
                 value = Known((new,))
             else:

@@ -1,4 +1,4 @@
-"""Which topics of predictions and labels must be read together? Those that some lifecycle joins, and what hangs on them."""
+"""Which topics of predictions and labels must be read together? Those that some lifecycle joins."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -44,8 +44,8 @@ def pairs(lifecycles: Sequence[Lifecycle], names: Names) -> list[Pair]:
             if pair.labels == other.predictions:
                 raise UsageError(
                     f"topic {pair.labels} has the labels of {pair.lifecycle.model_id} and the predictions of "
-                    f"{other.lifecycle.model_id}: labels are joined from a topic of their own; set source.labels.topic, "
-                    "or source.join: false if labels name what was predicted"
+                    f"{other.lifecycle.model_id}: labels are joined from a topic of their own; "
+                    "set source.labels.topic, or source.join: false if labels name what was predicted"
                 )
     return found
 

@@ -7,6 +7,7 @@ what has been read by now, only what the two partitions say:
 * Of several predictions within the horizon of each other the first in the partition wins; a later one is a repeat.
 * A label belongs to the first prediction that is not further away from it than the horizon. Is the prediction the
   later of the two, the label is not used.
+* A prediction that is further behind those before it than the slack is too late for any label.
 * A label is *early* if other predictions had reached its turn before its own was written.
 * The first truth makes an outcome of weight 1. An equal one later is a duplicate; a different one takes the former
   outcome back (weight -1) and puts another in its place, both at the time of the first label.
@@ -100,7 +101,8 @@ class Fold:
     Parameters
     ----------
     terms : by model id
-    slack_ms : beyond the horizon, how far the labels before it may have come when a label still finds its prediction
+    slack_ms : how far events may be behind those before them in their partition: a prediction further behind is too
+        late for any label; a label's own age within the horizon counts, and this is how much longer it is waited for
     """
 
     terms: Mapping[str, Terms]
@@ -114,7 +116,7 @@ class Fold:
         What is older than `gone_ms` nothing can belong to any more.
         """
         terms = self.terms[new.model_id]
-        if new.reached_ms > new.time_ms + terms.window_ms:
+        if new.reached_ms > new.time_ms + self.slack_ms:
             return None
         for one in known.predictions:
             if one.model_id == new.model_id and abs(new.time_ms - one.time_ms) <= terms.window_ms:
@@ -153,7 +155,6 @@ class Fold:
             terms is not None
             and one.model_id in label.models
             and abs(label.time_ms - one.time_ms) <= terms.window_ms
-            and one.reached_ms <= label.time_ms + terms.window_ms
             and label.turn_ms <= one.time_ms + terms.window_ms + self.slack_ms
         )
 

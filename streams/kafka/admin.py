@@ -23,7 +23,7 @@ from streams.errors import UsageError
 from streams.kafka.errors import QUIET, bootstrap, translated
 from streams.topics import DAY_MS, MAX_MESSAGE_BYTES, TOPICS, Names, Topic
 
-__all__ = ["Created", "create_topics", "stable_places", "topic_partitions"]
+__all__ = ["Created", "cluster_id", "create_topics", "stable_places", "topic_partitions"]
 
 _CALL_S = 10.0
 _PAUSE_S = 0.02
@@ -66,6 +66,19 @@ def topic_partitions(properties: Mapping[str, str]) -> dict[str, int]:
     admin = _Admin(properties)
     with admin.asking("list topics"):
         return admin.partitions()
+
+
+def cluster_id(properties: Mapping[str, str]) -> str:
+    """The name that the cluster gave itself: what is kept of one is nothing to another.
+
+    Raises
+    ------
+    BrokerError
+        No broker answers, or none that accepts us.
+    """
+    admin = _Admin(properties)
+    with admin.asking("ask for the cluster's name"):
+        return str(admin.client.list_topics(timeout=_CALL_S).cluster_id or "unnamed")
 
 
 def create_topics(

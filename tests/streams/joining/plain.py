@@ -33,18 +33,15 @@ def join(
             time = one["timestamp"]
             mine = kept[one["event_id"]]
             near = any(abs(time - other["time"]) <= window_ms for other in mine)
-            if not near and reached <= time + window_ms:
+            if not near and reached <= time + slack_ms:
                 mine.append({"time": time, "reached": reached, "labels": []})
             reached = max(reached, time)
         turn = NEVER
         for label in of_labels:
             turn = max(turn, label["timestamp"])
             for one in kept[label["event_id"]]:
-                if (
-                    abs(label["timestamp"] - one["time"]) <= window_ms
-                    and one["reached"] <= label["timestamp"] + window_ms
-                    and turn <= one["time"] + window_ms + slack_ms
-                ):
+                near = abs(label["timestamp"] - one["time"]) <= window_ms
+                if near and turn <= one["time"] + window_ms + slack_ms:
                     one["labels"].append((label, turn))
                     break
             else:
