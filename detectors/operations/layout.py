@@ -19,8 +19,7 @@ UNKNOWN = len(STATUSES)
 FEATURES = 5  # feature events
 IDENTIFIED = 6  # predictions with a usable event id
 TIMED = slice(7, 9)  # predictions, and feature events, that say how old their features are
-SAMPLED = 9  # events whose names of features were looked at
-LATENCY = slice(10, 10 + _CELLS + 2)  # value cells, odd, missing
+LATENCY = slice(9, 9 + _CELLS + 2)  # value cells, odd, missing
 ODD, MISSING = LATENCY.start + _CELLS, LATENCY.start + _CELLS + 1
 TOTAL = LATENCY.stop
 

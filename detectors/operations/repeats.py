@@ -11,7 +11,7 @@ References
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,9 @@ from detectors.samples.effects import Z95, wilson
 
 K = 128
 _BITS = 32
+_WORD = 8  # bytes
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+_MASKS = np.array([2 ** (8 * k) - 1 for k in range(_WORD + 1)], np.uint64)  # of the first k bytes
 Hashes = NDArray[np.uint32]
 
 
@@ -36,10 +39,34 @@ class Sample(NamedTuple):
 EMPTY = Sample(np.zeros(0, np.uint32), np.zeros(0, np.int64))
 
 
+def checksums(joined: bytes) -> Hashes:
+    """A checksum of every id, each of them followed by a byte 0.
+
+    A multiplicative hash over words of eight bytes, of all ids at once: a call per id costs ten times as much. Two ids
+    that share their 32 bits are taken for one: among n ids, a share of about n / 2^33.
+
+    >>> one, other, again = checksums(b"7f1c\\0a long one of 19 bytes\\0" + b"7f1c\\0").tolist()
+    >>> one == again, one == other
+    (True, False)
+    """
+    letters = np.frombuffer(joined, np.uint8)
+    ends = np.flatnonzero(letters == 0)
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    lengths = ends - starts
+    # the eight bytes from every byte on, as one number
+    words: Any = np.ndarray(len(joined), "<u8", joined + bytes(_WORD - 1), strides=(1,))
+    found = lengths.astype(np.uint64) * _ODD
+    for first in range(0, int(lengths.max(initial=0)), _WORD):
+        left = lengths - first
+        which: Any = slice(None) if left.min() > 0 else left > 0
+        word = words[starts[which] + first] & _MASKS[np.minimum(left[which], _WORD)]
+        mixed = (found[which] ^ word) * _ODD
+        found[which] = mixed ^ (mixed >> np.uint64(29))
+    return np.asarray((found * _ODD) >> np.uint64(_BITS), np.uint32)
+
+
 def salted(checksums: Hashes, pane_start_ms: int) -> Hashes:
     """Hashes of ids within a pane: spread evenly, and others in every pane.
-
-    Two ids that share their 32-bit checksum are taken for one: among n ids, a share of about n / 2^33.
 
     >>> salted(np.array([1, 2, 1], np.uint32), 60_000).tolist()
     [3068763869, 1308788532, 3068763869]
@@ -62,12 +89,26 @@ def sample(hashes: Hashes) -> Sample:
     >>> sample(np.array([7, 3, 7], np.uint32))
     Sample(hashes=array([3, 7], dtype=uint32), times=array([1, 2]))
     """
-    if len(hashes) > 4 * K:  # few of many: most need not be sorted
-        found = sample(np.partition(hashes, 2 * K)[: 2 * K])
-        if len(found.hashes) >= K:
-            hashes = hashes[hashes <= found.hashes[K - 1]]
     kept, times = np.unique(hashes, return_counts=True)
     return Sample(kept[:K], times[:K].astype(np.int64))
+
+
+def samples(hashes: Hashes, lengths: Sequence[int]) -> list[Sample]:
+    """The sample of each of several groups, whose hashes lie one group after the other.
+
+    >>> samples(np.array([7, 3, 7, 5], np.uint32), [3, 1])[1]
+    Sample(hashes=array([5], dtype=uint32), times=array([1]))
+    """
+    at = np.repeat(np.arange(len(lengths), dtype=np.uint64), lengths) << np.uint64(_BITS)
+    kept, times = np.unique(at | hashes, return_counts=True)
+    of = (kept >> np.uint64(_BITS)).astype(np.int64)
+    cuts = np.searchsorted(of, np.arange(len(lengths) + 1))
+    low = (kept & np.uint64(0xFFFF_FFFF)).astype(np.uint32)
+    ends = np.minimum(cuts[1:], cuts[:-1] + K)
+    return [
+        Sample(low[a:b], times[a:b].astype(np.int64))
+        for a, b in zip(cuts.tolist(), ends.tolist(), strict=False)
+    ]
 
 
 def merged(parts: Iterable[Sample]) -> Sample:

@@ -319,8 +319,9 @@ class Profiler:
                     if version is not None and version != usable:
                         count(group.invalid, "model_version", "model_version", len(group_events))
                         self.seen.fields[reading.model_id, "model_version"] += len(group_events)
-                    sheet.vitals[number].take(group_events, group.counted, group.violations)
-                    if packed := rows.pack(group_events):
+                    vitals = sheet.vitals[number]
+                    statuses = vitals.take(group_events, group.counted, group.violations)
+                    if packed := rows.pack(group_events, statuses):
                         group.waiting[number].append(packed)
                         group.lengths[number] += len(group_events)
 
@@ -328,15 +329,14 @@ class Profiler:
         self, batch: Batch, events: list[Any], times: Any, where: Sequence[int] | None
     ) -> None:
         """Note features that nobody declared, in one event of many: which one, the event alone decides."""
-        lengths = np.array([len(v) if v is not None else 0 for v in batch.values], np.int64)
-        for k in looked_at(times, lengths if where is None else lengths[list(where)]).tolist():
-            event, value = events[k], batch.values[k if where is None else where[k]]
+        values = batch.values if where is None else [batch.values[i] for i in where]
+        for k in looked_at(times, values):
+            event, value = events[k], values[k]
             of = self._rows.get(type(event))
             if of is None or value is None:
                 continue
             sheet, reading, _, number = of
-            names = sheet.vitals[number].undeclared(value)
-            if names is not None:
+            if names := sheet.vitals[number].undeclared(value):
                 pane = int(times[k]) // sheet.pane_ms
                 sheet.group(*self._group_of(sheet, reading, event, pane)).counted.name(names)
 

@@ -51,7 +51,6 @@ class Rows:
         self._rows, in_rows = _rows_of(reading, alone)
         self._width = len(in_rows)
         self._pack = struct.Struct(f"{self._width}d").pack
-        self._status = reading.attribute.get("status")
         self._scores = reading.attribute.get("scores")
         self._columns = [
             (name, reading.attribute[name], None if name in reading.codes else codes.get(name))
@@ -85,15 +84,19 @@ class Rows:
         offsets = [binner.offsets[position[name]] for name in self._categories]
         self._offsets = np.array(offsets, np.int64).reshape(-1, 1)
 
-    def pack(self, events: list[Any]) -> tuple[bytes, ...]:
+    def pack(self, events: list[Any], statuses: Sequence[Any] | None = None) -> tuple[bytes, ...]:
         """Take out what is needed; the events can be freed after this.
+
+        Parameters
+        ----------
+        statuses : of the events, where some have one
 
         Returns
         -------
         blocks of float64: the features row after row, then one series each, then row after row again the numbers
         of each text, identifier or vector
         """
-        blocks = [doubles(values) for values in self._by_itself(events)]
+        blocks = [doubles(values) for values in self._by_itself(events, statuses)]
         for read, measure in self._measures:
             blocks.append(doubles([*chain.from_iterable(map(measure, map(read, events)))]))
         if self._width:
@@ -104,11 +107,9 @@ class Rows:
                 blocks.insert(0, _with_missing(rows))
         return tuple(blocks)
 
-    def _by_itself(self, events: list[Any]) -> list[list[Any]]:
+    def _by_itself(self, events: list[Any], statuses: Sequence[Any] | None) -> list[list[Any]]:
         """Series outside the rows: outputs, which are there only if the model answered, and what is a segment too."""
         found = []
-        statuses = list(map(self._status, events)) if self._status else []
-        all_answered = statuses.count(None) == len(statuses)
         for name, read, codes in self._columns:
             values = list(map(read, events))
             if name == "score" and self._scores is not None and None in values:
@@ -116,7 +117,7 @@ class Rows:
                 values = [o if v is None else v for v, o in zip(values, others, strict=True)]
             if codes is not None:
                 values = list(map(codes.of, values))
-            if not all_answered and name in _OUTPUTS:
+            if statuses is not None and name in _OUTPUTS:
                 values = [
                     v if s in ANSWERED else ABSENT for v, s in zip(values, statuses, strict=True)
                 ]

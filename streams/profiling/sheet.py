@@ -26,9 +26,11 @@ from streams.profiling.events import readings
 from streams.profiling.labels import LabelReading, label_readings
 from streams.profiling.outcomes import Tally
 from streams.profiling.rows import Rows
-from streams.profiling.vitals import Counted, Vitals, settle
+from streams.profiling.vitals import Counted, Vitals, identify, settle
 from streams.registry import Registered
 from streams.topics import Names
+
+WAITING_IDS = 20_000  # of a model: more of them are made a sample
 
 
 class Group:
@@ -107,6 +109,8 @@ class Sheet:
     def settle(self) -> None:
         """Bin and count all rows that wait, one call per reading."""
         settle([(group.counted, group.invalid) for group in self.groups.values()])
+        if sum(group.counted.waiting for group in self.groups.values()) > WAITING_IDS:
+            identify([group.counted for group in self.groups.values()])
         for number, rows in enumerate(self.rows):
             waiting = [g for g in self.groups.values() if g.waiting[number]]
             if not waiting:
@@ -124,6 +128,7 @@ class Sheet:
 
     def summaries(self) -> Iterator[Summary]:
         """One per version, pane and segment, in that order; an event is in one segment of each definition."""
+        identify([group.counted for group in self.groups.values()])
         total: dict[tuple[str, int, int, str], Group] = {}
         for (version, pane, values), group in self.groups.items():
             for number, definition in enumerate(self.segments):

@@ -4,12 +4,10 @@ What an event does not have costs one look at it: the numbers are taken out in o
 by numpy with those of many batches.
 """
 
-from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
-from zlib import crc32
 
 import msgspec
 import numpy as np
@@ -22,7 +20,6 @@ from detectors.operations.layout import (
     LATENCY,
     MISSING,
     ODD,
-    SAMPLED,
     STATUSES,
     TIMED,
     TOTAL,
@@ -39,8 +36,7 @@ from streams.profiling.rows import doubles
 
 Ints = NDArray[np.int64]
 LONGEST_NAME = 128
-WAITING_IDS = 16_384  # of a group: more of them are made a sample
-_ONE_IN = 64  # events whose names are looked at
+_ODD = np.uint64(0x9E3779B97F4A7C15)
 _PLAIN = LATENCY.start  # cells before those of latencies
 _STATUS: Mapping[str | None, int] = {None: 0, **{status: k for k, status in enumerate(STATUSES)}}
 
@@ -48,26 +44,32 @@ _STATUS: Mapping[str | None, int] = {None: 0, **{status: k for k, status in enum
 class Counted:
     """What was counted for one group of events: a version, a pane, a combination of segments."""
 
-    __slots__ = ("_ids", "_sample", "_waiting", "latencies", "names", "numbers", "plain", "salt_ms")
+    __slots__ = (
+        "ids",
+        "latencies",
+        "names",
+        "numbers",
+        "pane_start_ms",
+        "plain",
+        "samples",
+        "waiting",
+    )
 
     def __init__(self, pane_start_ms: int) -> None:
-        self.salt_ms = pane_start_ms
+        self.pane_start_ms = pane_start_ms
         self.plain = [0] * _PLAIN
         self.latencies: Ints | None = None
         self.numbers: list[bytes] = []  # latencies that wait
         self.names: dict[str, int] = {}
-        self._ids: list[bytes] = []
-        self._waiting = 0  # ids
-        self._sample = repeats.EMPTY
+        self.ids: list[str] = []  # that wait
+        self.waiting = 0  # how many
+        self.samples: list[repeats.Sample] = []
 
-    def identify(self, ids: Iterable[str]) -> None:
-        """Count event ids."""
-        checksums = array("I", map(crc32, map(str.encode, ids)))
-        self._ids.append(checksums.tobytes())
-        self._waiting += len(checksums)
-        self.plain[IDENTIFIED] += len(checksums)
-        if self._waiting > WAITING_IDS:
-            self._settle()
+    def identify(self, ids: Sequence[str]) -> None:
+        """Count event ids; they wait for `settle`."""
+        self.ids.append("\0".join(ids))
+        self.waiting += len(ids)
+        self.plain[IDENTIFIED] += len(ids)
 
     def unknown_status(self) -> None:
         """One of the predictions that were or will be counted as if they said nothing had a status nobody knows."""
@@ -75,8 +77,7 @@ class Counted:
         self.plain[UNKNOWN] += 1
 
     def name(self, names: Iterable[str]) -> None:
-        """An event was looked at; these names in it were never declared."""
-        self.plain[SAMPLED] += 1
+        """An event had these names, which nobody declared."""
         for name in names:
             self.names[name] = self.names.get(name, 0) + 1
         if len(self.names) > MOST_NAMES:
@@ -87,7 +88,7 @@ class Counted:
         self.plain = [a + b for a, b in zip(self.plain, other.plain, strict=True)]
         if other.latencies is not None:
             self.add_latencies(other.latencies)
-        self._sample = repeats.merged([self.sample, other.sample])
+        self.samples += other.samples
         for name, n in other.names.items():
             self.names[name] = self.names.get(name, 0) + n
 
@@ -108,17 +109,8 @@ class Counted:
 
     @property
     def sample(self) -> repeats.Sample:
-        """A sample of the ids."""
-        self._settle()
-        return self._sample
-
-    def _settle(self) -> None:
-        if self._waiting:
-            checksums = np.frombuffer(b"".join(self._ids), np.uint32)
-            more = repeats.sample(repeats.salted(checksums, self.salt_ms))
-            self._sample = repeats.merged([self._sample, more])
-            self._ids.clear()
-            self._waiting = 0
+        """A sample of the ids that were settled."""
+        return repeats.merged(self.samples)
 
 
 class Vitals:
@@ -142,8 +134,13 @@ class Vitals:
 
     def take(
         self, events: Sequence[Any], into: Counted, violations: dict[str, dict[str, int]]
-    ) -> None:
-        """Count what these events of one group say; latencies wait for `settle`."""
+    ) -> Sequence[Any] | None:
+        """Count what these events of one group say; latencies and ids wait.
+
+        Returns
+        -------
+        the statuses of the events; None where none has one
+        """
         n, plain = len(events), into.plain
         if self._moment is not None:
             moments = list(map(self._moment, events))
@@ -151,13 +148,7 @@ class Vitals:
                 self._ages(events, moments, into, violations)
         if not self._predictions:
             plain[FEATURES] += n
-            return
-        statuses = list(map(self._status, events)) if self._status is not None else []
-        if not statuses or statuses.count(None) == n:
-            plain[0] += n
-        else:
-            for status, times in Counter(statuses).items():
-                plain[_STATUS[status]] += times
+            return None
         if self._latency is not None:
             numbers = list(map(self._latency, events))
             if numbers.count(None) != n:
@@ -168,6 +159,13 @@ class Vitals:
                 ids = [one for one in ids if one is not None] if none != n else []
             if ids:
                 into.identify(ids)
+        statuses = list(map(self._status, events)) if self._status is not None else []
+        if not statuses or statuses.count(None) == n:
+            plain[0] += n
+            return None
+        for status, times in Counter(statuses).items():
+            plain[_STATUS[status]] += times
+        return statuses
 
     def _ages(
         self,
@@ -203,18 +201,17 @@ class Vitals:
             of = violations.setdefault(series, {})
             of[reason] = of.get(reason, 0) + n
 
-    def undeclared(self, value: bytes) -> list[str] | None:
-        """Names of features that this event has and nobody declared, sorted; None if they cannot be told."""
+    def undeclared(self, value: bytes) -> list[str]:
+        """Names of features that this event has and nobody declared, sorted."""
         if self._names is None:
-            return None
+            return []
         decode, read = self._names
         try:
             names = read(decode(value))
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-            return None
-        if not names:
-            return []
-        return sorted(n for n in names if n not in self._known and _legal(n))
+            return []  # they cannot be told
+        new = names.keys() - self._known if names else ()
+        return sorted(filter(_legal, new)) if new else []
 
 
 def settle(groups: Sequence[tuple[Counted, dict[str, dict[str, int]]]]) -> None:
@@ -236,17 +233,45 @@ def settle(groups: Sequence[tuple[Counted, dict[str, dict[str, int]]]]) -> None:
             reasons["negative"] = reasons.get("negative", 0) + below
 
 
-def looked_at(times_ms: Ints, lengths: Ints) -> Ints:
+def identify(groups: Sequence[Counted]) -> None:
+    """Make samples of all ids that wait."""
+    waiting = [of for of in groups if of.ids]
+    if not waiting:
+        return
+    joined = ["\0".join([*of.ids, ""]).encode() for of in waiting]
+    lengths = [text.count(b"\0") for text in joined]
+    checksums = repeats.checksums(b"".join(joined))
+    cuts = np.cumsum([0, *lengths]).tolist()
+    hashes = [
+        repeats.salted(checksums[a:b], of.pane_start_ms)
+        for of, a, b in zip(waiting, cuts, cuts[1:], strict=False)
+    ]
+    for of, sample in zip(waiting, repeats.samples(np.concatenate(hashes), lengths), strict=True):
+        of.samples.append(sample)
+        of.ids.clear()
+        of.waiting = 0
+
+
+def looked_at(times_ms: Ints, values: Sequence[bytes | None]) -> Iterator[int]:
     """Which events' names are looked at: one in 64, by their times and lengths alone, so that it is the same ones in
     whatever batches they come.
 
-    >>> looked_at(np.arange(0, 4000, 20), np.full(200, 300)).tolist()
-    []
+    Parameters
+    ----------
+    values : of the records they came from
+
+    >>> list(looked_at(np.arange(0, 4000, 20), [b"{}"] * 200))
+    [50, 61, 75]
     """
-    mixed = times_ms.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    mixed ^= lengths.astype(np.uint64) * np.uint64(0xC2B2AE3D27D4EB4F)
-    mixed = (mixed ^ (mixed >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
-    return np.flatnonzero(mixed < np.uint64(2**64 // _ONE_IN))
+    mixed = times_ms.astype(np.uint64) * _ODD
+    some = np.flatnonzero(mixed >> np.uint64(60) == 0)  # one in 16, and of these one in four
+    for k, mix in zip(some.tolist(), mixed[some].tolist(), strict=True):
+        value = values[k]
+        if value is None:
+            continue
+        again = (mix ^ (mix >> 31) ^ len(value)) * 0x9E3779B97F4A7C15
+        if (again >> 40) & 3 == 0:
+            yield k
 
 
 def _legal(name: str) -> bool:
@@ -260,7 +285,7 @@ def _names_at(reading: Reading) -> tuple[Any, Any] | None:
         return None
     type_: Any = dict[str, msgspec.Raw] | None
     if not root:
-        return msgspec.json.Decoder(dict[str, msgspec.Raw]).decode, dict.keys
+        return msgspec.json.Decoder(dict[str, msgspec.Raw]).decode, _reader(0)
     for step in reversed(root):
         type_ = msgspec.defstruct("At", [("v", type_, None)], rename={"v": str(step)}) | None
     return msgspec.json.Decoder(type_).decode, _reader(len(root))
