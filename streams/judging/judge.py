@@ -22,7 +22,16 @@ from streams.errors import StateError
 from streams.judging import inputs, outcomes, outputs, running
 from streams.judging.conclusions import LOUD, Conclusion, Judged, shows
 from streams.judging.plans import ModelPlan, compile_plan
-from streams.judging.scopes import HEALTH, INPUTS, OUTCOMES, SCOPES, Complete, Scope, complete
+from streams.judging.scopes import (
+    DAY_MS,
+    HEALTH,
+    INPUTS,
+    OUTCOMES,
+    SCOPES,
+    Complete,
+    Scope,
+    complete,
+)
 from streams.judging.share import Share
 from streams.judging.subjects import ModelState, SubjectState, source_of
 from streams.judging.watermarks import SourceProgress
@@ -262,7 +271,9 @@ class Judge:
                     episode,
                     finding,
                     context,
-                    _counter(model.subjects[key]),
+                    _events(model.subjects[key]),
+                    _labels(model.subjects[key], plan),
+                    model.episodes,
                 )
             self._publish((*ended, *alerts), triggers)
             if episode is not None and episode is not before:
@@ -366,8 +377,20 @@ def _context(
     )
 
 
-def _counter(subject: SubjectState) -> Callable[[int], int]:
+def _events(subject: SubjectState) -> Callable[[int], int]:
     """How many events of a subject were judged since a time, as far back as its windows are kept."""
     memory = subject.inputs.memory
     history = memory.history if memory is not None else ()
     return lambda since_ms: sum(p.window.events for p in history if p.window.end_ms > since_ms)
+
+
+def _labels(subject: SubjectState, plan: ModelPlan) -> Callable[[int], int]:
+    """How many predictions of a subject are labelled since a time, by the day on which they were made."""
+    days, truths = subject.truths.days, plan.truths
+    if truths is None:
+        return lambda since_ms: 0
+    return lambda since_ms: sum(
+        truths.rows(day.counts)
+        for start, day in days.items()
+        if start + DAY_MS > since_ms and day.digest == truths.layout.digest
+    )

@@ -89,7 +89,7 @@ def tell(
     rows = truths.rows(counts)
     made = memory.predictions.get(start, 0)
     held = truths.hold(key[1], lambda rule: counts)
-    status = worst([one.status for one in held])
+    status = worst([one.judged.status for one in held])
     if status in LOUD:
         reason = Reason.RULE
     elif status == Status.STABLE:

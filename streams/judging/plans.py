@@ -14,6 +14,7 @@ from detectors.reference.derived import features_of
 from streams import seasons, segments
 from streams.judging import policies
 from streams.judging.limits import Limits, compile_limits
+from streams.judging.lines import Lines
 from streams.judging.rules import OUTPUTS, rules
 from streams.judging.scopes import HEALTH, INPUTS, OUTCOMES, Timing
 from streams.judging.truth_plan import TruthPlan, compile_truths
@@ -122,6 +123,7 @@ def compile_plan(
     log_threshold = budget.log_threshold(allowed.count, _ms(allowed.per), window_ms, 2 * subjects)
     monitored = _monitored(lifecycle, reference)
     truths = compile_truths(lifecycle, reference)
+    lines = truths.lines if truths is not None else Lines(lifecycle)
     limits = compile_limits(lifecycle, reference)
     timings = {HEALTH.name: Timing(limits.window_ms), INPUTS.name: Timing(window_ms)}
     if truths is not None:
@@ -136,8 +138,8 @@ def compile_plan(
         idle_ms=_ms(window.idle),
         segments=definitions,
         budget=policies.budget_text(lifecycle),
-        episodes=policies.episodes(lifecycle, receivers, console),
-        retraining=policies.retraining(lifecycle, console),
+        episodes=policies.episodes(lifecycle, receivers, console, lines),
+        retraining=policies.retraining(lifecycle, console, lines),
         policy=policy(lifecycle, reference, monitored, log_threshold),
         monitored=monitored,
         limits=limits,

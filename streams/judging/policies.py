@@ -12,10 +12,14 @@ from alerting.settings import (
     RetrainingPolicy,
 )
 from alerting.types import Bound, Kind, Pipeline
+from streams.judging.lines import Lines
 from streams.lifecycle import Lifecycle
-from streams.lifecycle.conditions import KindTest, Value
+from streams.lifecycle.conditions import Condition, KindTest, MetricTest, Value
+from streams.lifecycle.metrics import NEEDS_LABELS
+from streams.lifecycle.triggers import Trigger
 
-DRIFT: tuple[Kind, ...] = ("data_drift", "prediction_drift")  # what is detected in this release
+# What may ask for a retraining (contracts §6).
+RETRAINS: tuple[Kind, ...] = ("data_drift", "prediction_drift", "concept_drift", "performance")
 _UNITS = (
     (timedelta(days=1), "day"),
     (timedelta(hours=1), "hour"),
@@ -52,16 +56,30 @@ def model(lifecycle: Lifecycle) -> Model:
 
 
 def episodes(
-    lifecycle: Lifecycle, receivers: Sequence[Receiver], console: str | None
+    lifecycle: Lifecycle,
+    receivers: Sequence[Receiver],
+    console: str | None,
+    lines: Lines | None = None,
 ) -> EpisodePolicy:
-    """How this model's problems become alerts: rules that wait for a kind; the others do not act yet."""
-    rules = []
+    """How this model's problems become alerts: entries that wait for a kind, or for a metric beyond a line.
+
+    Parameters
+    ----------
+    lines : those of the lifecycle, where what the reference was is known to them
+    """
+    rules, lines = [], lines or Lines(lifecycle)
     for rule in lifecycle.monitoring.alerts:
-        tests = rule.condition.tests
-        if len(tests) == 1 and isinstance(tests[0], KindTest):
+        tests, said = rule.condition.tests, (rule.severity, rule.channels, rule.runbook)
+        if len(tests) != 1:
+            continue  # several tests at once do not act yet
+        if isinstance(tests[0], KindTest):
             test = tests[0]
             level = "severe" if test.kind == "drift" else test.level
-            rules.append(AlertRule(_kinds(test), level, rule.severity, rule.channels, rule.runbook))
+            rules.append(AlertRule(_kinds(test), level, *said))
+        elif isinstance(tests[0], MetricTest) and tests[0].metric in NEEDS_LABELS:
+            name = lines.rule_of(tests[0], rule.persistence)
+            if name is not None:
+                rules.append(AlertRule(("performance",), "drifting", *said, name))
     return EpisodePolicy(
         model=model(lifecycle),
         rules=tuple(rules),
@@ -71,18 +89,19 @@ def episodes(
     )
 
 
-def retraining(lifecycle: Lifecycle, console: str | None) -> RetrainingPolicy:
-    """When this model's drift becomes a request to retrain."""
+def retraining(
+    lifecycle: Lifecycle, console: str | None, lines: Lines | None = None
+) -> RetrainingPolicy:
+    """When this model's problems become a request to retrain; `lines` as for `episodes`."""
     wanted, guards = lifecycle.retraining, lifecycle.retraining.guards
     conditions = []
     for entry in wanted.trigger_conditions:
-        tests = getattr(entry.trigger, "tests", ())
-        kinds = tuple(
-            k for test in tests if isinstance(test, KindTest) for k in _kinds(test) if k in DRIFT
-        )
-        if kinds and len(tests) == 1 and entry.action != "notify":
+        kinds, rule = _waits_for(entry.trigger, lines or Lines(lifecycle))
+        if kinds and entry.action != "notify":
             conditions.append(
-                RetrainingCondition(entry.name, kinds, entry.action, entry.approval, entry.priority)
+                RetrainingCondition(
+                    entry.name, kinds, entry.action, entry.approval, entry.priority, rule
+                )
             )
     pipeline = wanted.pipeline
     return RetrainingPolicy(
@@ -92,6 +111,7 @@ def retraining(lifecycle: Lifecycle, console: str | None) -> RetrainingPolicy:
         basis=wanted.training_window.from_,
         lookback_ms=_ms(wanted.training_window.lookback),
         min_records=wanted.training_window.min_records or 0,
+        min_labels=wanted.training_window.min_labels or 0,
         cooldown_ms=_ms(guards.cooldown),
         at_most=guards.at_most.count,
         at_most_per_ms=_ms(guards.at_most.per),
@@ -104,6 +124,21 @@ def retraining(lifecycle: Lifecycle, console: str | None) -> RetrainingPolicy:
         checks=tuple(r.text for r in pipeline.validation_requirements if r.bound is None),
         console=_page(lifecycle, console),
     )
+
+
+def _waits_for(trigger: Trigger, lines: Lines) -> tuple[tuple[Kind, ...], str | None]:
+    """The kinds of problems that a trigger waits for, and the rule that must be broken. No kinds: it does not act."""
+    tests = trigger.tests if isinstance(trigger, Condition) else ()
+    if len(tests) != 1:
+        return (), None
+    test = tests[0]
+    if isinstance(test, KindTest):
+        return tuple(kind for kind in _kinds(test) if kind in RETRAINS), None
+    if isinstance(test, MetricTest) and test.metric in NEEDS_LABELS:
+        persistence = trigger.persistence if isinstance(trigger, Condition) else None
+        name = lines.rule_of(test, persistence)
+        return (("performance",), name) if name is not None else ((), None)
+    return (), None
 
 
 def _gates(lifecycle: Lifecycle) -> dict[str, Bound]:

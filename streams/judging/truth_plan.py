@@ -21,7 +21,7 @@ from streams.judging.lines import Lines, Rule
 from streams.judging.scopes import DAY_MS, Timing
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.acts import windows
-from streams.lifecycle.metrics import METRICS, NEEDS_LABELS, UNKNOWN
+from streams.lifecycle.metrics import NEEDS_LABELS
 from streams.lifecycle.monitoring import ConceptDrift, LabelHealth
 from streams.segments import ALL
 
@@ -38,6 +38,14 @@ class Usual(NamedTuple):
     metrics: Mapping[str, Metric]
 
 
+class Held(NamedTuple):
+    """What a rule says."""
+
+    rule: Rule
+    counts: Ints | None  # what it is about; None: its period is not over
+    judged: Judged
+
+
 @dataclass(slots=True)
 class TruthPlan:
     """What the judge needs to know of one model's outcomes."""
@@ -47,7 +55,8 @@ class TruthPlan:
     counted: str  # digest of both layouts: of what may be added
     timing: Timing
     keep_ms: int  # until then a prediction's truth may come
-    rules: tuple[Rule, ...]
+    lines: Lines
+    rules: tuple[Rule, ...]  # of them, those that need labels
     policy: ConceptPolicy
     costs: Mapping[str, float] | None
     health: LabelHealth
@@ -87,7 +96,7 @@ class TruthPlan:
             self._plans[segment] = _detector(self, found) if found is not None and fits else None
         return self._plans[segment]
 
-    def hold(self, segment: str, counts_of: Callable[[Rule], Ints | None]) -> list[Judged]:
+    def hold(self, segment: str, counts_of: Callable[[Rule], Ints | None]) -> list[Held]:
         """What the rules of a segment say.
 
         Parameters
@@ -106,16 +115,14 @@ class TruthPlan:
                 if self.rows(counts) < rule.line.least:
                     answer = Insufficient("too_few_labels", self.rows(counts), rule.line.least)
             reference = known[rule.metric].value if rule.metric in known else rule.current
-            found.append(
-                judge_line(
-                    rule.name,
-                    answer,
-                    rule.line._replace(least=0),  # asked of all outcomes, above
-                    series=f"metric:{rule.metric}",
-                    reference=reference,
-                    unit="time" if METRICS.get(rule.metric, UNKNOWN).unit == "time" else "metric",
-                )
+            judged = judge_line(
+                rule.name,
+                answer,
+                rule.line._replace(least=0),  # asked of all outcomes, above
+                series=f"metric:{rule.metric}",
+                reference=reference,
             )
+            found.append(Held(rule, counts, judged))
         return found
 
     @property
@@ -170,6 +177,7 @@ def compile_truths(lifecycle: Lifecycle, reference: Reference | None) -> TruthPl
         counted=outcomes.digest_of(layout, slices),
         timing=Timing(window_ms, _ms(health.maturity) if health.maturity else 0, patient=True),
         keep_ms=_keep_ms(lifecycle, health),
+        lines=Lines(lifecycle),
         rules=(),
         policy=ConceptPolicy(_log_threshold(lifecycle, reference, window_ms)),
         costs=_costs(lifecycle),
@@ -178,9 +186,10 @@ def compile_truths(lifecycle: Lifecycle, reference: Reference | None) -> TruthPl
     )
     usual = plan.usual(ALL)
     known = {name: of.value for name, of in usual.metrics.items()} if usual is not None else {}
+    plan.lines = Lines(lifecycle, known.get)
     plan.rules = tuple(
         rule._replace(period_ms=_period_ms(rule.period_ms, window_ms))
-        for rule in Lines(lifecycle, known.get).rules
+        for rule in plan.lines.rules
         if rule.metric in NEEDS_LABELS
     )
     plan.policy = _policy(lifecycle, plan)

@@ -72,12 +72,12 @@ def conclude(
     else:
         verdict, anew = _decide(share, plan, truths, key, known)
     held = truths.hold(segment, lambda rule: _over(truths, memory, known, rule))
-    loud = verdict.status in LOUD or any(one.status in LOUD for one in held)
+    loud = verdict.status in LOUD or any(one.judged.status in LOUD for one in held)
     where = _where(truths, segment, known) if loud and not immature else ()
     hints = tuple(_hint(of) for of in where)
     performance = None
     if held and not immature:
-        checks = [Check(**one._asdict()) for one in held]
+        checks = [Check(**one.judged._asdict()) for one in held]
         performance = _ruled(
             share, plan, key, window, "performance", checks, verdict, hints, truths.waits
         )

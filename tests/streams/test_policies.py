@@ -92,14 +92,20 @@ def test_receivers_and_the_page_are_those_of_the_service() -> None:
     ("entry", "expected"),
     [
         ({"trigger": "severe data drift", "action": "retrain"}, ("data_drift",)),
-        ({"trigger": "drift threshold exceeded", "action": "evaluate"}, ("data_drift",)),
+        (
+            {"trigger": "drift threshold exceeded", "action": "evaluate"},
+            ("data_drift", "concept_drift", "performance"),
+        ),
+        ({"trigger": "concept drift detected", "action": "retrain"}, ("concept_drift",)),
+        ({"trigger": "recall drops below 0.6", "action": "retrain"}, ("performance",)),
+        ({"trigger": "label health detected", "action": "retrain"}, None),
         ({"trigger": "prediction drift detected", "action": "retrain"}, ("prediction_drift",)),
         ({"trigger": "data drift detected", "action": "notify"}, None),
         ({"trigger": "Scheduled: Monthly", "action": "retrain"}, None),
         ({"trigger": "Manual", "action": "retrain"}, None),
     ],
 )
-def test_only_drift_that_is_detected_can_ask_for_retraining(
+def test_drift_and_performance_can_ask_for_retraining_and_nothing_else(
     entry: dict[str, str], expected: tuple[str, ...] | None
 ) -> None:
     found = policies.retraining(retraining({"name": "c", **entry}), None).conditions

@@ -1,0 +1,299 @@
+"""Is what is said of outcomes what a plain count of the labels says, by window and by day, whatever happens between?"""
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import pytest
+
+from alerting.settings import Receiver
+from detectors.reference.build import Reference, digest
+from streams.judging.judge import Judge
+from streams.lifecycle import Lifecycle
+from streams.loop import Loop, Outcome, drain
+from streams.memory import MemoryBroker, MemoryLog
+from streams.offline.known import known_outcomes
+from streams.profiling.profiler import Profiler
+from streams.topics import TOPICS
+from tests.builders import (
+    HOUR_MS,
+    NAMES,
+    START_MS,
+    documents,
+    encode,
+    judge,
+    lifecycle,
+    reference,
+    registered,
+    stream,
+)
+
+DAY_MS = 24 * HOUR_MS
+DAYS, EACH = 12, 400
+WORSE = range(6, 9)  # days on which the model errs
+SLACK = Receiver("slack", "slack", "#ml")
+SAID = ("results", "alerts", "alerts.slack", "retraining")
+
+
+def watched(**monitoring: Any) -> Lifecycle:
+    """A model with labels, that is judged every six hours and whose truth is judged every day."""
+    return lifecycle(
+        source={"labels": {}, "join": False},
+        prediction={"classes": ["no", "yes"], "positive": "yes"},
+        segments=["country"],
+        monitoring={
+            "window": {"size": "6h", "pane": "1h", "lateness": "1m"},
+            "false_alarms": "1 per 30 days",
+            "performance_metrics": [
+                {"metric": "accuracy", "threshold": "below 0.75"},
+                {"metric": "recall", "threshold": "below 0.5", "measurement_frequency": "Weekly"},
+            ],
+            "drift_detection": {"concept_drift": {"window": "1d"}},
+        }
+        | monitoring,
+        retraining={
+            "trigger_conditions": [
+                {"name": "worse", "trigger": "concept drift detected", "action": "retrain"}
+            ]
+        },
+    )
+
+
+def predicted(days: Iterable[int], seed: int = 0) -> list[dict[str, Any]]:
+    """So many predictions a day."""
+    found = []
+    for day in days:
+        start = START_MS + day * DAY_MS
+        for i, one in enumerate(
+            stream(EACH, seed=seed + 100 + day, start_ms=start, step_ms=DAY_MS // EACH)
+        ):
+            tags = {"country": "DE" if i % 3 else "FR"}
+            found.append(one | {"event_id": f"{day}/{i}", "tags": tags})
+    return found
+
+
+def labelled(
+    predictions: Sequence[Mapping[str, Any]], worse: range = WORSE, seed: int = 5
+) -> list[dict[str, Any]]:
+    """Their labels, hours late: right in nine of ten, but for the days on which it is six of ten."""
+    chance, found = random.Random(seed), []
+    for one in predictions:
+        day = int(one["event_id"].partition("/")[0])
+        right = chance.random() < (0.6 if day in worse else 0.9)
+        said = one["prediction"]
+        found.append(
+            {
+                "event_id": one["event_id"],
+                "model_id": "m",
+                "model_version": "1.0.0",
+                "timestamp": one["timestamp"] + chance.randrange(30) * HOUR_MS,
+                "prediction_timestamp": one["timestamp"],
+                "prediction": said,
+                "score": one["score"],
+                "label": said if right else {"yes": "no", "no": "yes"}[said],
+                "tags": one["tags"],
+            }
+        )
+    return sorted(found, key=lambda label: (label["timestamp"], label["event_id"]))
+
+
+@cache
+def built(**monitoring: Any) -> Reference:
+    """What the model is compared with: forty quiet days before."""
+    of, past = watched(**monitoring), predicted(range(-40, 0), seed=1_000)
+    made = reference(of, past)
+    labels = encode(labelled(past, range(0), seed=7))
+    known, _ = known_outcomes(of, made, labels, list)
+    whole = replace(made, known=known)
+    return replace(whole, digest=digest(whole))
+
+
+@cache
+def story() -> tuple[tuple[str, int, bytes], ...]:
+    """Everything in the order in which it comes: topic, time, event."""
+    predictions = predicted(range(DAYS))
+    labels = labelled(predictions)
+    found = [
+        (topic, one["timestamp"], value)
+        for topic, events in (("predictions", predictions), ("labels", labels))
+        for one, value in zip(events, encode(events), strict=True)
+    ]
+    return tuple(sorted(found, key=lambda row: row[1]))
+
+
+def logged(
+    rows: Sequence[tuple[str, int, bytes]],
+    *models: tuple[Lifecycle, Reference],
+    partitions: int = 1,
+) -> MemoryLog:
+    """A log in memory that holds these events and what is registered."""
+    log = MemoryLog()
+    for name in ("predictions", "labels"):
+        log.create(NAMES(name), partitions)
+    for one in TOPICS:
+        log.create(NAMES(one.name), one.partitions or partitions)
+    for of, known in models or ((watched(), built()),):
+        for record in registered(of, known):
+            log.append(record.topic, record.value, record.key, partition=0)
+    for i, (topic, _, value) in enumerate(rows):
+        log.append(NAMES(topic), value, partition=i % partitions)
+    return log
+
+
+def profile(log: MemoryLog, **how: int) -> None:
+    """Let a profiler read everything."""
+    partitions = log.partition_count(NAMES("profiles"))
+    stage = Profiler(NAMES, partitions, log.partition_count)
+    topics = [NAMES("predictions"), NAMES("labels")]
+    drain(MemoryBroker(log, "profiler"), stage, topics=topics, followed=[NAMES("models")], **how)  # type: ignore[arg-type]
+
+
+@cache
+def judged() -> MemoryLog:
+    """The story, read and judged in one go."""
+    log = logged(story())
+    profile(log)
+    judge(log, [SLACK])
+    return log
+
+
+def results(log: MemoryLog, scope: str, segment: str = "all") -> list[dict[str, Any]]:
+    found = documents(log, "results")
+    return [r for r in found if (r["scope"], r["segment"]) == (scope, segment)]
+
+
+def day_of(time: str) -> int:
+    return (round(datetime.fromisoformat(time).timestamp() * 1000) - START_MS) // DAY_MS
+
+
+def labels_of(day: int, field: str, country: str | None = None) -> list[dict[str, Any]]:
+    """The labels whose `field` is on a day."""
+    every = labelled(predicted(range(DAYS)))
+    return [
+        one
+        for one in every
+        if (one[field] - START_MS) // DAY_MS == day and country in (None, one["tags"]["country"])
+    ]
+
+
+def counted(labels: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """Their confusion."""
+    pairs = Counter((one["label"], one["prediction"]) for one in labels)
+    return {a: {p: pairs[a, p] for p in ("no", "yes")} for a in ("no", "yes")}
+
+
+@pytest.mark.parametrize("country", [None, "DE", "FR"])
+def test_a_window_counts_what_became_known_in_it(country: str | None) -> None:
+    segment = "all" if country is None else f"country={country}"
+    found = results(judged(), "outcomes", segment)
+    assert len(found) >= DAYS
+    for result in found[:DAYS]:
+        day = day_of(result["window"]["start"])
+        mine = labels_of(day, "timestamp", country)
+        assert result["window"]["events"] == len(mine)
+        assert result["confusion"] == counted(mine)
+        accuracy = sum(one["label"] == one["prediction"] for one in mine) / len(mine)
+        assert result["metrics"]["accuracy"]["value"] == pytest.approx(accuracy, abs=1e-12)
+
+
+@pytest.mark.parametrize("country", [None, "DE"])
+def test_a_day_is_told_again_until_all_its_truth_is_known(country: str | None) -> None:
+    segment = "all" if country is None else f"country={country}"
+    last: dict[int, dict[str, Any]] = {}
+    for result in results(judged(), "matured", segment):
+        day = day_of(result["window"]["start"])
+        before = last.get(day)
+        assert result["revision"] == (before["revision"] + 1 if before else 1)
+        assert before is None or before["result_id"] == result["result_id"]
+        last[day] = result
+    assert sorted(last) == list(range(DAYS))
+    for day, result in last.items():
+        mine = labels_of(day, "prediction_timestamp", country)
+        assert result["confusion"] == counted(mine)
+        coverage = result["metrics"]["label_coverage"]
+        assert coverage["value"] == 1.0
+        assert coverage["n"] == len(mine)
+
+
+def test_the_change_is_found_and_asks_for_a_retraining_and_ends() -> None:
+    alerts = [a for a in documents(judged(), "alerts") if a["segment"] == "all"]
+    concept = [a for a in alerts if a["kind"] == "concept_drift"]
+    assert concept[0]["change"] == "opened"
+    assert day_of(concept[0]["at"]) in (7, 8)
+    assert concept[0]["cause"]["class"] == "relation_change"
+    assert concept[0]["affected"][0]["series"] == "loss"
+    triggers = documents(judged(), "retraining")
+    assert [t["status"]["name"] for t in triggers] == ["requested", "approved"]
+    assert triggers[0]["reason"]["code"] == "concept_drift"
+    assert triggers[0]["training_window"]["labelled"] > 0
+
+
+def test_a_line_that_is_crossed_for_two_days_is_an_alert() -> None:
+    performance = [a for a in documents(judged(), "alerts") if a["kind"] == "performance"]
+    assert performance[0]["change"] == "opened"
+    assert performance[0]["affected"][0]["series"] == "metric:accuracy"
+    assert day_of(performance[0]["at"]) == 9
+
+
+def test_a_metric_of_a_week_is_in_the_result_that_completes_it() -> None:
+    held = {
+        day_of(r["window"]["start"]): r["metrics"]["recall"]["threshold"]
+        for r in results(judged(), "outcomes")
+        if "threshold" in r["metrics"].get("recall", {})
+    }
+    assert [day for day, line in held.items() if line is not None] == [6, 13]
+
+
+# ---- the same bytes
+
+
+def said(log: MemoryLog) -> dict[str, list[Any]]:
+    """Every byte that was said."""
+    return {
+        name: [
+            (r.key, r.value, r.headers)
+            for r in sorted(
+                log.read(NAMES(name)), key=lambda r: (r.key or b"", dict(r.headers)["ce_id"])
+            )
+        ]
+        for name in SAID
+    }
+
+
+@pytest.mark.parametrize(("partitions", "limit"), [(1, 37), (3, 500)])
+def test_partitions_and_batches_change_no_byte(partitions: int, limit: int) -> None:
+    log = logged(story(), partitions=partitions)
+    profile(log, limit=limit, commit_after=limit)
+    judge(log, [SLACK], limit=limit, commit_after=limit)
+    assert said(log) == said(judged())
+
+
+@pytest.mark.parametrize(("every", "limit"), [(1, 150), (3, 40), (5, 20)])
+def test_a_judge_that_is_killed_again_and_again_says_the_same_bytes(every: int, limit: int) -> None:
+    log = logged(story())
+    profile(log, limit=400, commit_after=400)
+    for instance in range(10_000):
+        broker = MemoryBroker(log, "judge", str(instance))
+        loop = Loop(
+            broker,
+            Judge(NAMES, 1, [SLACK]),
+            [NAMES("profiles")],
+            [NAMES("models")],
+            NAMES("state"),
+            limit=limit,
+        )
+        loop.start()
+        for _ in range(every):
+            polled = loop.turn()
+            if not polled.batches and loop.commit() is Outcome.NOTHING:
+                assert said(log) == said(judged())
+                assert instance > 3
+                return
+            loop.commit()
+        loop.turn()  # what is in hand when it dies is lost
+        broker.crash()
+    raise AssertionError("it never ends")
