@@ -67,7 +67,7 @@ def command(
     source = open_source(
         events,
         [one.lifecycle for one in found],
-        kind=parse_kind(kind),
+        kind=parse_kind(kind, labels=True),
         where=parse_where(where or ()),
         past=lambda topic: past(topic, brokers, config),
     )
