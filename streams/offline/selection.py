@@ -46,7 +46,7 @@ def parse_kind(text: str | None, *, labels: bool = False) -> Kind | None:
     """`--kind` as it is typed; `labels`: whether labels alone are enough."""
     kinds = KINDS if labels else KINDS[:2]
     if text is None or text in kinds:
-        return text  # type: ignore[return-value] # one of its words
+        return text
     raise UsageError(f"--kind {text}: expected {' or '.join((', '.join(kinds[:-1]), kinds[-1]))}")
 
 

@@ -149,7 +149,7 @@ class LabelReading(Reading):
             if isinstance(raw, bool) or raw not in (1, -1):
                 defects.of[want.name] = "type"
                 return 0  # counts nothing
-            return int(raw)  # type: ignore[call-overload] # one of the two
+            return int(raw)
         try:
             return self._time(want, raw)
         except InvalidEvent as defect:

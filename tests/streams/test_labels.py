@@ -221,7 +221,7 @@ def test_a_label_whose_model_has_no_legal_name_is_a_dead_letter(model_id: object
 
 
 def test_labels_of_all_sorts_in_one_batch_are_told_apart() -> None:
-    events = [
+    events: list[dict[str, Any] | bytes] = [
         label(),
         label(model_id=..., prediction=..., score=...),
         b"{",
@@ -457,7 +457,7 @@ def test_errors_are_given_out_one_by_one_only_where_a_method_reads_them() -> Non
 
 # ------------------------------------------------------------------------------- the same, however it comes
 
-values = st.one_of(
+values: st.SearchStrategy[Any] = st.one_of(
     st.sampled_from(["yes", "no", "maybe", "x" * 257, 1, True, 0.5, None]), st.just([]), st.just({})
 )
 numbers = st.sampled_from([0, 0.25, 1, 1.5, -1, "high", True, None, 10**400])
