@@ -20,7 +20,8 @@ from streams.lifecycle.settings import Source
 from streams.outcomes import task_of
 from streams.profiling.events import Topic
 from streams.profiling.fields import ANSWERED, MODEL_ID
-from streams.profiling.reading import PREDICTIONS, Reading, Want
+from streams.profiling.reading import PREDICTIONS, Reading
+from streams.profiling.structs import Want
 from streams.topics import Names
 
 _json = msgspec.json.Encoder().encode
@@ -51,25 +52,24 @@ class PredictionReading(Reading):
         self._sliced = sliced
         super().__init__(lifecycle, PREDICTIONS, names, {})
         has = self.attribute
-        self._event_id = has.get("event_id")
+        #: the id of an event; None where there is none
+        self.event_id: Callable[[Any], str | None] = has.get("event_id", lambda event: None)
         tags = [name for name in has if name.startswith("segment:")]
         features = [name for name in has if name.startswith("feature:")]
         mapped = {name: self._mapped(name) for name in _OUTPUTS}
-        self._constant = {
+        constant = {
             name: msgspec.Raw(_json(of.value))
             for name, of in mapped.items()
             if isinstance(of, Const)
         }
+        self._constant: tuple[Any, ...] = tuple(constant.values())
         outputs = [name for name in _OUTPUTS if name in has]
-        self._version_of, self._status_of = has.get("model_version"), has.get("status")
         self._widths = len(outputs), len(outputs) + len(tags)
-        wanted = [self.dotted[name] for name in (*outputs, *tags, *features)]
-        self._take = _getter(wanted)
+        self._take = _getter(self, ("model_version", "status", *outputs, *tags, *features))
         self._tags = _object("Tags", tags)
         self._features = _object("Features", features)
         fixed = ["model_version", "prediction_timestamp"]
-        self._content = _object("Content", [*fixed, *outputs, "tags", "features", *self._constant])
-        self._nothing = (None,) * len(outputs)
+        self._content = _object("Content", [*fixed, *outputs, "tags", "features", *constant])
 
     def _wanted(self, lifecycle: Lifecycle, types: Mapping[str, str]) -> Iterator[Want]:
         yield from self._special("timestamp", "time")
@@ -89,25 +89,20 @@ class PredictionReading(Reading):
             elif not isinstance(root, Const):
                 yield Want(f"feature:{name}", (*root, name), "json")
 
-    def event_id(self, event: Any) -> str | None:
-        found: str | None = self._event_id(event) if self._event_id else None
-        return found
-
     def content(self, event: Any, time_ms: int) -> bytes:
         """The members of an outcome that are the prediction's, as JSON without the brackets."""
-        values = self._take(event)
+        written, status, *values = self._take(event)
         outputs, tags = self._widths
-        said: tuple[Any, ...] = values[:outputs]
-        constant: tuple[Any, ...] = tuple(self._constant.values())
-        if self._status_of is not None and self._status_of(event) not in ANSWERED:
-            said, constant = self._nothing, (None,) * len(constant)
-        version = self.version(self._version_of(event) if self._version_of else None)
+        said: Sequence[Any] = values[:outputs]
+        constant = self._constant
+        if status not in ANSWERED:
+            said, constant = [None] * outputs, (None,) * len(constant)
         content = self._content(
-            version,
+            self.version(written),
             time_ms,
             *said,
-            self._tags(*values[outputs:tags]),
-            self._features(*values[tags:]),
+            self._tags(*values[outputs:tags]) if tags > outputs else None,
+            self._features(*values[tags:]) if len(values) > tags else None,
             *constant,
         )
         return _json(content)[1:-1]
@@ -197,16 +192,17 @@ def sliced(lifecycle: Lifecycle, reference: Reference | None) -> tuple[str, ...]
 def read_predictions(topic: Topic, batch: Batch) -> dict[int, Read]:
     """Predictions by partition."""
     by_partition = _empty(batch)
+    partitions, offsets, reading_of = batch.partitions, batch.offsets, topic.reading_of
     for index, event, time_ms in _events(topic, batch):
-        read = by_partition[batch.partitions[index]]
-        reading = topic.reading_of[type(event)]
-        assert isinstance(reading, PredictionReading)
+        read = by_partition[partitions[index]]
+        reading: Any = reading_of[type(event)]
+        times_ms = read.times_ms
         if (event_id := reading.event_id(event)) is not None:
-            read.at.append(len(read.times_ms))
+            read.at.append(len(times_ms))
             read.keys.append(event_id.encode())
             read.rows.append((reading.model_id, reading.content(event, time_ms)))
-        read.times_ms.append(time_ms)
-        read.offsets.append(batch.offsets[index])
+        times_ms.append(time_ms)
+        read.offsets.append(offsets[index])
     return by_partition
 
 
@@ -254,11 +250,12 @@ def _events(topic: Topic, batch: Batch) -> Iterator[tuple[int, Any, int]]:
             yield index, event, reading.time_ms(event)
 
 
-def _getter(places: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
-    if not places:
-        return lambda event: ()
-    get = attrgetter(*places)
-    return (lambda event: (get(event),)) if len(places) == 1 else get
+def _getter(reading: Reading, names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """Takes the values of these names out of an event, None for what is not read from it."""
+    if all(name in reading.dotted for name in names):
+        return attrgetter(*(reading.dotted[name] for name in names))
+    takes = [reading.attribute.get(name, lambda event: None) for name in names]
+    return lambda event: tuple(take(event) for take in takes)
 
 
 def _object(name: str, members: Sequence[str]) -> Callable[..., Any]:

@@ -15,7 +15,8 @@ from streams.broker import Record
 from streams.lifecycle import Lifecycle
 from streams.profiling.events import Topic
 from streams.profiling.fields import ANSWERED
-from streams.profiling.reading import FEATURES, NUMERIC, PREDICTIONS, Reading
+from streams.profiling.reading import FEATURES, PREDICTIONS, Reading
+from streams.profiling.structs import NUMERIC
 from streams.topics import Names
 
 MOST_LABELS = 50  # an output of more whole numbers than this is a quantity, not a class

@@ -6,7 +6,6 @@ rest is nobody's. What is null, absent or no finite number is not there.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -19,8 +18,8 @@ from streams.lifecycle import Lifecycle
 from streams.lifecycle.paths import Const, Path
 from streams.lifecycle.settings import Source
 from streams.profiling.codes import Codes
-from streams.profiling.fields import UNIT_PER_S, to_ms
-from streams.profiling.reading import Defects, Reading, Want
+from streams.profiling.reading import Defects, Reading, moment_ms
+from streams.profiling.structs import Want
 from streams.topics import Names
 
 LABELS, OUTCOMES = "labels", "outcomes"
@@ -128,14 +127,7 @@ class LabelReading(Reading):
                 return np.array([-1 if v is None else v for v in found], np.int64)
             except TypeError:
                 pass  # texts among them
-        return np.array([self._moment_ms(v) for v in found], np.int64)
-
-    def _moment_ms(self, value: Any) -> int:
-        if value is None:
-            return -1
-        return (
-            to_ms(value) if isinstance(value, datetime) else value * 1000 // UNIT_PER_S[self.unit]
-        )
+        return np.array([-1 if v is None else moment_ms(v, self.unit) for v in found], np.int64)
 
     def read(self, event: object, record: Record) -> tuple[Any, Defects]:
         """Look at each field on its own; what is wrong with an event that is the joiner's, it will count."""
