@@ -366,7 +366,13 @@ def _context(
             and other.key[1] not in (segment, ALL)
             and shows(other, scope.name, source)
         )
-        inhibited_by = inhibitor(finding.kind, about, model.episodes, plan.lifecycle.version)
+        inhibited_by = inhibitor(
+            finding.kind,
+            about,
+            model.episodes,
+            plan.lifecycle.version,
+            [one.series for one in finding.affected],
+        )
     return Context(
         subject=about,
         at_ms=conclusion.end_ms,

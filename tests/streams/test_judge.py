@@ -39,6 +39,7 @@ from tests.builders import (
 )
 from tests.builders import batch as source_batch
 
+BUDGET = {"false_alarms": "1 per day"}
 WINDOW_MS = 5 * MINUTE_MS
 EVERY_MS = 1_200  # 250 events per window
 SLACK = Receiver("slack", "slack", "#ml")
@@ -459,12 +460,55 @@ def test_records_of_partitions_that_are_not_ours_are_passed_over() -> None:
     assert desk.results() == []
 
 
+def as_release_0_1_wrote_it(record: Record) -> Record | None:
+    """A part of the state with one scope and one episode per subject; None for parts that there were not."""
+    part = (record.key or b"").decode().split("|", 3)[3]
+    if part.partition("/")[0] in ("health", "running", "violated"):
+        return None
+    document = json.loads(record.value or b"")
+    data = document["data"]
+    if part == "progress":
+        data = {"slots_until_ms": data["slots_until_ms"]} | data["scopes"]["inputs"]
+    elif part == "late":
+        data = data.get("inputs", 0)
+    elif part == "episodes" and b"|all|" in (record.key or b""):
+        data = [{k: v for k, v in e.items() if k != "source"} for e in data]
+    value = json.dumps(document | {"format": 2, "data": data}).encode()
+    return record._replace(value=value)
+
+
+def test_a_state_with_one_scope_and_one_episode_is_continued() -> None:
+    desk = Desk((watched(monitoring=BUDGET), small()))
+    for n in range(6):
+        desk.count(minute(5 * n + 1, 300, seed=n, shift=2.0))
+    desk.reach(START_MS + 31 * MINUTE_MS)
+    desk.count(minute(2, 7))  # late
+    desk.count(minute(31, 300, shift=2.0))
+    desk.flush()
+    newest = {r.key: r for r in desk.written if r.topic == "leeway.state" and r.value is not None}
+    kept = [
+        as_release_0_1_wrote_it(Record(r.topic, 0, i, None, r.key, r.value))
+        for i, r in enumerate(newest.values())
+    ]
+    expected = Desk((watched(monitoring=BUDGET), small()))
+    expected.judge.gained(_profiles(0), iter(r for r in kept if r is not None))
+    opened = [json.loads(r.value) for r in desk.written if r.topic == "leeway.alerts"]
+    for n in range(7, 30):
+        expected.count(minute(5 * n + 1, 300, seed=n))
+        expected.reach(START_MS + (5 * n + 6) * MINUTE_MS)
+    first = expected.results()[0]["window"]
+    assert (first["start"], first["late"]) == (rfc3339(START_MS + 30 * MINUTE_MS), 7)
+    alerts = [json.loads(r.value) for r in expected.written if r.topic == "leeway.alerts"]
+    drift = [a for a in alerts if a["kind"] == "data_drift"]
+    assert drift[-1]["change"] == "resolved"
+    assert {a["episode_id"] for a in drift} == {opened[0]["episode_id"]}
+
+
 # ---- a shift that comes and goes, through the whole judge
 
 
 SHIFTED = range(10, 20)
 WINDOWS = 48
-BUDGET = {"false_alarms": "1 per day"}
 
 
 def comes_and_goes(**fields: Any) -> list[dict[str, Any]]:
