@@ -328,7 +328,7 @@ class JoinerSection(Section):
     """Where predictions wait for their labels. `directory` None: below the user's own state."""
 
     directory: Annotated[Path, PlainValidator(_path), PlainSerializer(str)] | None = None
-    memory_bytes: Positive = 256 * 1024 * 1024
+    memory_bytes: Positive = 128 * 1024 * 1024
 
 
 class Links(Section):

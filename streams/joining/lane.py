@@ -93,19 +93,15 @@ class Shape:
     idle_ms: Mapping[str, int]
     horizon_ms: int
     max_ahead_ms: int
+    bucket_ms: int = field(init=False)
+    slack_ms: int = field(init=False)  # how far events may be behind each other and still meet
+    reach_ms: int = field(init=False)  # what is older than this is gone
 
-    @property
-    def bucket_ms(self) -> int:
-        return max(self.horizon_ms // _BUCKETS, _LEAST_BUCKET_MS)
-
-    @property
-    def slack_ms(self) -> int:
-        """How far labels may be behind each other and still find what is kept."""
-        return self.bucket_ms
-
-    @property
-    def reach_ms(self) -> int:
-        return self.horizon_ms + self.slack_ms
+    def __post_init__(self) -> None:
+        bucket_ms = max(self.horizon_ms // _BUCKETS, _LEAST_BUCKET_MS)
+        object.__setattr__(self, "bucket_ms", bucket_ms)
+        object.__setattr__(self, "slack_ms", bucket_ms)
+        object.__setattr__(self, "reach_ms", self.horizon_ms + bucket_ms)
 
     @property
     def predictions(self) -> tuple[str, ...]:
@@ -177,11 +173,11 @@ class Lane:
         sealed, self._sealed = self._sealed, _Unwritten()
         if sealed.marks is None:
             return
-        gone = [b for b in self._store.buckets() if self._is_gone(b)]
-        self._store.write(
-            {k: c for k, c in sealed.changes.items() if not self._is_gone(c[0])}, sealed.marks
-        )
-        self._store.drop(gone)
+        gone_ms, changes = self._gone_ms, sealed.changes
+        if any(change[0] < gone_ms for change in changes.values()):
+            changes = {key: c for key, c in changes.items() if c[0] >= gone_ms}
+        self._store.write(changes, sealed.marks)
+        self._store.drop([bucket for bucket in self._store.buckets() if bucket < gone_ms])
 
     @property
     def store(self) -> Store:
@@ -221,7 +217,7 @@ class Lane:
     def _catch_up(self) -> None:
         """All that is committed is known again; what was told of what ends before this is not told again."""
         self._floor_ms = max(self._floor_ms, self._told_floor_ms)
-        for bucket in [bucket for bucket in self._open if self._is_gone(bucket)]:
+        for bucket in [bucket for bucket in self._open if bucket < self._gone_ms]:
             del self._open[bucket]
 
     def _oldest(self, floor_ms: int) -> int | Since:
@@ -346,12 +342,12 @@ class Lane:
         before = _reached(self._clocks.get(topic, _NEVER), read.times_ms)
         changes, open_, fold = self._changes, self._open, self.fold
         known = self._known(read.keys)
-        size, gone_ms = self.shape.bucket_ms, self._floor_ms - self.shape.reach_ms
+        size, gone_ms = self.shape.bucket_ms, self._gone_ms
+        terms = fold.terms
         for at, key, (model_id, content) in zip(read.at, read.keys, read.rows, strict=True):
             time_ms, reached_ms = read.times_ms[at], before[at]
             bucket = (time_ms // size + 1) * size
-            terms = fold.terms.get(model_id)
-            if terms is None or self._is_gone(bucket):
+            if bucket < gone_ms or model_id not in terms:
                 continue
             new = Prediction(model_id, time_ms, reached_ms, content)
             change = changes.get(key) or known.get(key)
@@ -365,7 +361,10 @@ class Lane:
                     continue
                 value, bucket = folded, max(bucket, change[0])
             changes[key] = bucket, encode(value)
-            of = open_.setdefault((time_ms // size + 1) * size, {})
+            own = (time_ms // size + 1) * size
+            if own not in open_:
+                open_[own] = {}
+            of = open_[own]
             of[model_id] = of.get(model_id, 0) + 1
         self._close_labelled()
         self._clocks[topic] = before[-1]
@@ -452,7 +451,7 @@ class Lane:
         if floor_ms <= self._floor_ms:
             return
         self._floor_ms = floor_ms
-        for bucket in sorted(bucket for bucket in self._open if self._is_gone(bucket)):
+        for bucket in sorted(bucket for bucket in self._open if bucket < self._gone_ms):
             for model_id, n in sorted(self._open.pop(bucket).items()):
                 terms = self.fold.terms.get(model_id)
                 if n and terms is not None:
@@ -467,8 +466,10 @@ class Lane:
         ]
         return min(talking, default=self._floor_ms)
 
-    def _is_gone(self, bucket: int) -> bool:
-        return bucket + self.shape.reach_ms < self._floor_ms
+    @property
+    def _gone_ms(self) -> int:
+        """Buckets that end before this are gone."""
+        return self._floor_ms - self.shape.reach_ms
 
 
 def _floor(place: Place) -> int:

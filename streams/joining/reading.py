@@ -53,7 +53,7 @@ class PredictionReading(Reading):
         super().__init__(lifecycle, PREDICTIONS, names, {})
         has = self.attribute
         #: the id of an event; None where there is none
-        self.event_id: Callable[[Any], str | None] = has.get("event_id", lambda event: None)
+        self.event_id: Callable[[Any], str | None] = has.get("event_id", _nothing)
         tags = [name for name in has if name.startswith("segment:")]
         features = [name for name in has if name.startswith("feature:")]
         mapped = {name: self._mapped(name) for name in _OUTPUTS}
@@ -254,8 +254,12 @@ def _getter(reading: Reading, names: Sequence[str]) -> Callable[[Any], tuple[Any
     """Takes the values of these names out of an event, None for what is not read from it."""
     if all(name in reading.dotted for name in names):
         return attrgetter(*(reading.dotted[name] for name in names))
-    takes = [reading.attribute.get(name, lambda event: None) for name in names]
+    takes = [reading.attribute.get(name, _nothing) for name in names]
     return lambda event: tuple(take(event) for take in takes)
+
+
+def _nothing(event: Any) -> None:
+    return None
 
 
 def _object(name: str, members: Sequence[str]) -> Callable[..., Any]:
