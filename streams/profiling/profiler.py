@@ -17,17 +17,15 @@ import numpy as np
 from streams.broker import Batch, Outgoing, Partition, Record, Work
 from streams.messages import (
     KIND,
-    SLOT_MS,
     Intake,
     Profile,
     Progress,
-    Report,
-    Unread,
     encode_profile,
 )
 from streams.profiling.dead_letters import dead_letter
 from streams.profiling.events import DeadLetter, Topic
 from streams.profiling.labels import LabelReading
+from streams.profiling.reach import Reach
 from streams.profiling.reading import Defects, Reading
 from streams.profiling.rows import Rows
 from streams.profiling.sheet import Sheet, count
@@ -38,24 +36,6 @@ from streams.topics import Names
 SETTLE_AT = 20_000  # rows that wait for numpy: fewer and its call overhead shows, more and they leave the cache
 MAX_UNREGISTERED = 1_000  # names; the rest is one name
 OTHER = "(other)"
-
-
-@dataclass(slots=True)
-class _Source:
-    """How far one source partition was read, as far as this process knows."""
-
-    highest_ms: int | None = None
-    offset: int = 0
-    idle_ms: int = 0
-    told: bool = False  # the judge knows all of the above
-
-
-@dataclass(slots=True)
-class _Unread:
-    """Records of one place that are no events."""
-
-    dead_letters: dict[str, int] = field(default_factory=dict)
-    unregistered: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -82,15 +62,14 @@ class Profiler:
     def __init__(
         self, names: Names, partitions: int, partition_count: Callable[[str], int]
     ) -> None:
-        self._names, self._partitions, self._partition_count = names, partitions, partition_count
+        self._names, self._partitions = names, partitions
         self._registry = Registry()
         self._compiled = -1  # revision of the registry that the rest was made from
         self._sheets: dict[str, Sheet] = {}
         self._rows: dict[type, tuple[Sheet, Reading, Rows, int]] = {}
         self._labels: dict[type, tuple[Sheet, LabelReading]] = {}
         self._topics: dict[str, Topic] = {}
-        self._sources: dict[Partition, _Source] = {}
-        self._heard: dict[Partition, None] = {}
+        self.reach = Reach(partition_count)
         self.seen = Seen()
         self._void()
 
@@ -103,10 +82,10 @@ class Profiler:
     # ---- what the loop calls
 
     def gained(self, partition: Partition, kept: Iterator[Record]) -> None:
-        self._sources[partition] = _Source()
+        self.reach.gained(partition)
 
     def dropped(self, partition: Partition) -> None:
-        self._sources.pop(partition, None)
+        self.reach.dropped(partition)
 
     def follow(self, records: Sequence[Record]) -> None:
         self._registry.apply(records)
@@ -115,15 +94,11 @@ class Profiler:
         """Nothing counted since the last commit is true any more, nor how far it reached."""
         for sheet in self._sheets.values():
             sheet.clear()
-        for partition in self._sources:
-            self._sources[partition] = _Source()
+        self.reach.forget()
         self._void()
 
     def _void(self) -> None:
         self._waiting = 0
-        self._offsets: dict[Partition, int] = {}
-        self._slots: defaultdict[str, Counter[int]] = defaultdict(Counter)  # events by topic, start
-        self._unread: dict[tuple[Partition, int | None, int], _Unread] = {}
         self._dead: list[Outgoing] = []
         self._retired: list[Sheet] = []
 
@@ -137,7 +112,7 @@ class Profiler:
             return
         events, times, where = self._decode(topic, batch)
         self._advance(batch, times, where)
-        self._count_slots(batch.topic, times, where)
+        self.reach.count_slots(batch.topic, times, where)
         if events:
             self._look_at_names(batch, events, times, where)
             self._add(topic, events, times)
@@ -146,25 +121,17 @@ class Profiler:
                 self._settle()
 
     def heard(self) -> Collection[Partition]:
-        """Partitions that brought usable events since this was last asked.
-
-        One that brings nothing usable must not hold time back for all the others.
-        """
-        heard, self._heard = self._heard, {}
-        return heard.keys()
+        """Partitions that brought usable events since this was last asked."""
+        return self.reach.heard()
 
     def idle(self, silent_ms: Mapping[Partition, int]) -> None:
         """Note which partitions have crossed the silence after which some model leaves them out."""
         self._compile()
-        for partition, silent in sorted(silent_ms.items()):
-            source = self._sources.get(partition)
-            if source is None:
-                continue
-            limits = self._idle_limits.get(partition.topic, ())
-            if sum(silent >= limit for limit in limits) != sum(
-                source.idle_ms >= limit for limit in limits
-            ):
-                source.idle_ms, source.told = silent, False
+        self.reach.idle(silent_ms, self._idle_limits)
+
+    def _advance(self, batch: Batch, times: Any, where: Sequence[int] | None) -> None:
+        self.seen.events[batch.topic] += len(batch.partitions)
+        self.seen.watermarks_ms |= self.reach.advance(batch, times, where)
 
     def flush(self) -> Work:
         """One summary per group, progress and intake for every judge, and the offsets all this used up."""
@@ -179,11 +146,15 @@ class Profiler:
                 self.seen.fields[sheet.lifecycle.model_id, reason] += n
             sheet.clear()
         # Intake first: progress closes the slots that it belongs to.
-        broadcasts: list[Intake | Progress] = [*self._intake(), *self._progress()]
+        broadcasts: list[Intake | Progress] = [
+            *self.reach.intake(),
+            *self.reach.progress(self._topics),
+        ]
         for broadcast in broadcasts:
             records += [self._profile(broadcast, partition=p) for p in range(self._partitions)]
         records += self._dead
-        work = Work(records, self._offsets)
+        work = Work(records, self.reach.offsets)
+        self.reach.void()
         self._void()
         return work
 
@@ -236,11 +207,7 @@ class Profiler:
         events: list[Any] = []
         times: list[int] = []
         where: list[int] = []
-        highest = {
-            number: source.highest_ms
-            for number in dict.fromkeys(batch.partitions)
-            if (source := self._sources.get(Partition(batch.topic, number))) is not None
-        }
+        highest = self.reach.highest_ms(batch)
         for index, value in enumerate(batch.values):
             number = batch.partitions[index]
             found = topic.read_one(value, batch.timestamps_ms[index])
@@ -283,24 +250,15 @@ class Profiler:
 
     def _bury(self, dead: DeadLetter, before_ms: int | None) -> None:
         self._dead.append(dead_letter(self._names, dead))
-        letters = self._beside(dead.record, before_ms).dead_letters
+        letters = self.reach.beside(dead.record, before_ms).dead_letters
         letters[dead.reason] = letters.get(dead.reason, 0) + 1
         self.seen.dead_letters[dead.record.topic, dead.reason] += 1
 
     def _skip(self, record: Record, before_ms: int | None, model_id: str) -> None:
-        names = self._beside(record, before_ms).unregistered
+        names = self.reach.beside(record, before_ms).unregistered
         name = model_id if model_id in names or len(names) < MAX_UNREGISTERED else OTHER
         names[name] = names.get(name, 0) + 1
         self.seen.skipped["unregistered"] += 1
-
-    def _beside(self, record: Record, before_ms: int | None) -> _Unread:
-        """What is no event counts with the event before it in its partition; only that does not depend on batches."""
-        partition, slot, logged = Partition(record.topic, record.partition), None, 0
-        if before_ms is not None:
-            slot = before_ms // SLOT_MS * SLOT_MS
-        elif record.timestamp_ms is not None:
-            logged = record.timestamp_ms // SLOT_MS * SLOT_MS
-        return self._unread.setdefault((partition, slot, logged), _Unread())
 
     # ---- grouping and counting
 
@@ -391,63 +349,6 @@ class Profiler:
             if sheet.groups:
                 sheet.settle()
         self._waiting = 0
-
-    # ---- what the judge must know besides counts
-
-    def _advance(self, batch: Batch, times: Any, where: Sequence[int] | None) -> None:
-        """Note the offsets and the highest event time per source partition."""
-        partitions = batch.partitions
-        last = dict(zip(partitions, batch.offsets, strict=True))
-        self.seen.events[batch.topic] += len(partitions)
-        of_event = np.array(
-            partitions if where is None else [partitions[i] for i in where], np.int64
-        )
-        for number, offset in sorted(last.items()):
-            partition = Partition(batch.topic, number)
-            self._offsets[partition] = offset + 1
-            source = self._sources.setdefault(partition, _Source())
-            source.offset, source.told = offset + 1, False
-            mine = times[of_event == number] if len(last) > 1 else times
-            if len(mine):
-                highest, source.idle_ms = int(mine.max()), 0
-                self._heard[partition] = None
-                source.highest_ms = max(source.highest_ms or highest, highest)
-                self.seen.watermarks_ms[partition] = source.highest_ms
-
-    def _count_slots(self, topic: str, times: Any, where: Sequence[int] | None) -> None:
-        if where is not None:  # one that several models read came in once
-            _, first = np.unique(np.array(where, np.int64), return_index=True)
-            times = times[first]
-        if not len(times):
-            return
-        of, slots = self._slots[topic], times // SLOT_MS
-        if slots[0] == slots[-1] and (slots == slots[0]).all():
-            of[int(slots[0]) * SLOT_MS] += len(times)
-        else:
-            for slot, n in zip(*np.unique(slots, return_counts=True), strict=True):
-                of[int(slot) * SLOT_MS] += int(n)
-
-    def _progress(self) -> Iterator[Progress]:
-        by_topic: defaultdict[str, list[Report]] = defaultdict(list)
-        for partition, source in sorted(self._sources.items()):
-            if not source.told and partition.topic in self._topics:
-                report = Report(partition.number, source.highest_ms, source.offset, source.idle_ms)
-                by_topic[partition.topic].append(report)
-                source.told = True
-                if source.offset:  # with offsets the commit fails for who has left the group:
-                    self._offsets.setdefault(partition, source.offset)  # silence is the owner's
-        for topic, reports in by_topic.items():
-            yield Progress(topic, self._partition_count(topic), reports)
-
-    def _intake(self) -> Iterator[Intake]:
-        unread: defaultdict[str, list[Unread]] = defaultdict(list)
-        for (partition, after, logged), of in sorted(
-            self._unread.items(), key=lambda item: (item[0][0], item[0][1] or 0, item[0][2])
-        ):
-            found = Unread(partition.number, after, logged, of.dead_letters, of.unregistered)
-            unread[partition.topic].append(found)
-        for topic in sorted(dict.fromkeys([*self._slots, *unread])):
-            yield Intake(topic, dict(sorted(self._slots[topic].items())), unread[topic])
 
     def _profile(
         self,

@@ -243,11 +243,11 @@ def sizes(stage: Profiler) -> dict[str, int]:
     return {
         "groups": len(sheet.groups),
         "retired": len(stage._retired),
-        "slots": len(stage._slots),
-        "unread": len(stage._unread),
+        "slots": len(stage.reach.slots),
+        "unread": len(stage.reach.unread),
         "dead": len(stage._dead),
-        "offsets": len(stage._offsets),
-        "sources": len(stage._sources),
+        "offsets": len(stage.reach.offsets),
+        "sources": len(stage.reach.sources),
         "sheets": len(stage._sheets),
         "topics": len(stage._topics),
     }
