@@ -253,7 +253,7 @@ def identify(groups: Sequence[Counted]) -> None:
 
 
 def looked_at(times_ms: Ints, values: Sequence[bytes | None]) -> Iterator[int]:
-    """Which events' names are looked at: one in 64, by their times and lengths alone, so that it is the same ones in
+    """Which events' names are looked at: one in 128, by their times and lengths alone, so that it is the same ones in
     whatever batches they come.
 
     Parameters
@@ -264,13 +264,13 @@ def looked_at(times_ms: Ints, values: Sequence[bytes | None]) -> Iterator[int]:
     [50, 61, 75]
     """
     mixed = times_ms.astype(np.uint64) * _ODD
-    some = np.flatnonzero(mixed >> np.uint64(60) == 0)  # one in 16, and of these one in four
+    some = np.flatnonzero(mixed >> np.uint64(60) == 0)  # one in 16, and of these one in eight
     for k, mix in zip(some.tolist(), mixed[some].tolist(), strict=True):
         value = values[k]
         if value is None:
             continue
         again = (mix ^ (mix >> 31) ^ len(value)) * 0x9E3779B97F4A7C15
-        if (again >> 40) & 3 == 0:
+        if (again >> 40) & 7 == 0:
             yield k
 
 
