@@ -17,8 +17,8 @@ from streams.cli.files import default_reference, named, only
 from streams.cli.options import KindOption, SourceOption, WhereOption
 from streams.errors import UsageError
 from streams.offline.selection import Kind, parse_kind, parse_where
-from streams.offline.sources import Source, open_source
-from streams.topics import MAX_MESSAGE_BYTES
+from streams.offline.sources import Source, open_source, topic_of
+from streams.topics import MAX_MESSAGE_BYTES, Names
 
 if TYPE_CHECKING:
     from detectors.performance.reference import OutcomeReference
@@ -97,6 +97,9 @@ def command(
     )
     if lifecycle.source.labels is not None:
         labels = list(_all_of(source, "labels"))
+        truths = topic_of(lifecycle, "labels", Names(service.topics.prefix))
+        if data.startswith("topic:") and not labels and not where:
+            labels = [value for values in past(truths, brokers, config) for value in values]
         known, more = known_outcomes(
             lifecycle, reference, labels, lambda: _all_of(source, "predictions")
         )

@@ -242,6 +242,7 @@ def sizes(stage: Profiler) -> dict[str, int]:
     sheet = next(iter(stage._sheets.values()))
     return {
         "groups": len(sheet.groups),
+        "outcomes": bool(sheet.outcomes),
         "retired": len(stage._retired),
         "slots": len(stage.reach.slots),
         "unread": len(stage.reach.unread),

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from streams.cli import main
-from tests.builders import stream
+from tests.builders import encode, stream
 
 LIFECYCLE = """
 model_lifecycle:
@@ -96,3 +96,29 @@ def test_labels_that_the_lifecycle_does_not_read_are_left_alone(
 ) -> None:
     assert baseline(folder_with(tmp_path, "metadata: {}"), "--json") == 0
     assert "outcomes" not in json.loads(capsys.readouterr().out)["reference"]
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_the_labels_of_a_topics_past_are_on_the_topic_of_labels(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    labelled: bool,
+) -> None:
+    (tmp_path / "m.yaml").write_text(LIFECYCLE.format(source="source: {labels: {topic: truths}}"))
+    rows = stream(1_200, seed=4, step_ms=600_000, model_id="churn")
+    said = [row | {"event_id": f"e{i}"} for i, row in enumerate(rows)]
+    known = [
+        {"event_id": row["event_id"], "timestamp": row["timestamp"] + 1, "label": "yes"}
+        for row in said
+    ]
+    topics = {"said": encode(said), "truths": encode(known if labelled else [])}
+    monkeypatch.setattr(
+        "streams.cli.baseline.past", lambda topic, brokers, config: iter([topics[topic]])
+    )
+    monkeypatch.setenv("LEEWAY_BROKERS", "localhost:1")
+    assert main(["baseline", str(tmp_path / "m.yaml"), "--data", "topic:said", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert ("outcomes" in found["reference"]) == labelled
+    if labelled:
+        assert found["reference"]["outcomes"]["counts"]["rows"] == [1_200]
