@@ -5,25 +5,25 @@ A deterministic fold over the partitions of `leeway.profiles`. The whole way of 
 clock; what it concludes leaves in one transaction with the state it concluded it from.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from zlib import crc32
 
 import msgspec
 
-from alerting.episodes import advance, inhibitor, resolve
+from alerting.episodes import advance, resolve
 from alerting.findings import from_intake
 from alerting.notify import notify
 from alerting.settings import Context, Receiver
 from alerting.triggers import request
-from alerting.types import Alert, Finding, Subject, Trigger
+from alerting.types import Alert, Subject, Trigger
 from streams.broker import Batch, Outgoing, Partition, Record, Work
 from streams.errors import StateError
 from streams.judging import inputs, outcomes, outputs, running
-from streams.judging.conclusions import LOUD, Conclusion, Judged, shows
+from streams.judging.circumstances import context_of, events_since, labels_since
+from streams.judging.conclusions import Conclusion, Judged
 from streams.judging.plans import ModelPlan, compile_plan
 from streams.judging.scopes import (
-    DAY_MS,
     HEALTH,
     INPUTS,
     OUTCOMES,
@@ -33,7 +33,7 @@ from streams.judging.scopes import (
     complete,
 )
 from streams.judging.share import Share
-from streams.judging.subjects import ModelState, SubjectState, source_of
+from streams.judging.subjects import ModelState, source_of
 from streams.judging.watermarks import SourceProgress
 from streams.messages import (
     SLOT_MS,
@@ -257,7 +257,7 @@ class Judge:
         for finding in conclusion.findings:
             source = source_of(scope.name, finding.kind)
             before = of.get(source)
-            context = _context(model, plan, scope, conclusion, finding, beside)
+            context = context_of(model, plan, scope, conclusion, finding, beside)
             ended: tuple[Alert, ...] = ()
             episode = before
             if conclusion.rebaselined == source and before is not None and before.open:
@@ -271,8 +271,8 @@ class Judge:
                     episode,
                     finding,
                     context,
-                    _events(model.subjects[key]),
-                    _labels(model.subjects[key], plan),
+                    events_since(model.subjects[key]),
+                    labels_since(model.subjects[key], plan),
                     model.episodes,
                 )
             self._publish((*ended, *alerts), triggers)
@@ -341,62 +341,3 @@ def _next_window(model: ModelState, scope: Scope[Any]) -> int | None:
         return progress.judged_until_ms
     windows = (subject.windows(scope) for subject in model.subjects.values())
     return min((start for starts in windows for start in starts), default=None)
-
-
-def _context(
-    model: ModelState,
-    plan: ModelPlan,
-    scope: Scope[Any],
-    conclusion: Conclusion,
-    finding: Finding,
-    beside: Sequence[Conclusion],
-) -> Context:
-    """What a decision needs to know of its window: who else has the problem, and what explains it."""
-    about = Subject(plan.lifecycle.model_id, *conclusion.key)
-    source, (version, segment) = source_of(scope.name, finding.kind), conclusion.key
-    timing = plan.timings[scope.name]
-    also_in: tuple[str, ...] = ()
-    inhibited_by = None
-    before = model.subjects[conclusion.key].episodes.get(source)
-    if finding.status in LOUD or (before is not None and before.open):
-        also_in = tuple(
-            other.key[1]
-            for other in beside
-            if other.key[0] == version
-            and other.key[1] not in (segment, ALL)
-            and shows(other, scope.name, source)
-        )
-        inhibited_by = inhibitor(
-            finding.kind,
-            about,
-            model.episodes,
-            plan.lifecycle.version,
-            [one.series for one in finding.affected],
-        )
-    return Context(
-        subject=about,
-        at_ms=conclusion.end_ms,
-        window_ms=timing.window_ms,
-        result_id=conclusion.document.result_id,
-        also_in=also_in,
-        inhibited_by=inhibited_by,
-    )
-
-
-def _events(subject: SubjectState) -> Callable[[int], int]:
-    """How many events of a subject were judged since a time, as far back as its windows are kept."""
-    memory = subject.inputs.memory
-    history = memory.history if memory is not None else ()
-    return lambda since_ms: sum(p.window.events for p in history if p.window.end_ms > since_ms)
-
-
-def _labels(subject: SubjectState, plan: ModelPlan) -> Callable[[int], int]:
-    """How many predictions of a subject are labelled since a time, by the day on which they were made."""
-    days, truths = subject.truths.days, plan.truths
-    if truths is None:
-        return lambda since_ms: 0
-    return lambda since_ms: sum(
-        truths.rows(day.counts)
-        for start, day in days.items()
-        if start + DAY_MS > since_ms and day.digest == truths.layout.digest
-    )

@@ -3,7 +3,7 @@
 A part is written when it changed, and read before the first record is judged.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,8 +11,9 @@ import msgspec
 from alerting.types import Episode, TriggerMemory
 from detectors.judging import decision
 from detectors.judging.packing import pack
-from detectors.performance import concept
+from detectors.performance import concept, named
 from detectors.performance.labels import LabelMemory
+from detectors.sequences.values import Settings
 from detectors.types import Window
 from streams.broker import Outgoing, Record
 from streams.judging.health import HealthMemory
@@ -219,6 +220,14 @@ class Share:
             at_ms,
         )
 
+    def put_singles(
+        self, plan: ModelPlan, key: SubjectKey, singles: Sequence[Settings], at_ms: int
+    ) -> None:
+        """Methods read errors one by one."""
+        found = self._truths(plan, key).singles
+        assert found is not None  # they have just read some
+        self._put(plan, (*key, "singles"), lambda: named.to_data(singles, found), at_ms)
+
     def put_violated(self, plan: ModelPlan, key: SubjectKey) -> None:
         """Rules were broken, or what they did is long ago."""
         of = self.subject(plan, key).violated
@@ -328,6 +337,8 @@ class Share:
             subject.health = HealthMemory.from_data(data)
         elif name == "concept":
             subject.truths.unread = data
+        elif name == "singles":
+            subject.truths.unread_singles = data
         elif name == "violated":
             subject.violated = {rule: tuple(ends) for rule, ends in data.items()}
         elif name == "predictions":

@@ -1,6 +1,7 @@
 """What is kept of a model and of each of its versions and segments, between two windows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -9,8 +10,9 @@ import msgspec
 
 from alerting.types import Episode, Kind, TriggerMemory
 from detectors.judging import decision
-from detectors.performance import concept
+from detectors.performance import concept, named
 from detectors.performance.labels import LabelMemory
+from detectors.sequences.values import Settings
 from detectors.types import Window
 from streams.judging.health import HealthMemory
 from streams.judging.plans import ModelPlan
@@ -91,6 +93,8 @@ class TruthMemory:
     closed: dict[int, Closed] = field(default_factory=dict)  # judged windows, by start
     days: dict[int, Day] = field(default_factory=dict)  # of predictions, by start
     predictions: dict[int, int] = field(default_factory=dict)  # how many a day had, by its start
+    singles: named.Founds | None = None  # what methods found that read errors one by one
+    unread_singles: Any = None
     labels: LabelMemory = field(default_factory=LabelMemory)
     memory: concept.Memory | None = None  # of the detector
     digest: str = ""  # of what that belongs to
@@ -115,6 +119,16 @@ class TruthMemory:
             return memory, False
         self.memory, self.digest = None, digest
         return None, known
+
+    def found(self, singles: Sequence[Settings]) -> named.Founds:
+        """What the methods that read errors one by one have found so far."""
+        kept, self.unread_singles = self.unread_singles, None
+        if kept is not None:
+            with suppress(ValueError):  # others are named now
+                self.singles = named.from_data(singles, kept)
+        if self.singles is None or len(self.singles) != len(singles):
+            self.singles = named.start(singles)
+        return self.singles
 
 
 @dataclass(slots=True)

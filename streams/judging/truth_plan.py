@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from alerting.settings import Persistence
 from detectors.alarm import budget
+from detectors.performance import named
 from detectors.performance.concept import ConceptPlan, ConceptPolicy
 from detectors.performance.layout import Layout
 from detectors.performance.metrics import Z99, Insufficient, Metric, metric, metrics
@@ -16,6 +17,7 @@ from detectors.performance.slices import SliceLayout
 from detectors.performance.watches import LABEL, LOSS
 from detectors.reference.build import Reference
 from detectors.samples.effects import Ints
+from detectors.sequences.values import Settings
 from streams import outcomes
 from streams.judging.lines import Lines, Rule
 from streams.judging.scopes import DAY_MS, Timing
@@ -60,6 +62,8 @@ class TruthPlan:
     policy: ConceptPolicy
     costs: Mapping[str, float] | None
     health: LabelHealth
+    singles: tuple[Settings, ...]  # methods that read errors one by one
+    notes: tuple[str, ...]  # on those that cannot read them
     reference: Reference | None
     _plans: dict[str, ConceptPlan | None] = field(default_factory=dict)
     _usual: dict[str, Usual | None] = field(default_factory=dict)
@@ -182,6 +186,8 @@ def compile_truths(lifecycle: Lifecycle, reference: Reference | None) -> TruthPl
         policy=ConceptPolicy(_log_threshold(lifecycle, reference, window_ms)),
         costs=_costs(lifecycle),
         health=health,
+        singles=(),
+        notes=(),
         reference=reference,
     )
     usual = plan.usual(ALL)
@@ -193,7 +199,28 @@ def compile_truths(lifecycle: Lifecycle, reference: Reference | None) -> TruthPl
         if rule.metric in NEEDS_LABELS
     )
     plan.policy = _policy(lifecycle, plan)
+    plan.singles, plan.notes = _singles(lifecycle, plan)
     return plan
+
+
+def _singles(lifecycle: Lifecycle, plan: TruthPlan) -> tuple[tuple[Settings, ...], tuple[str, ...]]:
+    concept = lifecycle.monitoring.drift_detection.concept_drift
+    kinds = [method for method in concept.method if method in named.KINDS] if concept else []
+    classified = plan.layout.task in ("binary", "classes")
+    usual = plan.usual(ALL)
+    mean, sd = _losses(usual.metrics) if usual is not None else (None, None)
+    return named.detectors(kinds, errors=classified, mean=mean, sd=sd)
+
+
+def _losses(known: Mapping[str, Metric]) -> tuple[float | None, float | None]:
+    """Mean and standard deviation of single errors or losses in the reference."""
+    if "accuracy" in known:
+        wrong = 1 - known["accuracy"].value
+        return wrong, (wrong * (1 - wrong)) ** 0.5
+    if "mae" in known and "rmse" in known:
+        mean, square = known["mae"].value, known["rmse"].value ** 2
+        return mean, max(square - mean * mean, 0.0) ** 0.5
+    return None, None
 
 
 def _log_threshold(lifecycle: Lifecycle, reference: Reference | None, window_ms: int) -> float:

@@ -1,6 +1,7 @@
 """What does a window of outcomes come to? Labels, lines, the detector, and where the errors are."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
@@ -9,11 +10,12 @@ from alerting.checks import Check, from_checks
 from alerting.findings import from_concept
 from alerting.settings import Persistence
 from alerting.types import Finding, Kind, Subject
-from detectors.performance import concept
+from detectors.performance import concept, named
 from detectors.performance.concentration import Slice, search
 from detectors.performance.metrics import confusion
+from detectors.performance.watches import LOSS
 from detectors.samples.effects import Ints
-from detectors.types import Reason, Status, Verdict, Window
+from detectors.types import Reason, SeriesVerdict, Status, Verdict, Window
 from streams.judging import labels
 from streams.judging.conclusions import LOUD, Conclusion
 from streams.judging.lines import Rule
@@ -107,7 +109,17 @@ def _decide(
     if detector is not None and after is not None:
         memory.memory = after
         share.put_concept(plan, key, known.window.end_ms)
-    return verdict, anew
+    if truths.singles:
+        memory.singles = memory.found(truths.singles)
+        for _, values in sorted(known.counted.values.items()):
+            memory.singles = named.extend(truths.singles, memory.singles, values)
+        share.put_singles(plan, key, truths.singles, known.window.end_ms)
+        found, rows = named.evidence(truths.singles, memory.singles), truths.rows(known.counts)
+        if not any(one.series == LOSS for one in verdict.series):
+            loss = SeriesVerdict(LOSS, verdict.status, verdict.reason, 0, rows, 0.0, 0.0, None)
+            verdict = replace(verdict, series=(*verdict.series, loss))
+        verdict = named.beside(verdict, LOSS, found)
+    return replace(verdict, notes=(*verdict.notes, *truths.notes)), anew
 
 
 def _over(truths: TruthPlan, memory: TruthMemory, known: Known, rule: Rule) -> Ints | None:

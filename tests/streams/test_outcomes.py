@@ -1,5 +1,6 @@
 """Is what is said of outcomes what a plain count of the labels says, by window and by day, whatever happens between?"""
 
+import json
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ from streams.judging.judge import Judge
 from streams.lifecycle import Lifecycle
 from streams.loop import Loop, Outcome, drain
 from streams.memory import MemoryBroker, MemoryLog
+from streams.messages import Joined, decode_profile, encode_profile
 from streams.offline.known import known_outcomes
 from streams.profiling.profiler import Profiler
 from streams.topics import TOPICS
@@ -246,6 +248,93 @@ def test_a_metric_of_a_week_is_in_the_result_that_completes_it() -> None:
         if "threshold" in r["metrics"].get("recall", {})
     }
     assert [day for day, line in held.items() if line is not None] == [6, 13]
+
+
+def told(
+    rows: Sequence[tuple[str, int, bytes]],
+    of: Lifecycle | None = None,
+    known: Reference | None = None,
+    **how: int,
+) -> MemoryLog:
+    """These events, read and judged."""
+    log = logged(rows, (of or watched(), known or built()))
+    profile(log, **how)
+    judge(log, [SLACK])
+    return log
+
+
+def test_labels_that_stop_are_an_alert_and_no_verdict_is_stable_without_them() -> None:
+    stopped = START_MS + 5 * DAY_MS
+    rows = [row for row in story() if row[0] != "labels" or row[1] < stopped]
+    of = watched(labels={"delay": "1d"})
+    log = told(rows, of)
+    health = [a for a in documents(log, "alerts") if a["kind"] == "label_health"]
+    assert health[0]["change"] == "opened"
+    assert health[0]["affected"][0]["effect"]["name"] == "no_labels"
+    after = [r for r in results(log, "outcomes") if day_of(r["window"]["start"]) >= 5]
+    assert {r["verdict"] for r in after} == {"insufficient"}
+    assert {r["window"]["events"] for r in after} == {0}
+
+
+def test_truth_that_comes_too_late_changes_its_day_and_no_window() -> None:
+    late = labels_of(3, "timestamp")[:50]
+    ids = {one["event_id"] for one in late}
+    rows = [
+        row for row in story() if row[0] != "labels" or json.loads(row[2])["event_id"] not in ids
+    ]
+    at = next(i for i, row in enumerate(rows) if row[1] >= START_MS + 5 * DAY_MS)
+    rows[at:at] = [
+        ("labels", one["timestamp"], value) for one, value in zip(late, encode(late), strict=True)
+    ]
+    log = told(rows, limit=50, commit_after=50)
+    outcomes = {day_of(r["window"]["start"]): r for r in results(log, "outcomes")}
+    assert outcomes[3]["window"]["events"] == len(labels_of(3, "timestamp")) - 50
+    assert sum(r["window"]["late"] for r in outcomes.values()) == 50
+    last = {day_of(r["window"]["start"]): r["confusion"] for r in results(log, "matured")}
+    for day in range(DAYS):
+        assert last[day] == counted(labels_of(day, "prediction_timestamp"))
+
+
+def test_a_method_that_is_named_is_evidence_beside_the_alarm() -> None:
+    of = watched(
+        drift_detection={
+            "concept_drift": {"window": "1d", "method": ["Performance degradation", "ADWIN", "DDM"]}
+        }
+    )
+    found = [r for r in results(told(story(), of), "outcomes") if r["series"]]
+    counts = [
+        [e["statistic"] for e in r["series"][0]["evidence"] if e["detector"] == "adwin"]
+        for r in found
+    ]
+    assert counts[0] == [0.0]
+    assert counts[-1][0] >= 1
+    plain = {r["result_id"]: r["verdict"] for r in results(judged(), "outcomes")}
+    assert all(plain[r["result_id"]] == r["verdict"] for r in found)
+
+
+def test_labels_that_find_no_prediction_are_told_with_a_hint() -> None:
+    log = logged(story())
+    profile(log)
+    for day in range(DAYS):
+        record = Joined("m", START_MS + day * DAY_MS, {"matched": 10, "unmatched": 290})
+        log.append(NAMES("profiles"), encode_profile(record), b"m", partition=0)
+    fresh = logged([], (watched(), built()))
+    joined = [r for r in log.read(NAMES("profiles")) if decode_profile(r.value or b"") is not None]
+    joined.sort(key=lambda r: not isinstance(decode_profile(r.value or b""), Joined))
+    for r in joined:
+        fresh.append(r.topic, r.value, r.key, partition=0, headers=r.headers)
+    judge(fresh, [SLACK])
+    health = [a for a in documents(fresh, "alerts") if a["kind"] == "label_health"]
+    assert "97% of the labels find no prediction" in health[0]["summary"]
+
+
+def test_a_model_without_a_reference_is_held_against_its_lines() -> None:
+    bare = replace(reference(watched(), predicted(range(-2, 0))), known=None)
+    log = told(story(), known=bare)
+    verdicts = {day_of(r["window"]["start"]): r for r in results(log, "outcomes")}
+    assert verdicts[4]["verdict"] == "stable"
+    assert verdicts[9]["reason"] == "rule"
+    assert verdicts[4]["confusion"] == counted(labels_of(4, "timestamp"))
 
 
 # ---- the same bytes
