@@ -18,7 +18,6 @@ from streams.lifecycle.triggers import Trigger
 
 _LABELS = "labels come with a later release"
 _COMMANDS = "what pipelines report is read with a later release"
-_QUALITY = "alerts about data quality come with a later release"
 _VERSIONS = "comparing and rolling back versions comes with a later release"
 _RELEASE = "releasing a retrained model comes with a later release"
 _WAITING = "waiting before an alert comes with a later release"
@@ -46,12 +45,8 @@ NOT_YET: tuple[Row, ...] = (
     Row("deployment.endpoint", _CONSOLE),
     Row("deployment.infrastructure", _CONSOLE),
     Row("deployment.scaling_config", _CONSOLE),
-    Row("source.*.fields.latency_ms", "latency is watched with a later release"),
-    Row("source.*.fields.feature_timestamp", "freshness is watched with a later release"),
     Row("source.*.fields.entity_id", "entities are read with a later release"),
     Row("source.*.format", "other formats than json come with a later release"),
-    Row("features.*.nullable", _QUALITY),
-    Row("features.*.freshness", _QUALITY),
     Row("features.*.role", "roles other than input come with a later release"),
     Row("features.*.importance", _CONSOLE),
     Row("features.*.unit", _CONSOLE),
@@ -66,7 +61,6 @@ NOT_YET: tuple[Row, ...] = (
     Row("monitoring.window.grace", "grace after a deployment comes with a later release"),
     Row("monitoring.performance_metrics", _LABELS),
     Row("monitoring.drift_detection.concept_drift", _LABELS),
-    Row("monitoring.data_quality", _QUALITY),
     Row("monitoring.labels", _LABELS),
     Row("monitoring.slices", _LABELS),
     Row("monitoring.versions", _VERSIONS),
@@ -101,6 +95,8 @@ ACTS: tuple[str, ...] = (
     "features.*.from",
     "features.*.range",
     "features.*.allowed",
+    "features.*.nullable",
+    "features.*.freshness",
     "features.*.min_effect",
     "segments",
     "reference.id",
@@ -109,6 +105,7 @@ ACTS: tuple[str, ...] = (
     "reference.timezone",
     "monitoring.window",
     "monitoring.false_alarms",
+    "monitoring.data_quality",
     "monitoring.drift_detection.data_drift.enabled",
     "monitoring.drift_detection.data_drift.features_monitored",
     "monitoring.drift_detection.data_drift.joint",
