@@ -126,7 +126,7 @@ def test_a_window_that_is_well_breaks_nothing() -> None:
     assert broken(verdict) == {}
     assert verdict.notices == ()
     for kind in ("data_quality", "operational"):
-        found = from_checks(kind, verdict.checks[kind], 0, FIVE_MS)  # type: ignore[arg-type,index]
+        found = from_checks(kind, verdict.checks[kind], 0, FIVE_MS)
         assert (found.status, found.calm) == (Status.STABLE, True)
     assert memory.volume.last_ms == START_MS + FIVE_MS
 
