@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from tests.builders import (
     encode,
     event,
     lifecycle,
+    profiled,
     profiler,
     stream,
 )
@@ -483,20 +485,30 @@ some_labels = st.fixed_dictionaries(
 )
 
 
-@given(st.lists(some_labels, min_size=1, max_size=12), st.integers(1, 12), st.integers(1, 12))
-@settings(max_examples=60, deadline=None)
-def test_any_labels_count_the_same_alone_and_in_any_batches(
-    rows: list[dict[str, Any]], per_batch: int, per_flush: int
-) -> None:
+@cache
+def everything() -> tuple[Lifecycle, Reference]:
+    """A lifecycle that asks for all there is, and its reference."""
     of = of_labels(
         source={"labels": {}},
         segments=["country"],
+        features={"income": "number", "home": "category", "age": "integer"},
         monitoring={
             "labels": {"min_confidence": 0.5},
             "drift_detection": {"concept_drift": {"method": ["DDM"]}},
         },
     )
-    built = built_reference(of, stream(500, start_ms=START_MS - HOUR_MS))
+    past = stream(500, start_ms=START_MS - HOUR_MS)
+    for i, row in enumerate(past):
+        row["features"]["age"] = i % 7
+    return of, built_reference(of, past)
+
+
+@given(st.lists(some_labels, min_size=1, max_size=12), st.integers(1, 12), st.integers(1, 12))
+@settings(max_examples=60, deadline=None)
+def test_any_labels_count_the_same_alone_and_in_any_batches(
+    rows: list[dict[str, Any]], per_batch: int, per_flush: int
+) -> None:
+    of, built = everything()
     events = [json.dumps(row).encode() for row in rows]
     together = counted(events, of, built)
     split = counted(events, of, built, per_batch=per_batch, per_flush=per_flush)
@@ -519,3 +531,25 @@ def test_the_careful_path_counts_what_the_fast_one_does(row: dict[str, Any]) -> 
     assert {k: v.as_data() for k, v in quick.counted.items()} == {
         k: v.as_data() for k, v in careful.counted.items()
     }
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries({}, optional={"income": numbers, "home": values, "age": numbers}),
+        min_size=1,
+        max_size=20,
+    )
+)
+@settings(max_examples=40, deadline=None)
+def test_a_feature_is_in_the_cell_that_predictions_count_it_in(rows: list[dict[str, Any]]) -> None:
+    of, built = everything()
+    present = [{k: v for k, v in row.items() if v is not None} | {"income": 0.5} for row in rows]
+    done = counted([json.dumps(label(features=row)).encode() for row in present], of, built)
+    said = [json.dumps(event(features=row)).encode() for row in present]
+    cells = profiled(said, of, built).only.cells
+    slices = slices_of(of, built, layout_of(of, built))
+    assert slices is not None
+    for number, one in enumerate(slices.series):
+        first = int(slices.starts[number])
+        mine = done.only.slices.reshape(-1, 2)[first : first + one.cells, 0]
+        assert mine.tolist() == cells[one.name], one.name
