@@ -40,9 +40,14 @@ class Summary(msgspec.Struct, frozen=True, tag="summary", tag_field="kind", arra
     invalid: dict[str, dict[str, int]]  # series -> reason -> events
     violations: dict[str, dict[str, int]]
     format: int = FORMAT
-    health: bytes = b""  # of statuses, latencies and such: `detectors.operations.layout`, by `pack_counts`
+    health: bytes = (
+        b""  # of statuses, latencies and such: `detectors.operations.layout`, by `pack_counts`
+    )
     repeats: bytes = b""  # a sample of event ids: `detectors.operations.repeats`
     names: dict[str, int] = {}  # features never declared, of the events whose names were looked at
+    hopes: bytes = (
+        b""  # predictions by score and class: `detectors.performance.unlabelled`, by `pack_counts`
+    )
 
 
 class Outcomes(msgspec.Struct, frozen=True, tag="outcomes", tag_field="kind"):

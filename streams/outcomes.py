@@ -4,6 +4,7 @@ from typing import get_args
 
 from detectors.performance.layout import Layout, Task
 from detectors.performance.slices import SliceLayout
+from detectors.performance.unlabelled import EstimateLayout
 from detectors.reference.build import Reference
 from detectors.series import Series, SeriesType
 from streams.lifecycle import Lifecycle
@@ -69,6 +70,19 @@ def slices_of(
     if layout.task in ("binary", "classes"):
         return SliceLayout.of(series)
     return None if layout.loss is None else SliceLayout.of(series, "loss", layout.loss.scale)
+
+
+def hopes_of(lifecycle: Lifecycle, reference: Reference | None) -> EstimateLayout | None:
+    """Where predictions are counted for an estimate before their labels come; None where there can be none.
+
+    It takes labels, which the estimate is held against, and a reference that knows what its scores were worth.
+    """
+    known = reference.outcomes if reference is not None else None
+    if lifecycle.source.labels is None or known is None:
+        return None
+    layout = layout_of(lifecycle, reference)
+    found = EstimateLayout(layout)
+    return found if found.total and layout.digest == known.layout.digest else None
 
 
 def digest_of(layout: Layout, slices: SliceLayout | None) -> str:

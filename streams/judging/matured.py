@@ -21,7 +21,7 @@ from streams.judging.share import Share
 from streams.judging.shown import entry, metric_documents
 from streams.judging.subjects import SubjectKey
 from streams.judging.truth_plan import TruthPlan
-from streams.judging.truths import Day, fitted, summed
+from streams.judging.truths import Closed, Day, OutcomeWindow, fitted, summed
 
 MATURED = "matured"
 
@@ -63,15 +63,25 @@ def count(
     plan: ModelPlan,
     truths: TruthPlan,
     key: SubjectKey,
-    predictions: Mapping[int, int],
+    made: OutcomeWindow,
     end: int,
 ) -> None:
-    """Add how many predictions days had."""
-    of, oldest = share.subject(plan, key).truths.predictions, _oldest(truths, end)
-    for day, many in predictions.items():
+    """Add the predictions of days."""
+    memory, oldest = share.subject(plan, key).truths, _oldest(truths, end)
+    of, digest = memory.predictions, truths.layout.digest
+    for day, many in made.predictions.items():
         of[day] = of.get(day, 0) + many
     for day in [one for one in of if one < oldest]:
         del of[day]
+    for day, counts in made.hopes.items():
+        before = memory.hopes.get(day)
+        known = before is not None and before.digest == digest
+        more = summed(before.counts, counts) if before is not None and known else counts
+        memory.hopes[day] = Closed(more, digest)
+        share.put_hope(plan, key, day)
+    for day in [one for one in memory.hopes if one < oldest]:
+        del memory.hopes[day]
+        share.put_hope(plan, key, day)
     share.put_predictions(plan, key)
 
 

@@ -5,6 +5,8 @@ it: `streams.judging.matured`.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
 
 from detectors.operations.layout import TOTAL, predictions
 from detectors.samples.effects import Ints
@@ -17,11 +19,13 @@ from streams.judging.share import Share
 from streams.judging.subjects import SubjectKey, SubjectState, keys_of
 from streams.judging.truth_plan import TruthPlan
 from streams.judging.truth_verdict import Known, conclude
-from streams.judging.truths import Closed, OutcomeWindow, fitted, grown
+from streams.judging.truths import Closed, OutcomeWindow, fitted, grown, summed
 from streams.messages import Joined, Outcomes, Summary, unpack_counts
 from streams.segments import ALL
 
-PREDICTED = ""  # in place of a layout's digest: predictions are counted in none
+PREDICTED = (
+    "="  # and the reference's digest, in place of a layout's: predictions without their truth
+)
 
 
 # ---- merging
@@ -73,10 +77,10 @@ def merge_predictions(share: Share, plan: ModelPlan, summary: Summary) -> None:
         subject = model.subject(key)
         if subject is None:
             continue  # counted as beyond the cap where its inputs are
-        window = _window(subject, start, PREDICTED)
-        day = pane // DAY_MS * DAY_MS
-        window.predictions[day] = window.predictions.get(day, 0) + many
-        share.put_window(plan, key, OUTCOMES, start, PREDICTED)
+        hopes = summary.hopes if key[1] == ALL else b""
+        digest = PREDICTED + summary.reference_digest
+        _window(subject, start, digest).predict(pane // DAY_MS * DAY_MS, many, hopes)
+        share.put_window(plan, key, OUTCOMES, start, digest)
 
 
 def _window(subject: SubjectState, start: int, digest: str) -> OutcomeWindow:
@@ -122,11 +126,16 @@ def _known(share: Share, plan: ModelPlan, truths: TruthPlan, key: SubjectKey, st
     late = share.take_late(plan, key, OUTCOMES)
     if truths.longest_ms:
         _remember(share, plan, truths, key, start, counts)
-    made = windows.get(PREDICTED, OutcomeWindow()).predictions
+    made = OutcomeWindow()
+    for digest, window_of in windows.items():
+        if digest.startswith(PREDICTED):
+            of_ours = digest == PREDICTED + plan.digest
+            made.absorb(window_of if of_ours else replace(window_of, hopes={}))
     matured.count(share, plan, truths, key, made, end)
     days = matured.add(share, plan, truths, key, counted.days, end)
     window = Window(start, end, max(events, 0), late, panes)
-    return Known(window, counts, counted, sum(made.values()), days)
+    hopes = reduce(summed, made.hopes.values()) if made.hopes else None
+    return Known(window, counts, counted, sum(made.predictions.values()), hopes, days)
 
 
 def _remember(

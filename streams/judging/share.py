@@ -177,6 +177,10 @@ class Share:
         """A judged window of outcomes is kept, or kept no longer."""
         self._put_or_delete(plan, (*key, f"closed/{start}"), self._truths(plan, key).closed, start)
 
+    def put_hope(self, plan: ModelPlan, key: SubjectKey, start: int) -> None:
+        """A day has more predictions to estimate from, or is remembered no longer."""
+        self._put_or_delete(plan, (*key, f"hope/{start}"), self._truths(plan, key).hopes, start)
+
     def put_day(self, plan: ModelPlan, key: SubjectKey, start: int) -> None:
         """More is known of the predictions of a day, or nothing is remembered of it any longer."""
         self._put_or_delete(plan, (*key, f"day/{start}"), self._truths(plan, key).days, start)
@@ -331,6 +335,8 @@ class Share:
             subject.late = data if isinstance(data, dict) else {INPUTS.name: data}
         elif name == "closed":
             subject.truths.closed[int(rest)] = Closed.from_data(data)
+        elif name == "hope":
+            subject.truths.hopes[int(rest)] = Closed.from_data(data)
         elif name == "day":
             subject.truths.days[int(rest)] = Day.from_data(data)
         elif name == "running":

@@ -93,6 +93,7 @@ class TruthMemory:
     closed: dict[int, Closed] = field(default_factory=dict)  # judged windows, by start
     days: dict[int, Day] = field(default_factory=dict)  # of predictions, by start
     predictions: dict[int, int] = field(default_factory=dict)  # how many a day had, by its start
+    hopes: dict[int, Closed] = field(default_factory=dict)  # the same days, for estimates
     singles: named.Founds | None = None  # what methods found that read errors one by one
     unread_singles: Any = None
     labels: LabelMemory = field(default_factory=LabelMemory)

@@ -8,12 +8,14 @@ from typing import NamedTuple
 from alerting.settings import Persistence
 from detectors.alarm import budget
 from detectors.performance import named
+from detectors.performance.calibrated import Calibration, calibrate
 from detectors.performance.concept import ConceptPlan, ConceptPolicy
 from detectors.performance.layout import Layout
 from detectors.performance.metrics import Z99, Insufficient, Metric, metric, metrics
 from detectors.performance.reference import OutcomeReference
 from detectors.performance.rules import Judged, judge_line
 from detectors.performance.slices import SliceLayout
+from detectors.performance.unlabelled import EstimateLayout
 from detectors.performance.watches import LABEL, LOSS
 from detectors.reference.build import Reference
 from detectors.samples.effects import Ints
@@ -55,6 +57,8 @@ class TruthPlan:
     layout: Layout
     slices: SliceLayout | None
     counted: str  # digest of both layouts: of what may be added
+    hopes: EstimateLayout | None  # of predictions before their labels come
+    calibration: Calibration | Insufficient  # of their scores
     timing: Timing
     keep_ms: int  # until then a prediction's truth may come
     lines: Lines
@@ -141,6 +145,12 @@ class TruthPlan:
             return None
         return known.sliced(self.slices.digest, self.slices.total)
 
+    @property
+    def phi(self) -> float:
+        """Over-dispersion of the error rate of windows."""
+        known = self.reference.outcomes if self.reference is not None else None
+        return known.phi("error", "error") if known is not None else 1.0
+
     def rows(self, counts: Ints) -> int:
         """How many outcomes there are."""
         return max(int(counts[self.layout.block("rows")][0]), 0)
@@ -179,6 +189,8 @@ def compile_truths(lifecycle: Lifecycle, reference: Reference | None) -> TruthPl
         layout=layout,
         slices=slices,
         counted=outcomes.digest_of(layout, slices),
+        hopes=outcomes.hopes_of(lifecycle, reference),
+        calibration=_calibration(layout, reference),
         timing=Timing(window_ms, _ms(health.maturity) if health.maturity else 0, patient=True),
         keep_ms=_keep_ms(lifecycle, health),
         lines=Lines(lifecycle),
@@ -221,6 +233,13 @@ def _losses(known: Mapping[str, Metric]) -> tuple[float | None, float | None]:
         mean, square = known["mae"].value, known["rmse"].value ** 2
         return mean, max(square - mean * mean, 0.0) ** 0.5
     return None, None
+
+
+def _calibration(layout: Layout, reference: Reference | None) -> Calibration | Insufficient:
+    known = reference.outcomes if reference is not None else None
+    if known is None or known.layout.digest != layout.digest:
+        return Insufficient("uncalibrated", 0, 0)
+    return calibrate(layout, known.counts, known.phi("error", "error"))
 
 
 def _log_threshold(lifecycle: Lifecycle, reference: Reference | None, window_ms: int) -> float:

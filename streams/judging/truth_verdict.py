@@ -16,7 +16,7 @@ from detectors.performance.metrics import confusion
 from detectors.performance.watches import LOSS
 from detectors.samples.effects import Ints
 from detectors.types import Reason, SeriesVerdict, Status, Verdict, Window
-from streams.judging import labels
+from streams.judging import hopes, labels
 from streams.judging.conclusions import LOUD, Conclusion
 from streams.judging.lines import Rule
 from streams.judging.plans import ModelPlan
@@ -32,6 +32,8 @@ from streams.judging.waiting import patient
 from streams.messages import SliceDocument
 from streams.segments import ALL
 
+_CONCEPT = source_of(OUTCOMES.name, "concept_drift")
+
 
 class Known(NamedTuple):
     """What became known in one window about one subject."""
@@ -40,6 +42,7 @@ class Known(NamedTuple):
     counts: Ints  # in the layout of the plan
     counted: OutcomeWindow  # empty where there was nothing, or only of another layout
     predictions: int  # that were made in it
+    hopes: Ints | None  # the same, for estimates
     days: tuple[int, ...]  # of which more is known now
 
 
@@ -88,14 +91,17 @@ def conclude(
     metrics = metric_documents(truths, known.counts, segment, held)
     told = _together(verdict, performance)._replace(metrics=metrics)
     if of_labels is not None:
-        told = told._replace(metrics={**metrics, **of_labels.metrics}, quality=of_labels.quality)
+        episode = share.subject(plan, key).episodes.get(_CONCEPT)
+        changed = verdict.status in LOUD or (episode is not None and episode.open)
+        hoped = hopes.estimated(truths, memory, known.hopes, changed=changed)
+        metrics = {**metrics, **hoped, **of_labels.metrics}
+        told = told._replace(metrics=metrics, quality=of_labels.quality)
     result = msgspec.structs.replace(
         document(plan, Subject(plan.lifecycle.model_id, *key), OUTCOMES.name, window, told),
         confusion=confusion(truths.layout, known.counts),
         slices=[_slice(of) for of in where],
     )
-    over = source_of(OUTCOMES.name, "concept_drift") if anew else None
-    return Conclusion(key, window.end_ms, result, tuple(findings), over)
+    return Conclusion(key, window.end_ms, result, tuple(findings), _CONCEPT if anew else None)
 
 
 def _decide(

@@ -70,6 +70,7 @@ class OutcomeWindow:
     values: dict[int, Sample] = field(default_factory=dict)  # one by one, by pane
     invalid: dict[str, dict[str, int]] = field(default_factory=dict)
     predictions: dict[int, int] = field(default_factory=dict)  # made, by start of their day
+    hopes: dict[int, Ints] = field(default_factory=dict)  # the same for estimates
 
     def merge(self, record: Outcomes) -> None:
         """Add a record of the same layout."""
@@ -82,6 +83,12 @@ class OutcomeWindow:
         if record.values:
             self._merge(record.pane_start_ms, sample_from_data(record.values))
         self.merge_days(record)
+
+    def predict(self, day: int, many: int, hopes: bytes) -> None:
+        """Add predictions that were made on a day."""
+        self.predictions[day] = self.predictions.get(day, 0) + many
+        if hopes:
+            self.hopes[day] = grown(self.hopes.get(day, _NOTHING), hopes)
 
     def merge_days(self, record: Outcomes) -> None:
         """Add only what a record says about days: its window was judged."""
@@ -98,6 +105,8 @@ class OutcomeWindow:
         add(self.invalid, other.invalid)
         for day, many in other.predictions.items():
             self.predictions[day] = self.predictions.get(day, 0) + many
+        for day, counts in other.hopes.items():
+            self.hopes[day] = summed(self.hopes.get(day, _NOTHING), counts)
         for day, counts in other.days.items():
             self.days[day] = summed(self.days.get(day, _NOTHING), counts)
         for pane, of in other.values.items():
@@ -119,6 +128,7 @@ class OutcomeWindow:
             "values": [[pane, sample_to_data(self.values[pane])] for pane in sorted(self.values)],
             "invalid": self.invalid,
             "predictions": sorted(self.predictions.items()),
+            "hopes": [[day, to_text(self.hopes[day])] for day in sorted(self.hopes)],
         }
 
     @classmethod
@@ -135,6 +145,7 @@ class OutcomeWindow:
             {pane: sample_from_data(of) for pane, of in kept.values},
             kept.invalid,
             dict(kept.predictions),
+            {day: from_text(text) for day, text in kept.hopes},
         )
 
 
@@ -148,6 +159,7 @@ class _Kept(msgspec.Struct):
     values: list[tuple[int, Any]]
     invalid: dict[str, dict[str, int]]
     predictions: list[tuple[int, int]]
+    hopes: list[tuple[int, str]]
 
 
 @dataclass(slots=True)

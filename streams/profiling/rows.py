@@ -14,8 +14,11 @@ import msgspec
 import numpy as np
 
 from detectors.binning import Binner, Floats, Ints
+from detectors.performance.unlabelled import EstimateLayout
+from detectors.performance.unlabelled import count as count_hopes
 from detectors.reference.derived import Derivation
 from detectors.reference.joint import Joint
+from detectors.series import Series
 from streams.profiling.codes import OUTSIDE, TOO_LONG, Codes, split
 from streams.profiling.fields import ABSENT, ANSWERED
 from streams.profiling.reading import Reading
@@ -35,6 +38,7 @@ class Rows:
     codes : of its categories
     ranges : declared bounds of numeric series
     derived : how to compute the series that are no field of an event
+    hopes : where predictions are counted for an estimate; None: nowhere
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class Rows:
         codes: Mapping[str, Codes],
         ranges: Mapping[str, tuple[float, float]],
         derived: Sequence[Derivation] = (),
+        hopes: EstimateLayout | None = None,
     ) -> None:
         position = {series.name: k for k, series in enumerate(binner.series)}
         names = [want.name for want in reading.series if want.name != "scores"]
@@ -83,6 +88,11 @@ class Rows:
         self._codes = [codes[name] for name in self._categories]
         offsets = [binner.offsets[position[name]] for name in self._categories]
         self._offsets = np.array(offsets, np.int64).reshape(-1, 1)
+        self._hopes = hopes if "prediction" in self._categories and "score" in place else None
+        if self._hopes is not None:
+            self._score, self._predicted = place["score"], place["prediction"]
+            self._said = codes["prediction"]
+            self._classes = _classes(binner.series[position["prediction"]], self._hopes)
 
     def pack(self, events: list[Any], statuses: Sequence[Any] | None = None) -> tuple[bytes, ...]:
         """Take out what is needed; the events can be freed after this.
@@ -153,6 +163,16 @@ class Rows:
                 _add(name, "range", out, lengths, violations)
         return cells, sums
 
+    def hopes(self, packed: Sequence[tuple[bytes, ...]], lengths: Sequence[int]) -> Ints | None:
+        """What an estimate needs of the same events, a vector per group; None where there is no estimate."""
+        if self._hopes is None:
+            return None
+        block = self._block(packed, sum(lengths))
+        places, _ = split(block[[self._predicted]], [self._said])
+        said = np.where(places[0] < 0, -1, self._classes[places[0]])
+        groups = np.repeat(np.arange(len(lengths)), lengths)
+        return count_hopes(self._hopes, said, block[self._score], groups, len(lengths))
+
     def _count_categories(
         self,
         block: Floats,
@@ -193,6 +213,17 @@ class Rows:
         absent = block == ABSENT
         block[strange] = 0.0
         return self._cells.count(block, lengths, strange, absent)
+
+
+def _classes(series: Series, hopes: EstimateLayout) -> Ints:
+    """Cell of a prediction -> the code of its class; another one, and none."""
+    classes = hopes.outcomes.classes
+    known = {text: code for code, text in enumerate(classes)}
+    found = np.full(series.cells, len(classes), np.int64)
+    for cell, text in enumerate(series.categories):
+        found[cell] = known.get(text, len(classes))
+    found[-1] = -1  # missing
+    return found
 
 
 def _add(

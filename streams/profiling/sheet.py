@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from detectors.binning import Binner
+from detectors.binning import Binner, Ints
 from detectors.operations.repeats import pack
 from detectors.reference.build import Reference
 from detectors.reference.derived import Derivation, Vector
@@ -20,7 +20,7 @@ from streams.messages import (
     pack_counts,
     pack_sums,
 )
-from streams.outcomes import label_types, layout_of, sliced
+from streams.outcomes import hopes_of, label_types, layout_of, sliced
 from streams.profiling.codes import Codes
 from streams.profiling.events import readings
 from streams.profiling.labels import LabelReading, label_readings
@@ -40,6 +40,7 @@ class Group:
         "cells",
         "counted",
         "events",
+        "hopes",
         "invalid",
         "lengths",
         "sums",
@@ -53,6 +54,7 @@ class Group:
         self.cells = np.zeros(sheet.binner.total, np.int64)
         self.sums = np.zeros((len(sheet.binner.series), 2), np.int64)
         self.waiting: list[list[tuple[bytes, ...]]] = [[] for _ in sheet.rows]
+        self.hopes: Ints | None = None  # predictions for an estimate
         self.lengths: list[int] = [0] * len(sheet.rows)  # events that wait
         self.invalid: dict[str, dict[str, int]] = {}
         self.violations: dict[str, dict[str, int]] = {}
@@ -77,8 +79,10 @@ class Sheet:
         types |= {d.feature: d.type for d in derived if not isinstance(d, Joint)}
         lengths = {d.feature: len(d.centre) for d in derived if isinstance(d, Vector)}
         self.readings = readings(self.lifecycle, names, types, codes, lengths)
+        self.hopes = hopes_of(self.lifecycle, reference)
         self.rows = [
-            Rows(reading, self.binner, codes, ranges, derived) for reading in self.readings
+            Rows(reading, self.binner, codes, ranges, derived, self.hopes)
+            for reading in self.readings
         ]
         self.vitals = [Vitals(reading, self.lifecycle) for reading in self.readings]
         self.segments = segments.compile_definitions(self.lifecycle, reference)
@@ -120,6 +124,10 @@ class Sheet:
             invalid = [group.invalid for group in waiting]
             violations = [group.violations for group in waiting]
             cells, sums = rows.count(packed, lengths, invalid, violations)
+            hopes = rows.hopes(packed, lengths)
+            if hopes is not None:
+                for group, hoped in zip(waiting, hopes, strict=True):
+                    group.hopes = hoped if group.hopes is None else group.hopes + hoped
             for group, more, moments in zip(waiting, cells, sums, strict=True):
                 group.cells += more
                 group.sums[rows.positions] += moments
@@ -156,6 +164,7 @@ class Sheet:
                 health=pack_counts(group.counted.vector),
                 repeats=pack(group.counted.sample),
                 names=capped(group.counted.names),
+                hopes=pack_counts(group.hopes) if group.hopes is not None else b"",
             )
 
 
@@ -178,6 +187,8 @@ def _merge(into: Group, group: Group) -> None:
     into.events += group.events
     into.cells += group.cells
     into.sums += group.sums
+    if group.hopes is not None:
+        into.hopes = group.hopes if into.hopes is None else into.hopes + group.hopes
     into.counted.merge(group.counted)
     add(into.invalid, group.invalid)
     add(into.violations, group.violations)

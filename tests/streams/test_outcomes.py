@@ -241,6 +241,25 @@ def test_a_line_that_is_crossed_for_two_days_is_an_alert() -> None:
     assert day_of(performance[0]["at"]) == 9
 
 
+def test_an_estimate_stands_beside_the_truth_and_is_called_unreliable_once_that_is_worse() -> None:
+    shown = {}
+    for result in results(judged(), "outcomes"):
+        if "accuracy_estimated" in result["metrics"]:
+            shown[day_of(result["window"]["start"])] = result["metrics"]["accuracy_estimated"]
+    assert sorted(shown) == list(range(DAYS))
+    for one in shown.values():
+        assert one["low"] < one["value"] < one["high"]
+        assert (
+            abs(one["value"] - 0.9) < 0.02
+        )  # of what the reference was: it is blind to the change
+    assert [shown[day]["reliability"] for day in (0, 3, 8)] == [
+        "unchecked",
+        "confirmed",
+        "unreliable",
+    ]
+    assert "worse than estimated" in shown[8]["reasons"][1]
+
+
 def test_a_metric_of_a_week_is_in_the_result_that_completes_it() -> None:
     held = {
         day_of(r["window"]["start"]): r["metrics"]["recall"]["threshold"]
