@@ -17,7 +17,7 @@ from streams.joining.records import Label, Said
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.paths import Const, Path
 from streams.lifecycle.settings import Source
-from streams.outcomes import task_of
+from streams.outcomes import layout_of, slices_of
 from streams.profiling.events import Topic
 from streams.profiling.fields import ANSWERED, MODEL_ID
 from streams.profiling.reading import PREDICTIONS, Reading
@@ -179,8 +179,10 @@ class LabelReading(Reading):
 
 
 def sliced(lifecycle: Lifecycle, reference: Reference | None) -> tuple[str, ...]:
-    """The features that outcomes must have: errors are told apart by them, where there are right and wrong answers."""
-    if task_of(lifecycle, reference) not in ("binary", "classes"):
+    """The features that outcomes must have: errors are told apart by them."""
+    if reference is not None and not slices_of(
+        lifecycle, reference, layout_of(lifecycle, reference)
+    ):
         return ()
     return tuple(
         name
@@ -254,7 +256,7 @@ def _getter(reading: Reading, names: Sequence[str]) -> Callable[[Any], tuple[Any
     """Takes the values of these names out of an event, None for what is not read from it."""
     if all(name in reading.dotted for name in names):
         return attrgetter(*(reading.dotted[name] for name in names))
-    takes = [reading.attribute.get(name, _nothing) for name in names]
+    takes: list[Callable[[Any], Any]] = [reading.attribute.get(name, _nothing) for name in names]
     return lambda event: tuple(take(event) for take in takes)
 
 
