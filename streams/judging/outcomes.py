@@ -110,7 +110,7 @@ def close(
     assert truths is not None  # else there would be no windows
     joined = share.take_joined(plan, start)
     known = {key: _known(share, plan, truths, key, start) for key in due}
-    told = [conclude(share, plan, truths, key, known[key], joined) for key in due]
+    told = [conclude(share, plan, truths, key, known, joined) for key in due]
     days = [matured.tell(share, plan, truths, key, day) for key in due for day in known[key].days]
     return [*told, *days]
 

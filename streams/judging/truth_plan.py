@@ -13,7 +13,7 @@ from detectors.performance.concept import ConceptPlan, ConceptPolicy
 from detectors.performance.layout import Layout
 from detectors.performance.metrics import Z99, Insufficient, Metric, metric, metrics
 from detectors.performance.reference import OutcomeReference
-from detectors.performance.rules import Judged, judge_line
+from detectors.performance.rules import Change, Judged, gap, judge_line
 from detectors.performance.slices import SliceLayout
 from detectors.performance.unlabelled import EstimateLayout
 from detectors.performance.watches import LABEL, LOSS
@@ -27,7 +27,7 @@ from streams.lifecycle import Lifecycle
 from streams.lifecycle.acts import windows
 from streams.lifecycle.metrics import NEEDS_LABELS
 from streams.lifecycle.monitoring import ConceptDrift, LabelHealth
-from streams.segments import ALL
+from streams.segments import ALL, name_of
 
 MOST_DAYS = 400  # of predictions, that are remembered
 LONGEST_MS = 31 * DAY_MS  # a metric is the sum of at most so much
@@ -40,6 +40,20 @@ class Usual(NamedTuple):
 
     counts: Ints
     metrics: Mapping[str, Metric]
+
+
+class Cohorts(NamedTuple):
+    """How far apart the values of a segment may be in a metric."""
+
+    segment: str
+    metric: str
+    allowed: Change
+    least: int
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its values begin with."""
+        return name_of([(self.segment, "")])
 
 
 class Held(NamedTuple):
@@ -63,6 +77,7 @@ class TruthPlan:
     keep_ms: int  # until then a prediction's truth may come
     lines: Lines
     rules: tuple[Rule, ...]  # of them, those that need labels
+    cohorts: tuple[Cohorts, ...]
     policy: ConceptPolicy
     costs: Mapping[str, float] | None
     health: LabelHealth
@@ -133,6 +148,37 @@ class TruthPlan:
             found.append(Held(rule, counts, judged))
         return found
 
+    def apart(self, beside: Mapping[str, Ints], whole: Ints) -> list[Judged]:
+        """Whether the values of a segment differ too much.
+
+        Parameters
+        ----------
+        beside : the outcomes of each segment
+        whole : those of all together
+        """
+        found = []
+        for of in self.cohorts:
+            answers = {
+                name: metric(self.layout, counts, of.metric, costs=self.costs, z=Z99)
+                for name, counts in beside.items()
+                if name.startswith(of.prefix) and "," not in name
+            }
+            of_all = metric(self.layout, whole, of.metric, costs=self.costs)
+            rule, series = f"{of.metric}_gap({of.segment})", f"metric:{of.metric}"
+            judged, lowest, highest = gap(
+                rule,
+                answers,
+                of.allowed,
+                series=series,
+                reference=of_all.value if isinstance(of_all, Metric) else None,
+                least=of.least,
+            )
+            if lowest is not None and judged.value is not None:
+                said = f"{of.metric} differs by {judged.value:.3f} between {lowest} and {highest}"
+                judged = judged._replace(said=f"{said}, limit {judged.limit:.3g}")
+            found.append(judged)
+        return found
+
     @property
     def waits(self) -> Mapping[str, Persistence]:
         """How long each rule must be broken before anybody hears of it."""
@@ -195,6 +241,7 @@ def compile_truths(lifecycle: Lifecycle, reference: Reference | None) -> TruthPl
         keep_ms=_keep_ms(lifecycle, health),
         lines=Lines(lifecycle),
         rules=(),
+        cohorts=_cohorts(lifecycle),
         policy=ConceptPolicy(_log_threshold(lifecycle, reference, window_ms)),
         costs=_costs(lifecycle),
         health=health,
@@ -233,6 +280,16 @@ def _losses(known: Mapping[str, Metric]) -> tuple[float | None, float | None]:
         mean, square = known["mae"].value, known["rmse"].value ** 2
         return mean, max(square - mean * mean, 0.0) ** 0.5
     return None, None
+
+
+def _cohorts(lifecycle: Lifecycle) -> tuple[Cohorts, ...]:
+    return tuple(
+        Cohorts(
+            of.segment, of.metric, Change(of.max_gap.amount, of.max_gap.relative), of.min_events
+        )
+        for of in lifecycle.monitoring.slices
+        if of.max_gap is not None and of.metric in NEEDS_LABELS
+    )
 
 
 def _calibration(layout: Layout, reference: Reference | None) -> Calibration | Insufficient:

@@ -51,15 +51,17 @@ def conclude(
     plan: ModelPlan,
     truths: TruthPlan,
     key: SubjectKey,
-    known: Known,
+    beside: Mapping[SubjectKey, Known],
     joined: Mapping[str, int],
 ) -> Conclusion:
     """From what became known in a window to a result and its findings, what explains first.
 
     Parameters
     ----------
+    beside : what became known about every subject
     joined : what became of the model's labels in this window
     """
+    known = beside[key]
     memory, window, segment = share.subject(plan, key).truths, known.window, key[1]
     findings: list[Finding] = []
     # How labels come does not depend on the segment: a version's are judged together.
@@ -77,12 +79,16 @@ def conclude(
     else:
         verdict, anew = _decide(share, plan, truths, key, known)
     held = truths.hold(segment, lambda rule: _over(truths, memory, known, rule))
-    loud = verdict.status in LOUD or any(one.judged.status in LOUD for one in held)
+    lines = [one.judged for one in held]
+    if segment == ALL:
+        others = {of: one.counts for (version, of), one in beside.items() if version == key[0]}
+        lines += truths.apart(others, known.counts)
+    loud = verdict.status in LOUD or any(one.status in LOUD for one in lines)
     where = _where(truths, segment, known) if loud and not immature else ()
     hints = tuple(_hint(of) for of in where)
     performance = None
-    if held and not immature:
-        checks = [Check(**one.judged._asdict()) for one in held]
+    if lines and not immature:
+        checks = [Check(**one._asdict()) for one in lines]
         performance = _ruled(
             share, plan, key, window, "performance", checks, verdict, hints, truths.waits
         )

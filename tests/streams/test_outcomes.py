@@ -347,6 +347,28 @@ def test_labels_that_find_no_prediction_are_told_with_a_hint() -> None:
     assert "97% of the labels find no prediction" in health[0]["summary"]
 
 
+def test_values_of_a_segment_that_differ_too_much_are_an_alert() -> None:
+    of = watched(
+        slices=[
+            {"segment": "country", "metric": "accuracy", "max_gap": "5 points", "min_events": 50}
+        ]
+    )
+    rows = [
+        (topic, at, value.replace(b'"label":"yes"', b'"label":"no"'))
+        if topic == "labels" and b'"FR"' in value
+        else (topic, at, value)
+        for topic, at, value in story()
+    ]
+    alerts = documents(told(rows, of), "alerts")
+    (opened,) = [
+        a
+        for a in alerts
+        if (a["kind"], a["change"], a["segment"]) == ("performance", "opened", "all")
+    ]
+    assert "between country=FR and country=DE" in opened["title"]
+    assert day_of(opened["at"]) == 3  # the labels of the first day are younger than usual
+
+
 def test_a_model_without_a_reference_is_held_against_its_lines() -> None:
     bare = replace(reference(watched(), predicted(range(-2, 0))), known=None)
     log = told(story(), known=bare)
