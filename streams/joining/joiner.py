@@ -238,7 +238,7 @@ class Joiner:
         )
         for pair in joined:
             one = registered[pair.lifecycle.model_id]
-            wanted = sliced(one.lifecycle, one.reference)
+            wanted = sliced(one.lifecycle)
             reading = PredictionReading(one.lifecycle, self._names, wanted)
             predictions[pair.predictions].append(reading)
             labels[pair.labels][_mapping(one.lifecycle)].append(one.lifecycle)

@@ -10,14 +10,12 @@ from typing import Any, NamedTuple, get_args
 
 import msgspec
 
-from detectors.reference.build import Reference
 from detectors.series import SeriesType
 from streams.broker import Batch
 from streams.joining.records import Label, Said
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.paths import Const, Path
 from streams.lifecycle.settings import Source
-from streams.outcomes import layout_of, slices_of
 from streams.profiling.events import Topic
 from streams.profiling.fields import ANSWERED, MODEL_ID
 from streams.profiling.reading import PREDICTIONS, Reading
@@ -178,12 +176,8 @@ class LabelReading(Reading):
         return b"" if text == _NULL else text
 
 
-def sliced(lifecycle: Lifecycle, reference: Reference | None) -> tuple[str, ...]:
-    """The features that outcomes must have: errors are told apart by them."""
-    if reference is not None and not slices_of(
-        lifecycle, reference, layout_of(lifecycle, reference)
-    ):
-        return ()
+def sliced(lifecycle: Lifecycle) -> tuple[str, ...]:
+    """The features that outcomes must have: errors are told apart by them, if not now then by a later reference."""
     return tuple(
         name
         for name, feature in lifecycle.features.items()

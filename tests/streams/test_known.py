@@ -152,3 +152,24 @@ def test_few_labels_and_labels_of_unknown_age_are_warned_about() -> None:
     assert known(of_labels(), [], rows)[2] == (
         "the data hold no labels: outcomes will have no reference",
     )
+
+
+def test_losses_of_numbers_are_told_apart_by_features_as_errors_are() -> None:
+    of = of_labels(prediction={}, metadata={"model_type": "Regression"}, segments=[])
+    rows = predictions()
+    for row in rows:
+        row |= {"prediction": row["score"], "score": 0.5}
+    given = labels([row | {"prediction": "yes", "score": 1.0} for row in rows], whole=False)
+    truths = [
+        one | {"label": 1.5 * row["prediction"]} for one, row in zip(given, rows, strict=True)
+    ]
+    built, found, _ = known(of, truths, rows)
+    assert found is not None
+    whole = with_outcomes(built, found)
+    slices = slices_of(of, whole, layout_of(of, whole))
+    assert slices is not None
+    counts = found.sliced(slices.digest, slices.total)
+    assert counts is not None
+    assert counts[0] == ROWS
+    mean = np.mean([0.5 * row["prediction"] for row in rows])
+    assert counts[1] * slices.unit / ROWS == pytest.approx(mean, rel=0.001)
