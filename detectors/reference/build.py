@@ -143,6 +143,7 @@ def build(
         None if times_ms is None else int(times_ms.min()),
         None if times_ms is None else int(times_ms.max()) + 1,
         events,
+        None if times_ms is None else int(np.diff(np.sort(times_ms)).max(initial=0)),
     )
     reference = Reference(
         reference_id,

@@ -56,6 +56,7 @@ def to_document(reference: Reference) -> dict[str, Any]:
             "start": _time(built.start_ms),
             "end": _time(built.end_ms),
             "events": built.events,
+            **({} if built.gap_ms is None else {"gap_ms": built.gap_ms}),
         },
         "blocks": blocks
         and {"window_ms": blocks.window_ms, "windows": blocks.windows, "rows": blocks.rows},
@@ -160,7 +161,7 @@ def from_document(document: object) -> Reference:
         raise ValueError(
             f"format: written by a newer Leeway ({version}); this one reads up to {FORMAT}"
         )
-    built = read_members(top["built_from"], "built_from", "source start end events")
+    built = read_members(top["built_from"], "built_from", "source start end events", "gap_ms")
     blocks = top["blocks"]
     if blocks is not None:
         b = read_members(blocks, "blocks", "window_ms windows rows")
@@ -189,6 +190,7 @@ def from_document(document: object) -> Reference:
             read_moment(built["start"], "built_from.start"),
             read_moment(built["end"], "built_from.end"),
             read_integer(built["events"], "built_from.events"),
+            read_integer(built["gap_ms"], "built_from.gap_ms") if "gap_ms" in built else None,
         ),
         blocks=blocks,
         series=series,

@@ -21,6 +21,9 @@ class BuiltFrom:
     start_ms: int | None
     end_ms: int | None
     events: int
+    gap_ms: int | None = (
+        None  # the longest time without an event; says nothing of counts, so no part of the digest
+    )
 
 
 @dataclass(frozen=True, slots=True)

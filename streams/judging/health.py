@@ -167,11 +167,19 @@ def _traffic(
     limits: Limits, usual: Volume, seen: Volume, vector: Ints, window: Window
 ) -> tuple[Judged, ...]:
     n = predictions(vector)
-    most = limits.silent_ms if limits.silent_ms is not None else usual.most_silent_ms
+    most = limits.silent_ms if limits.silent_ms is not None else _longest(limits, usual)
     # where it is not known what is usual, nothing is said
     silent = seen.silent_ms(window.end_ms) if most is not None else None
     judged = silence(silent, most if most is not None else LEAST_MS, n)
     return volume(n, usual.usual(window.start_ms, limits.window_ms), limits.quality.volume), judged
+
+
+def _longest(limits: Limits, usual: Volume) -> int | None:
+    """The longest silence that is well, by the reference and by what was seen; None where neither can say."""
+    seen = usual.most_silent_ms
+    if limits.gap_ms is None:
+        return seen
+    return max(LEAST_MS, 3 * limits.gap_ms, seen or 0)
 
 
 def _added(

@@ -68,6 +68,7 @@ class Limits:
     version: str
     quality: DataQuality
     silent_ms: int | None  # the longest silence that is well; None: what follows from the past
+    gap_ms: int | None  # the longest one in the reference
     reference: Reference | None
     fields: tuple[Field, ...]
     lines: tuple[WrittenLine, ...]
@@ -105,6 +106,7 @@ def compile_limits(lifecycle: Lifecycle, reference: Reference | None) -> Limits:
         version=lifecycle.version,
         quality=quality,
         silent_ms=None if quality.silent is None else _ms(quality.silent),
+        gap_ms=reference.built_from.gap_ms if reference is not None else None,
         reference=reference,
         fields=_fields(lifecycle, reference, place),
         lines=tuple(
