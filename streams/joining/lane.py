@@ -279,7 +279,7 @@ class Lane:
         """Whether these predictions are so far ahead of their labels that too much would have to be kept."""
         if topic not in self._clocks:
             return False
-        least = self._clocks[topic] - self.shape.slack_ms
+        least = self._clocks[topic] - self.shape.horizon_ms
         return any(
             topic in of and label not in self._silent and self._read_ms.get(label, _NEVER) < least
             for label, of in self.shape.labels.items()

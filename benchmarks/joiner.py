@@ -1,0 +1,322 @@
+"""Does the joiner count each label once, whatever is killed and lost; and how fast is it, and what does it take?
+
+    python -m benchmarks.joiner [--events 1000000] [--kills 10] [--brokers HOST:PORT]
+
+Predictions of one day with labels for 30 % of them, up to three hours late; 1 % of the labels come before their
+prediction was written, 1 % are corrected, 1 % come twice, 0.5 % belong to nothing. The joiner runs as people run it, as
+a child of the supervisor on a real broker; it is killed (SIGKILL) at seeded moments, and once its store is deleted
+while it is down. Then every count and the confusion of every hour are held against a plain pandas calculation. Before
+that, one undisturbed run is timed. Exit code 1 if anything is missed.
+"""
+
+import argparse
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from confluent_kafka import Producer
+
+from benchmarks import _joined as joined
+from streams.broker import Partition
+from streams.joining.joiner import Joiner
+from streams.joining.rocks import Memory, RocksStore
+from streams.kafka.admin import create_topics, stable_places
+from streams.kafka.broker import KafkaBroker
+from streams.kafka.commands import Tail
+from streams.local_kafka import AnyBroker, any_broker
+from streams.loop import FOREVER_MS, Loop
+from streams.messages import Joined, decode_profile
+from streams.registry import lifecycle_record
+from streams.supervisor import SUPERVISED, leeway
+from streams.topics import Names
+
+PARTITIONS = 4
+MEMORY_BYTES = 128 * 1024 * 1024
+TARGET_PER_S = 60_000  # predictions per second of one core
+MOST_RSS = 450 * 1024 * 1024  # of the process, with everything that Python and librdkafka take
+STORED_BYTES = 450  # of a prediction, with its id and its truth, before compression
+PATIENCE_S = 300.0
+
+
+def produce(brokers: str, names: Names, logs: joined.Logs) -> None:
+    """Write both topics, each in its order."""
+    settings = {"linger.ms": 20, "compression.type": "lz4", "batch.size": 1_000_000}
+    room = {"queue.buffering.max.messages": 1_000_000, "queue.buffering.max.kbytes": 2_000_000}
+    producer = Producer({"bootstrap.servers": brokers} | settings | room)
+    columns = [logs.predictions[name].tolist() for name in ("id", "time", "predicted", "score")]
+    numbers = np.random.default_rng(2).normal(size=(1_000, joined.FEATURES)).round(5).tolist()
+    features = [{f"num_{j}": x for j, x in enumerate(row)} for row in numbers]
+    for place, row in enumerate(zip(*columns, strict=True)):
+        value = joined.prediction(row, features[place % 1_000])
+        producer.produce(names("predictions"), value, row[0])
+        if place % 10_000 == 0:
+            producer.poll(0)
+        if place % 200_000 == 0:
+            producer.flush()
+    columns = [logs.labels[name].tolist() for name in ("id", "time", "label")]
+    for row in zip(*columns, strict=True):
+        producer.produce(names("labels"), joined.label(row), row[0])
+    producer.flush()
+
+
+def register(brokers: str, names: Names, sources: Sequence[str]) -> None:
+    """The model, which reads these topics of predictions and labels."""
+    record = lifecycle_record(names, joined.lifecycle(*sources))
+    producer = Producer({"bootstrap.servers": brokers})
+    producer.produce(record.topic, record.value, record.key, 0)
+    producer.flush()
+
+
+def found(properties: dict[str, str], names: Names) -> joined.Expected:
+    """What is committed: counts of labels, and net outcomes by hour, label and prediction."""
+    counts: Counter[str] = Counter()
+    confusion: Counter[tuple[int, str, str]] = Counter()
+    with Tail(properties, [names("outcomes"), names("profiles")]) as tail:
+        while not tail.at_end:
+            for record in tail.read():
+                if record.topic == names("profiles"):
+                    one = decode_profile(record.value or b"")
+                    assert isinstance(one, Joined)
+                    counts.update(one.counts)
+                else:
+                    out = msgspec.json.decode(record.value or b"")
+                    hour = (out["timestamp"] - joined.FIRST_MS) // joined.HOUR_MS
+                    confusion[hour, out["label"], out["prediction"]] += out["weight"]
+    counts.pop("unlabelled", None)
+    return joined.Expected(
+        {what: n for what, n in sorted(counts.items()) if n},
+        {what: n for what, n in sorted(confusion.items()) if n},
+    )
+
+
+class Progress:
+    """How far the group has committed."""
+
+    def __init__(
+        self, properties: dict[str, str], group: str, sources: Sequence[str], logs: joined.Logs
+    ) -> None:
+        self._properties, self._group = properties, group
+        self._ends = {
+            Partition(topic, number): int((of["partition"] == number).sum())
+            for topic, of in zip(sources, (logs.predictions, logs.labels), strict=True)
+            for number in range(PARTITIONS)
+        }
+
+    def __call__(self) -> float:
+        partitions = list(self._ends)
+        until = time.monotonic() + 30
+        places = stable_places(self._properties, self._group, partitions, until)
+        done = sum(min(places[p].offset, self._ends[p]) for p in partitions if p in places)
+        return done / sum(self._ends.values())
+
+
+class Role:
+    """The joiner as a child that is started again when it is killed."""
+
+    def __init__(self, config: Path, kind: str = "joiner-1") -> None:
+        self._command = [
+            *leeway("run", "--role", "joiner", "--instance", kind, "--config", str(config))
+        ]
+        self._environment = {**os.environ, SUPERVISED: "1", "LEEWAY_METRICS_PORT": "0"}
+        self._start()
+
+    def _start(self) -> None:
+        self.process = subprocess.Popen(
+            self._command, env=self._environment, stdin=subprocess.PIPE, start_new_session=True
+        )
+
+    def revive(self) -> None:
+        if (code := self.process.poll()) is not None:
+            print(f"  the joiner ended with {code}", flush=True)
+            self._start()
+
+    def kill(self) -> None:
+        """Kill -9, and wait until it is gone."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(30)
+
+
+def torment(
+    properties: dict[str, str],
+    names: Names,
+    logs: joined.Logs,
+    folder: Path,
+    kills: int,
+    seed: int,
+    sources: Sequence[str],
+) -> None:
+    """Run the joiner over everything and kill it so many times."""
+    stores, never, dice = folder / "stores", threading.Event(), random.Random(seed)
+    config = folder / "leeway.yaml"
+    document = {
+        "brokers": properties["bootstrap.servers"],
+        "kafka": {k: v for k, v in properties.items() if k != "bootstrap.servers"},
+        "topics": {"prefix": names.prefix, "partitions": PARTITIONS},
+        "joiner": {"directory": str(stores), "memory_bytes": MEMORY_BYTES},
+    }
+    config.write_bytes(msgspec.json.encode(document))  # JSON is YAML
+    progress = Progress(properties, f"{names.prefix}joiner", sources, logs)
+    moments = sorted(dice.uniform(0.02, 0.95) for _ in range(kills))
+    deletion = kills // 2
+    role = Role(config)
+    began = time.monotonic()
+    try:
+        for number, moment in enumerate(moments):
+            while (done := progress()) < moment:
+                role.revive()
+                if time.monotonic() - began > PATIENCE_S:
+                    raise SystemExit(f"only {done:.0%} is done after {PATIENCE_S:.0f} s")
+            never.wait(dice.uniform(0, 0.9))
+            role.kill()
+            what = f"killed at {done:.0%}"
+            if number == deletion:
+                shutil.rmtree(stores)
+                what += ", and its store deleted"
+            print(f"  {what}", flush=True)
+            role._start()
+        while progress() < 1:
+            role.revive()
+            if time.monotonic() - began > PATIENCE_S:
+                raise SystemExit(f"only {progress():.0%} is done after {PATIENCE_S:.0f} s")
+            never.wait(0.2)
+    finally:
+        role.stop()
+    print(f"  {kills} kills in {time.monotonic() - began:.0f} s", flush=True)
+
+
+def measure(brokers: str, prefix: str, predictions: int, labels: int, folder: Path) -> int:
+    """One undisturbed run in this process; prints what it took."""
+    names = Names(prefix)
+    properties = {"bootstrap.servers": brokers, "partition.assignment.strategy": "range"}
+    broker = KafkaBroker(properties, f"{prefix}measured", "0")
+    memory = Memory(MEMORY_BYTES)
+    stage = Joiner(names, lambda lane: RocksStore(folder / lane, memory))
+    topics = [names("labels"), names("predictions")]
+    loop = Loop(broker, stage, topics, [names("models")], limit=2_000, clock=time.monotonic)
+    loop.start()
+    left, seen_disk, due = predictions + labels, 0, 0.0
+    cpu, wall = time.process_time(), time.perf_counter()
+    while left > 0:
+        polled = loop.turn(0.2)
+        left -= sum(len(batch.values) for batch in polled.batches)
+        now = time.perf_counter()
+        if now >= due and polled.batches:
+            loop.commit()
+            seen_disk = max(seen_disk, stage.size().disk_bytes)
+            due = now + 1.0
+    stage.idle(dict.fromkeys(loop.owned, FOREVER_MS))
+    loop.commit()
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    stage.close()
+    broker.close()
+    disk = sum(file.stat().st_size for file in folder.rglob("*.sst"))
+    live = predictions * min(1.0, 2 * joined.HORIZON_MS / joined.SPAN_MS)
+    most_disk = live * STORED_BYTES
+    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    rate = predictions / cpu
+    print(
+        f"throughput: {rate:,.0f} predictions/s of one core (at least {TARGET_PER_S:,}); "
+        f"{predictions / wall:,.0f}/s by the clock, with {labels:,} labels\n"
+        f"disk: {max(disk, seen_disk) / 1e6:.0f} MB (at most {most_disk / 1e6:.0f}: "
+        f"{STORED_BYTES} bytes for each prediction of two horizons)\n"
+        f"memory: {rss / 1e6:.0f} MB resident (at most {MOST_RSS / 1e6:.0f}), "
+        f"stores bounded to {MEMORY_BYTES / 1e6:.0f}"
+    )
+    return (
+        0 if rate >= TARGET_PER_S and max(disk, seen_disk) <= most_disk and rss <= MOST_RSS else 1
+    )
+
+
+def differences(expected: joined.Expected, got: joined.Expected) -> list[str]:
+    """One line for each number that differs."""
+    lines = []
+    for kind, one, other in (
+        ("labels", expected.counts, got.counts),
+        ("outcomes", expected.confusion, got.confusion),
+    ):
+        for what in sorted({*one, *other}, key=str):
+            if one.get(what, 0) != other.get(what, 0):
+                lines.append(
+                    f"{kind} {what}: expected {one.get(what, 0)}, found {other.get(what, 0)}"
+                )
+    return lines
+
+
+def run(broker: AnyBroker, events: int, kills: int, seed: int, *, timed: bool) -> int:
+    """The whole of it; the exit code."""
+    names = Names(f"joiner-{uuid.uuid4().hex[:8]}.")
+    properties = {"bootstrap.servers": broker.bootstrap}
+    if broker.kind != "given":  # its least is not ours to lower
+        properties |= {"session.timeout.ms": "2000", "heartbeat.interval.ms": "300"}
+    sources = names("predictions"), names("labels")
+    create_topics(properties, names, partitions=PARTITIONS, more=dict.fromkeys(sources, PARTITIONS))
+    register(broker.bootstrap, names, sources)
+    logs = joined.logs(events, PARTITIONS, seed)
+    expected = joined.expected(logs)
+    produce(broker.bootstrap, names, logs)
+    print(
+        f"{events:,} predictions, {len(logs.labels):,} labels, {PARTITIONS} partitions", flush=True
+    )
+    failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        if timed:
+            mine = [sys.executable, "-m", "benchmarks.joiner", "--measure", names.prefix]
+            mine += ["--brokers", broker.bootstrap, "--labels", str(len(logs.labels))]
+            mine += ["--events", str(events), "--folder", f"{folder}/timed"]
+            failed |= subprocess.run(mine, check=False).returncode
+        committed = found(properties, names) if timed else joined.Expected({}, {})
+        for line in differences(expected, committed) if timed else ():
+            print(f"MISSED undisturbed: {line}")
+            failed = 1
+        other = Names(f"{names.prefix}killed.")  # the same sources, with outputs of its own
+        create_topics(properties, other, partitions=PARTITIONS)
+        register(broker.bootstrap, other, sources)
+        torment(properties, other, logs, Path(folder), kills, seed, sources)
+        lines = differences(expected, found(properties, other))
+    for line in lines:
+        print(f"MISSED: {line}")
+    shown = ", ".join(f"{what} {n:,}" for what, n in expected.counts.items())
+    hours = len({hour for hour, _, _ in expected.confusion})
+    if not lines:
+        print(f"as pandas counts them: {shown}; confusion of {hours} hours")
+    return 1 if lines or failed else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--brokers")
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    parser.add_argument("--labels", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.measure:
+        return measure(
+            options.brokers, options.measure, options.events, options.labels, options.folder
+        )
+    with any_broker(options.brokers) as broker:
+        return run(broker, options.events, options.kills, options.seed, timed=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
