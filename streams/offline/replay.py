@@ -1,7 +1,7 @@
 """What would Leeway have found in these events? The stages of production, over a log in memory.
 
-Nothing here decides anything: events are written to the topics their producers would have used, profiler and judge read
-them through the same loop as on Kafka, and what they wrote is handed back. The end of the source is a silence that
+Nothing here decides anything: events are written to the topics their producers would have used, joiner, profiler and
+judge read them through the same loop as on Kafka, and what they wrote is handed back. The end of the source is a silence that
 lasts for ever, so that the last windows are judged too.
 """
 
@@ -14,6 +14,9 @@ from alerting.settings import Receiver
 from detectors.reference.build import Reference, to_document
 from streams.broker import Outgoing, Record
 from streams.errors import UsageError
+from streams.joining.joiner import Joiner
+from streams.joining.pairs import pairs
+from streams.joining.store import MemoryStore
 from streams.judging.judge import Judge
 from streams.loop import drain
 from streams.memory import MemoryBroker, MemoryLog
@@ -41,7 +44,7 @@ class Replayed:
     """What was read, and what each output topic held at the end: ordered by key, then by event time."""
 
     events: int
-    labels: int  # label events, which nothing reads yet
+    labels: int  # label events that no lifecycle reads
     topics: Mapping[str, tuple[Record, ...]]  # by the name without the prefix
 
 
@@ -56,7 +59,7 @@ def replay(
     batch: int = _BATCH,
     advance: Callable[[int], None] = lambda read: None,
 ) -> Replayed:
-    """Run a source through profiler and judge.
+    """Run a source through joiner, profiler and judge.
 
     Parameters
     ----------
@@ -78,19 +81,33 @@ def replay(
         if reference := references.get(one.model_id):
             document = to_document(reference)
             _write(log, reference_record(names, one.model_id, reference.reference_id, document))
+    joined = {
+        topic
+        for pair in pairs(source.lifecycles, names)
+        for topic in (pair.predictions, pair.labels)
+    }
     events = labels = 0
     for chunk in source.chunks():
-        if chunk.kind == "labels":
+        readers = [one for one in source.lifecycles if getattr(one.source, chunk.kind) is not None]
+        if chunk.kind == "labels" and not readers:
             labels += len(chunk.events)
             continue
-        into = _only_topic(
-            {topic_of(one, chunk.kind, names) for one in source.lifecycles} & topics, chunk.kind
-        )
+        into = _only_topic({topic_of(one, chunk.kind, names) for one in readers}, chunk.kind)
+        # who is joined must be in one partition; what a source has is not keyed
+        partition = 0 if into in joined else None
         for event in chunk.events:
-            log.append(into, event)
+            log.append(into, event, partition=partition)
         events += len(chunk.events)
         advance(chunk.read)
     followed = (names("models"),)
+    if joined:
+        drain(
+            MemoryBroker(log, "joiner"),
+            Joiner(names, lambda lane: MemoryStore()),
+            topics=sorted(joined),
+            followed=followed,
+            limit=batch,
+        )
     profiler = Profiler(names, partitions, log.partition_count)
     drain(
         MemoryBroker(log, "profiler"),
