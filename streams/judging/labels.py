@@ -21,6 +21,7 @@ from detectors.performance.metrics import labels, lags
 from detectors.performance.rules import Judged, judge_line
 from detectors.samples.effects import Ints
 from detectors.types import Status, Window
+from streams.judging.lines import Rule
 from streams.judging.shown import entry
 from streams.judging.subjects import TruthMemory
 from streams.judging.truth_plan import TruthPlan
@@ -130,7 +131,7 @@ def _lines(truths: TruthPlan, found: LabelHealth, lag: Metric | None) -> list[Ju
     for rule in truths.rules:
         if rule.metric == "label_lag" and rule.segment == ALL:
             held_to.append(
-                judge_line(f"{rule.name}_line", lag, rule.line, series="label_lag", unit="time")
+                judge_line(_named(rule), lag, rule.line, series="label_lag", unit="time")
             )
         elif rule.metric == "label_coverage" and rule.segment == ALL and coverage is not None:
             value = None
@@ -138,10 +139,13 @@ def _lines(truths: TruthPlan, found: LabelHealth, lag: Metric | None) -> list[Ju
                 low, high = coverage.low or 0.0, coverage.high or 1.0
                 value = Metric(coverage.value, low, high, coverage.n)
             series = "metric:label_coverage"
-            held_to.append(
-                judge_line(f"{rule.name}_line", value, rule.line, series=series, unit="share")
-            )
+            held_to.append(judge_line(_named(rule), value, rule.line, series=series, unit="share"))
     return held_to
+
+
+def _named(rule: Rule) -> str:
+    """A line on coverage or lag is a rule beside the check of that name."""
+    return f"{rule.name}_line" if rule.name == rule.metric else rule.name
 
 
 def _joined(joined: Mapping[str, int]) -> list[Judged]:

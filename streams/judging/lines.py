@@ -67,7 +67,7 @@ class Lines:
         line = self._line(test)
         if line is None:
             return None
-        written = _persistence(waits)
+        written = waits_of(waits)
         rule = Rule(str(test), test.metric, line, persistence=written or USUAL)
         return self._add(rule, anyhow=written is None)
 
@@ -150,7 +150,7 @@ def _least(metric: str) -> int:
     return _LEAST_LABELS if METRICS.get(metric, UNKNOWN).unit != "time" else LEAST
 
 
-def _persistence(waits: grammar.Persistence | None) -> Persistence | None:
+def waits_of(waits: grammar.Persistence | None) -> Persistence | None:
     if waits is None:
         return None
     if waits.time is not None:

@@ -18,6 +18,7 @@ from streams.judging.lines import Lines
 from streams.judging.rules import OUTPUTS, rules
 from streams.judging.scopes import HEALTH, INPUTS, OUTCOMES, Timing
 from streams.judging.truth_plan import TruthPlan, compile_truths
+from streams.judging.written import Conditions, compile_conditions
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.acts import windows
 from streams.registry import Registered
@@ -44,6 +45,7 @@ class ModelPlan:
     policy: Policy
     monitored: tuple[str, ...]
     limits: Limits
+    conditions: Conditions  # of alerts, that windows of health are held against
     lined: frozenset[str]  # segments that have windows of health
     truths: TruthPlan | None  # None: labels are not read
     slot_of: Callable[[int], int]  # of the window that starts at a time, in the reference's season
@@ -143,6 +145,7 @@ def compile_plan(
         policy=policy(lifecycle, reference, monitored, log_threshold),
         monitored=monitored,
         limits=limits,
+        conditions=compile_conditions(lifecycle, lines),
         lined=frozenset(line.segment for line in limits.lines),
         truths=truths,
         slot_of=seasons.slot_of(reference.season)

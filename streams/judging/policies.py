@@ -12,9 +12,20 @@ from alerting.settings import (
     RetrainingPolicy,
 )
 from alerting.types import Bound, Kind, Pipeline
+from streams.judging.limits import OPERATIONAL
 from streams.judging.lines import Lines
 from streams.lifecycle import Lifecycle
-from streams.lifecycle.conditions import Condition, KindTest, MetricTest, Value
+from streams.lifecycle import monitoring as lifecycle_rules
+from streams.lifecycle.conditions import (
+    SHARES,
+    Condition,
+    KindTest,
+    MetricTest,
+    SeriesTest,
+    SilenceTest,
+    Test,
+    Value,
+)
 from streams.lifecycle.metrics import NEEDS_LABELS
 from streams.lifecycle.triggers import Trigger
 
@@ -76,10 +87,10 @@ def episodes(
             test = tests[0]
             level = "severe" if test.kind == "drift" else test.level
             rules.append(AlertRule(_kinds(test), level, *said))
-        elif isinstance(tests[0], MetricTest) and tests[0].metric in NEEDS_LABELS:
-            name = lines.rule_of(tests[0], rule.persistence)
-            if name is not None:
-                rules.append(AlertRule(("performance",), "drifting", *said, name))
+            continue
+        kind, name = _rule_of(tests[0], rule, lines)
+        if name is not None:
+            rules.append(AlertRule((kind,), "drifting", *said, name))
     return EpisodePolicy(
         model=model(lifecycle),
         rules=tuple(rules),
@@ -87,6 +98,23 @@ def episodes(
         budget=budget_text(lifecycle),
         console=_page(lifecycle, console),
     )
+
+
+def _rule_of(test: Test, entry: lifecycle_rules.AlertRule, lines: Lines) -> tuple[Kind, str | None]:
+    """The kind of problem that a test is about, and the name of its rule; None: it does not act yet."""
+    if isinstance(test, MetricTest) and test.metric in NEEDS_LABELS:
+        of_labels = test.metric in ("label_coverage", "label_lag")
+        return (
+            "label_health" if of_labels else "performance",
+            lines.rule_of(test, entry.persistence),
+        )
+    if isinstance(test, MetricTest) and test.metric in OPERATIONAL:
+        return "operational", lines.rule_of(test, entry.persistence)
+    if isinstance(test, SeriesTest) and test.statistic in SHARES and test.op.startswith(">"):
+        return "data_quality", str(test)
+    if isinstance(test, SilenceTest):
+        return "operational", str(test)
+    return "performance", None
 
 
 def retraining(

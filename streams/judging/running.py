@@ -6,10 +6,10 @@ is broken in one of them shows in `all`, or in its inputs.
 
 from collections.abc import Mapping, Sequence
 
-from alerting.checks import from_checks
+from alerting.checks import Check, from_checks
 from alerting.types import Finding, Kind, Subject
 from detectors.types import Window
-from streams.judging import health
+from streams.judging import health, written
 from streams.judging.conclusions import Conclusion
 from streams.judging.plans import ModelPlan
 from streams.judging.results import Judged, document
@@ -62,10 +62,14 @@ def _conclude(share: Share, plan: ModelPlan, key: SubjectKey, start: int) -> Con
     subject.health, verdict = health.close(plan.limits, subject.health, windows, window, *key)
     share.put_health(plan, key, end)
     findings: list[Finding] = []
+    more: dict[Kind, list[Check]] = {}
+    if key == (plan.lifecycle.version, ALL):
+        more = written.checks(plan.conditions, plan.limits, windows, window, verdict.last_ms)
     for kind in _ORDER:
         if kind == "performance" and not verdict.checks[kind]:
             continue  # no line was written
-        checks, moved = patient(kind, verdict.checks[kind], subject.violated, window)
+        found = [*verdict.checks[kind], *more.get(kind, ())]
+        checks, moved = patient(kind, found, subject.violated, window, plan.conditions.waits)
         if moved:
             share.put_violated(plan, key)
         before = subject.episodes.get(source_of(HEALTH.name, kind))

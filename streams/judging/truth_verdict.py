@@ -28,7 +28,7 @@ from streams.judging.shown import metric_documents
 from streams.judging.subjects import SubjectKey, TruthMemory, source_of
 from streams.judging.truth_plan import TruthPlan
 from streams.judging.truths import OutcomeWindow, fitted, summed
-from streams.judging.waiting import patient
+from streams.judging.waiting import called, patient
 from streams.messages import SliceDocument
 from streams.segments import ALL
 
@@ -88,7 +88,9 @@ def conclude(
     hints = tuple(_hint(of) for of in where)
     performance = None
     if lines and not immature:
-        checks = [Check(**one._asdict()) for one in lines]
+        checks = [
+            called(Check(**one._asdict()), one.series.removeprefix("metric:")) for one in lines
+        ]
         performance = _ruled(
             share, plan, key, window, "performance", checks, verdict, hints, truths.waits
         )

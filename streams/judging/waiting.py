@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from alerting.checks import Check, from_checks, persisted
+from alerting.checks import Check, from_checks, in_words, persisted
 from alerting.settings import Persistence
 from alerting.types import Kind
 from detectors.types import Status, Window
@@ -12,6 +12,13 @@ USUAL = Persistence()
 _LOUD = (Status.DRIFTING, Status.SEVERE)
 _WELL = Check("", "", Status.STABLE, True, None, None, None, None, 0)
 Violated = dict[str, tuple[int, ...]]  # by kind and rule: ends of the windows that broke it
+
+
+def called(check: Check, metric: str) -> Check:
+    """A check that people read as one of the metric, whatever its rule is called."""
+    if check.rule == metric or check.said is not None:
+        return check
+    return replace(check, said=in_words(replace(check, rule=metric)))
 
 
 def patient(
