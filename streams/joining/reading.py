@@ -5,6 +5,7 @@ which reads the outcome. So are dead letters: what cannot be read here is left o
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple, get_args
 
@@ -17,13 +18,14 @@ from streams.lifecycle import Lifecycle
 from streams.lifecycle.paths import Const, Path
 from streams.lifecycle.settings import Source
 from streams.profiling.events import Topic
-from streams.profiling.fields import ANSWERED, MODEL_ID
+from streams.profiling.fields import ANSWERED
 from streams.profiling.reading import PREDICTIONS, Reading
 from streams.profiling.structs import Want
 from streams.topics import Names
 
 _json = msgspec.json.Encoder().encode
 _OUTPUTS = ("prediction", "score", "scores")
+_MEMBERS = ("loss", "label_confidence", *_OUTPUTS)
 _NULL = b"null"
 
 
@@ -62,7 +64,7 @@ class PredictionReading(Reading):
         }
         self._constant: tuple[Any, ...] = tuple(constant.values())
         outputs = [name for name in _OUTPUTS if name in has]
-        self._widths = len(outputs), len(outputs) + len(tags)
+        self._widths = tuple(accumulate([2 + len(outputs), len(tags), len(features)]))
         self._take = _getter(self, ("model_version", "status", *outputs, *tags, *features))
         self._tags = _object("Tags", tags)
         self._features = _object("Features", features)
@@ -87,23 +89,28 @@ class PredictionReading(Reading):
             elif not isinstance(root, Const):
                 yield Want(f"feature:{name}", (*root, name), "json")
 
-    def content(self, event: Any, time_ms: int) -> bytes:
-        """The members of an outcome that are the prediction's, as JSON without the brackets."""
-        written, status, *values = self._take(event)
-        outputs, tags = self._widths
-        said: Sequence[Any] = values[:outputs]
+    def contents(self, events: Sequence[Any], times_ms: Sequence[int]) -> list[bytes]:
+        """The members of outcomes that are the predictions', as JSON without the brackets."""
+        take, version, make = self._take, self.version, self._content
+        tags_of, features_of, (outputs, tags, features) = self._tags, self._features, self._widths
         constant = self._constant
-        if status not in ANSWERED:
-            said, constant = [None] * outputs, (None,) * len(constant)
-        content = self._content(
-            self.version(written),
-            time_ms,
-            *said,
-            self._tags(*values[outputs:tags]) if tags > outputs else None,
-            self._features(*values[tags:]) if len(values) > tags else None,
-            *constant,
-        )
-        return _json(content)[1:-1]
+        nothing = (None,) * (outputs - 2), (None,) * len(constant)
+        found = []
+        for event, time_ms in zip(events, times_ms, strict=True):
+            values = take(event)
+            said, fixed = values[2:outputs], constant
+            if values[1] not in ANSWERED:
+                said, fixed = nothing
+            content = make(
+                version(values[0]),
+                time_ms,
+                *said,
+                tags_of(*values[outputs:tags]) if tags > outputs else None,
+                features_of(*values[tags:]) if features > tags else None,
+                *fixed,
+            )
+            found.append(_json(content)[1:-1])
+        return found
 
 
 class LabelReading(Reading):
@@ -116,6 +123,13 @@ class LabelReading(Reading):
         }
         super().__init__(lifecycles[0], "labels", names, {})
         self._named = "model_id" in self.attribute
+        self._event_id: Callable[[Any], str | None] = self.attribute.get("event_id", _nothing)
+        mapped = {name: self._mapped(name) for name in ("label", *_MEMBERS)}
+        self._constants = {
+            name: b"" if of.value is None else _json(of.value)
+            for name, of in mapped.items()
+            if isinstance(of, Const)
+        }
 
     def _source(self, lifecycle: Lifecycle, kind: str) -> Source | None:
         return lifecycle.source.labels
@@ -127,7 +141,7 @@ class LabelReading(Reading):
     def _wanted(self, lifecycle: Lifecycle, types: Mapping[str, str]) -> Iterator[Want]:
         yield from self._special("timestamp", "time")
         yield from self._special("event_id", "id")
-        for name in ("label", "loss", "label_confidence", *_OUTPUTS):
+        for name in ("label", *_MEMBERS):
             yield from self._special(name, "json")
         model_id = super()._mapped("model_id")
         if not isinstance(model_id, Const):
@@ -135,44 +149,40 @@ class LabelReading(Reading):
 
     def label(self, event: Any) -> tuple[str, tuple[str, ...], Said] | None:
         """The id, the models it may be of, and the truth; None if it is not for the joiner."""
-        event_id, label = self._field("event_id", event), self._text("label", event)
+        event_id, label = self._event_id(event), self._text("label", event)
         if event_id is None or not label:
             return None
         models = self.models
-        if self._named and (written := self._text("model_id", event)):
+        written = self._text("model_id", event) if self._named else b""
+        if written:
             model_id = _read(written)
-            if not isinstance(model_id, str) or not MODEL_ID(model_id):
+            if model_id not in models:
                 return None
-            models = (model_id,) if model_id in models else ()
-        elif self._named:
-            return event_id, models, Said(label, self._text("label_confidence", event))
-        if not models or self._whole(models[0], event):
+            models = (model_id,) if len(models) > 1 else models
+        if (written or not self._named) and self._whole(models[0], event):
             return None
         return event_id, models, Said(label, self._text("label_confidence", event))
 
     def _whole(self, model_id: str, event: Any) -> bool:
         """Whether it says what was predicted, so that it needs no prediction."""
-        if any(self._text(name, event) for name in ("loss", "prediction", "score")):
+        text = self._text
+        if text("loss", event) or text("prediction", event) or text("score", event):
             return True
-        positive, scores = self._positives[model_id], self._text("scores", event)
+        positive, scores = self._positives[model_id], text("scores", event)
         if positive is None or not scores:
             return False
         found = _read(scores)
         return isinstance(found, dict) and found.get(positive) is not None
 
-    def _field(self, name: str, event: Any) -> Any:
-        read = self.attribute.get(name)
-        return read(event) if read is not None else None
-
     def _text(self, name: str, event: Any) -> bytes:
         """A member's JSON; empty if it is null or not there."""
-        read = self.attribute.get(name)
-        if read is None:
-            mapped = self._mapped(name)
-            constant = mapped.value if isinstance(mapped, Const) else None
-            return b"" if constant is None else _json(constant)
-        raw = read(event)
-        text = b"" if raw is None else bytes(raw)
+        constant = self._constants.get(name)
+        if constant is not None:
+            return constant
+        raw = self.attribute[name](event)
+        if raw is None:
+            return b""
+        text = bytes(raw)
         return b"" if text == _NULL else text
 
 
@@ -187,63 +197,88 @@ def sliced(lifecycle: Lifecycle) -> tuple[str, ...]:
 
 def read_predictions(topic: Topic, batch: Batch) -> dict[int, Read]:
     """Predictions by partition."""
-    by_partition = _empty(batch)
-    partitions, offsets, reading_of = batch.partitions, batch.offsets, topic.reading_of
-    for index, event, time_ms in _events(topic, batch):
-        read = by_partition[partitions[index]]
-        reading: Any = reading_of[type(event)]
-        times_ms = read.times_ms
-        if (event_id := reading.event_id(event)) is not None:
-            read.at.append(len(times_ms))
-            read.keys.append(event_id.encode())
-            read.rows.append((reading.model_id, reading.content(event, time_ms)))
-        times_ms.append(time_ms)
-        read.offsets.append(offsets[index])
-    return by_partition
+    found: dict[int, Read] = {}
+    for number, read, events in _by_partition([topic], batch):
+        found[number] = read
+        kinds = dict.fromkeys(map(type, events))
+        for kind in kinds:
+            reading: Any = topic.reading_of[kind]
+            of: Sequence[int] = range(len(events))
+            if len(kinds) > 1:
+                of = [i for i, event in enumerate(events) if type(event) is kind]
+            ids = [reading.event_id(events[i]) for i in of]
+            if None in ids:
+                of = [i for i, event_id in zip(of, ids, strict=True) if event_id is not None]
+                ids = [event_id for event_id in ids if event_id is not None]
+            contents = reading.contents([events[i] for i in of], [read.times_ms[i] for i in of])
+            read.at.extend(of)
+            read.keys.extend([event_id.encode() for event_id in ids])
+            read.rows.extend([(reading.model_id, content) for content in contents])
+        if len(kinds) > 1:
+            rows = sorted(zip(read.at, read.keys, read.rows, strict=True), key=itemgetter(0))
+            read.at[:], read.keys[:], read.rows[:] = ([row[i] for row in rows] for i in range(3))
+    return found
 
 
 def read_labels(topics: Sequence[Topic], batch: Batch) -> dict[int, Read]:
     """Labels by partition, those that are to be joined. `topics`: the topic in each of its mappings."""
-    by_partition = _empty(batch)
-    readings = {kind: of for topic in topics for kind, of in topic.reading_of.items()}
-    for index, event, time_ms in sorted(
-        (found for topic in topics for found in _events(topic, batch)), key=itemgetter(0)
-    ):
-        read = by_partition[batch.partitions[index]]
-        reading = readings[type(event)]
-        assert isinstance(reading, LabelReading)
-        if (found := reading.label(event)) is not None:
-            event_id, models, said = found
-            read.at.append(len(read.times_ms))
-            read.keys.append(event_id.encode())
-            read.rows.append(Label(models, time_ms, 0, said))
-        read.times_ms.append(time_ms)
-        read.offsets.append(batch.offsets[index])
-    return by_partition
+    readings: dict[type, Any] = {kind: of for t in topics for kind, of in t.reading_of.items()}
+    found: dict[int, Read] = {}
+    for number, read, events in _by_partition(topics, batch):
+        found[number] = read
+        for at, event in enumerate(events):
+            label = readings[type(event)].label(event)
+            if label is not None:
+                event_id, models, said = label
+                read.at.append(at)
+                read.keys.append(event_id.encode())
+                read.rows.append(Label(models, read.times_ms[at], 0, said))
+    return found
 
 
-def _empty(batch: Batch) -> dict[int, Read]:
-    by_partition: dict[int, Read] = {}
-    for number, offset in zip(batch.partitions, batch.offsets, strict=True):
-        if number not in by_partition:
-            by_partition[number] = Read(offset, [], [], [], [], [])
-    return by_partition
+def _by_partition(topics: Sequence[Topic], batch: Batch) -> Iterator[tuple[int, Read, list[Any]]]:
+    """What can be read of a batch, in the order of each partition, with nothing said yet about joining."""
+    partitions, offsets = batch.partitions, batch.offsets
+    at, events, times_ms = _events(topics[0], batch)
+    for topic in topics[1:]:
+        more = _events(topic, batch)
+        both = [*zip(at, events, times_ms, strict=True), *zip(*more, strict=True)]
+        both.sort(key=itemgetter(0))
+        at, events, times_ms = ([row[i] for row in both] for i in range(3))
+    first: dict[int, int] = {}
+    for number, offset in zip(reversed(partitions), reversed(offsets), strict=True):
+        first[number] = offset
+    if len(first) == 1:
+        ((number, offset),) = first.items()
+        yield number, Read(offset, times_ms, [offsets[i] for i in at], [], [], []), events
+        return
+    of = [partitions[i] for i in at]
+    for number, offset in sorted(first.items()):
+        mine = [i for i, where in enumerate(of) if where == number]
+        read = Read(offset, [times_ms[i] for i in mine], [offsets[at[i]] for i in mine], [], [], [])
+        yield number, read, [events[i] for i in mine]
 
 
-def _events(topic: Topic, batch: Batch) -> Iterator[tuple[int, Any, int]]:
-    """What can be read of a batch: index, event, time."""
+def _events(topic: Topic, batch: Batch) -> tuple[list[int], list[Any], list[int]]:
+    """Place in the batch, event and time of what can be read."""
     fast = topic.read(batch.values, batch.timestamps_ms)
     if fast is not None:
         events, times = fast
-        yield from zip(range(len(events)), events, times.tolist(), strict=True)
-        return
+        return list(range(len(events))), events, times.tolist()
+    at: list[int] = []
+    events, times_ms = [], []
     for index, value in enumerate(batch.values):
         found = topic.read_one(value, batch.timestamps_ms[index])
         if found is not None:
-            yield index, *found
+            at.append(index)
+            events.append(found[0])
+            times_ms.append(found[1])
             continue
         for reading, event, _ in topic.look(batch.rows[index]).events:
-            yield index, event, reading.time_ms(event)
+            at.append(index)
+            events.append(event)
+            times_ms.append(reading.time_ms(event))
+    return at, events, times_ms
 
 
 def _getter(reading: Reading, names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
