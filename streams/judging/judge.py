@@ -280,7 +280,8 @@ class Judge:
                 of[source], moved = episode, True
         if moved:
             share.put_episodes(plan, key)
-        self.judged.windows[plan.lifecycle.model_id, conclusion.document.verdict] += 1
+        if conclusion.document.scope == scope.name:  # a day that is told again is no window
+            self.judged.windows[plan.lifecycle.model_id, conclusion.document.verdict] += 1
 
     def _publish(self, alerts: Sequence[Alert], triggers: Sequence[Trigger]) -> None:
         notifications = notify(self._receivers, alerts)

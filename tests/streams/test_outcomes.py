@@ -305,7 +305,7 @@ def test_truth_that_comes_too_late_changes_its_day_and_no_window() -> None:
     rows[at:at] = [
         ("labels", one["timestamp"], value) for one, value in zip(late, encode(late), strict=True)
     ]
-    log = told(rows, limit=200, commit_after=200)
+    log = told(rows, limit=60, commit_after=60)
     outcomes = {day_of(r["window"]["start"]): r for r in results(log, "outcomes")}
     assert outcomes[3]["window"]["events"] == len(labels_of(3, "timestamp")) - 50
     assert sum(r["window"]["late"] for r in outcomes.values()) == 50
