@@ -19,6 +19,8 @@ from streams.loop import Loop, Outcome, drain
 from streams.memory import MemoryBroker, MemoryLog
 from streams.messages import Joined, decode_profile, encode_profile
 from streams.offline.known import known_outcomes
+from streams.offline.replay import replay
+from streams.offline.sources import Chunk, Source
 from streams.profiling.profiler import Profiler
 from streams.topics import TOPICS
 from tests.builders import (
@@ -312,6 +314,47 @@ def test_truth_that_comes_too_late_changes_its_day_and_no_window() -> None:
     last = {day_of(r["window"]["start"]): r["confusion"] for r in results(log, "matured")}
     for day in range(DAYS):
         assert last[day] == counted(labels_of(day, "prediction_timestamp"))
+
+
+def test_joined_labels_and_their_corrections_move_the_counts_of_their_day_once() -> None:
+    """As production joins them: the truth of a tenth is corrected two days later, a tenth is told twice."""
+    other = {"yes": "no", "no": "yes"}
+    predictions = predicted(range(5))
+    bare = [
+        {name: one[name] for name in ("event_id", "model_id", "timestamp", "label")}
+        for one in labelled(predictions)
+    ]
+    corrected = [
+        one | {"timestamp": one["timestamp"] + 2 * DAY_MS, "label": other[one["label"]]}
+        for one in bare[::10]
+    ]
+    labels = sorted([*bare, *bare[3::10], *corrected], key=lambda one: one["timestamp"])
+    of = lifecycle(
+        source={"labels": {}},
+        prediction={"classes": ["no", "yes"], "positive": "yes"},
+        monitoring={"window": {"size": "6h", "pane": "1h"}},
+    )
+    chunks = [
+        Chunk("predictions", encode(predictions), 1),
+        Chunk("labels", encode(labels), 1),
+    ]
+    source = Source("memory", (of,), None, (), lambda: iter(chunks))
+    found = replay(source, {})
+    truth = {one["event_id"]: one["label"] for one in [*bare, *corrected]}
+    days: dict[int, Counter[tuple[str, str]]] = {}
+    for one in predictions:
+        counts = days.setdefault((one["timestamp"] - START_MS) // DAY_MS, Counter())
+        counts[truth[one["event_id"]], one["prediction"]] += 1
+    last = {}
+    for record in found.topics["results"]:
+        result = json.loads(record.value or b"")
+        if (result["scope"], result["segment"]) == ("matured", "all"):
+            last[day_of(result["window"]["start"])] = result
+    assert sorted(last) == sorted(days)
+    for day, counts in days.items():
+        plain = {a: {p: counts[a, p] for p in ("no", "yes")} for a in ("no", "yes")}
+        assert last[day]["confusion"] == plain
+        assert last[day]["metrics"]["label_coverage"]["value"] == 1.0
 
 
 def test_a_method_that_is_named_is_evidence_beside_the_alarm() -> None:
