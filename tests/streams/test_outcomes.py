@@ -357,6 +357,20 @@ def test_joined_labels_and_their_corrections_move_the_counts_of_their_day_once()
         assert last[day]["metrics"]["label_coverage"]["value"] == 1.0
 
 
+def test_with_a_maturity_windows_are_of_predictions_and_wait_for_their_truth() -> None:
+    of = watched(labels={"maturity": "18h"})
+    log = told(story(), of, limit=500, commit_after=500)
+    found = {day_of(r["window"]["start"]): r for r in results(log, "outcomes")}
+    last = {day_of(r["window"]["start"]): r for r in results(log, "matured")}
+    for day in range(DAYS):
+        mine = labels_of(day, "prediction_timestamp")
+        young = [
+            one for one in mine if one["timestamp"] - one["prediction_timestamp"] <= 18 * HOUR_MS
+        ]
+        assert found[day]["confusion"] == counted(young)
+        assert last[day]["confusion"] == counted(mine)
+
+
 def test_a_method_that_is_named_is_evidence_beside_the_alarm() -> None:
     of = watched(
         drift_detection={
