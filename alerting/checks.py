@@ -65,7 +65,7 @@ def from_checks(
     window_start_ms: int,
     window_end_ms: int,
     *,
-    cause: CauseClass = "unknown",
+    cause: CauseClass | None = None,
     hints: Sequence[str] = (),
     before: Episode | None = None,
 ) -> Finding:
@@ -73,6 +73,7 @@ def from_checks(
 
     Parameters
     ----------
+    cause : None: a break where data are broken, else unknown
     hints : what speaks for the cause, strongest first, such as the slice that carries the damage
     before : the episode of this kind, open or not; what it is about must be known to be well before it may resolve
 
@@ -106,7 +107,7 @@ def from_checks(
         since_ms=window_start_ms,
         affected=tuple(_affected(c) for c in wrong[:MOST_AFFECTED]),
         affected_total=len(wrong),
-        cause=Cause({"class": cause, "hints": tuple(hints)}),
+        cause=Cause({"class": cause or _usual_cause(kind), "hints": tuple(hints)}),
         log_statistic=None,
         log_threshold=None,
         n_reference=lead.n_reference if lead and lead.n_reference else None,
@@ -157,6 +158,10 @@ def persisted(
     if enough or finding.at_once:
         return kept, finding
     return kept, replace(finding, status=Status.STABLE, calm=False)
+
+
+def _usual_cause(kind: Kind) -> CauseClass:
+    return "pipeline_break" if kind == "data_quality" else "unknown"
 
 
 def _rank(check: Check) -> tuple[bool, float, str]:

@@ -257,7 +257,9 @@ def _publish(
         reasons = (None, None) if episode.told else (context.inhibited_by, held)
         delivery = Delivery(episode.told, reasons[0], None, reasons[1])
     else:
-        names = tuple(dict.fromkeys((*episode.told, *news.heard.receivers)))
+        # that a problem is less bad now is no news to who never heard of it
+        fresh = () if news.change == "eased" and not episode.told else news.heard.receivers
+        names = tuple(dict.fromkeys((*episode.told, *fresh)))
         delivery = Delivery(names, context.inhibited_by, None, held)
     told = episode.told if delivery.suppressed else delivery.receivers
     published = replace(

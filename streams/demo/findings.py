@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from streams.demo.plan import HOUR_MS, Placed
+from streams.demo.plan import HOUR_MS, TRUTH, Placed
 from streams.offline.story import EpisodeTold, TriggerTold
 
 __all__ = ["Finding", "compare", "epoch_ms"]
 
 _GRACE_MS = 3 * HOUR_MS  # an episode of a change may open so long after the change has ended
 _MILLISECOND = timedelta(milliseconds=1)
+_ASKED = {"retrain": "retraining approved", "evaluate": "an evaluation requested"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +32,23 @@ def compare(
 ) -> tuple[Finding, ...]:
     """One finding per phase.
 
-    A quiet phase fits when no episode opened in it; a change when an episode named its feature first (and a retraining
-    was approved, where the policy asks for one); a recovery when that episode resolved and nothing new opened.
+    A quiet phase fits when people heard of nothing in it; a change when they heard of it, of the right kind and with
+    the right series first (and it was asked for what the policy asks for); a recovery when that episode resolved and
+    people heard of nothing new. What another problem explains is nothing that people hear of.
     """
+    heard = [e for e in episodes if not e.explained]
     found: list[Finding] = []
     change: tuple[Placed, EpisodeTold | None] | None = None
     for place in plan:
-        if place.phase.feature is not None:
-            episode = _of_change(place, episodes)
+        if place.phase.series is not None:
+            episode = _of_change(place, heard)
             found.append(_change(place, episode, triggers))
             change = place, episode
         elif change is not None:
-            found.append(_recovery(place, change[1], episodes))
+            found.append(_recovery(place, change[1], heard))
             change = None
         else:
-            found.append(_quiet(place, episodes))
+            found.append(_quiet(place, heard))
     return tuple(found)
 
 
@@ -65,9 +68,15 @@ def _opened_in(episodes: Sequence[EpisodeTold], start_ms: int, end_ms: int) -> l
 
 
 def _of_change(place: Placed, episodes: Sequence[EpisodeTold]) -> EpisodeTold | None:
-    series = f"feature:{place.phase.feature}"
+    phase = place.phase
     near = _opened_in(episodes, place.start_ms, place.end_ms + _GRACE_MS)
-    fitting = [e for e in near if e.segment == "all" and e.affected[:1] == (series,)]
+    fitting = [
+        e
+        for e in near
+        if e.segment == "all"
+        and e.kind == phase.kind
+        and (phase.series == TRUTH or e.affected[:1] == (phase.series,))
+    ]
     return fitting[0] if fitting else None
 
 
@@ -81,16 +90,17 @@ def _change(place: Placed, episode: EpisodeTold | None, triggers: Sequence[Trigg
     phase = place.phase
     if episode is None:
         return Finding(phase.name, phase.says, "not found", None, False)
-    approved = [
-        t for t in triggers if t.episode_id == episode.episode_id and "approved" in t.states
-    ]
-    text = f"{episode.severity}: {episode.title}"
-    if approved:
-        text += "; retraining requested and approved"
-    elif phase.retrains:
-        text += "; no retraining was requested"
+    began_ms, ended_ms = place.start_ms, place.end_ms + _GRACE_MS
+    requested = [t for t in triggers if began_ms < epoch_ms(t.requested_at) <= ended_ms]
+    asked = {"retrain" if "approved" in t.states else "evaluate" for t in requested}
+    text = f"{episode.severity}: {episode.title}" + "".join(
+        f"; {_ASKED[word]}" for word in sorted(asked)
+    )
+    if phase.asks is not None and phase.asks not in asked:
+        text += f"; not: {_ASKED[phase.asks]}"
     delay_ms = epoch_ms(episode.opened_at) - place.start_ms
-    return Finding(phase.name, phase.says, text, delay_ms, bool(approved) == phase.retrains)
+    fits = asked == ({phase.asks} if phase.asks is not None else set())
+    return Finding(phase.name, phase.says, text, delay_ms, fits)
 
 
 def _recovery(

@@ -1,12 +1,15 @@
-"""What happens in the demonstration, and when? A seeded stream of loan applications with two known changes.
+"""What happens in the demonstration, and when? A seeded stream of loan applications with three known changes.
 
 Everything follows from the seed: each hour has its own generator, so any hour can be made without those before it.
-Times are event times; how fast the hours are played is somebody else's business.
+Times are event times; how fast the hours are played is somebody else's business. What became of a loan is known some
+hours after it was scored, as a label that names its prediction by `event_id` only.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -28,20 +31,27 @@ _PURPOSES = (
     ("medical", 0.07),
 )
 _TERMS = ((12, 0.1), (24, 0.22), (36, 0.33), (48, 0.2), (60, 0.15))
-_NEW_HOME, _NEW_SHARE = "shared", 0.09
+_LONGER_TERMS = ((12, 0.04), (24, 0.1), (36, 0.26), (48, 0.3), (60, 0.3))
+_KNOWN_AFTER_H = (1, 7)  # how old a loan is when it is known what became of it
+_HARDER_TIMES = 0.9  # logits by which more loans default, whatever the model says
 
 Floats = NDArray[np.float64]
+Asked = Literal["retrain", "evaluate"]
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A stretch of the stream. `feature` is what changes in it; None: nothing does."""
+    """A stretch of the stream. `series` is what changes in it; None: nothing does.
+
+    `kind` is the problem that people must hear of, `asks` what the lifecycle's policy asks for because of it.
+    """
 
     name: str
     hours: int
     says: str
-    feature: str | None = None
-    retrains: bool = False  # whether the lifecycle's policy asks for a retraining
+    series: str | None = None
+    kind: str = "data_drift"
+    asks: Asked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +63,29 @@ class Placed:
     end_ms: int
 
 
+TERMS, DEBT = "feature:term_months", "feature:debt_to_income"
+TRUTH = "truth"  # no input: what becomes of the loans
 REFERENCE = Phase("reference", 96, "the first four days: the reference is built from them")
 PHASES = (
     Phase("quiet", 96, "four days in which nothing changes"),
-    Phase("new unit", 24, "annual_income arrives in thousands", "annual_income", retrains=True),
-    Phase("recovery", 36, "annual_income is back to normal"),
-    Phase("new category", 24, f'a new value "{_NEW_HOME}" appears in home', "home"),
-    Phase("recovery", 48, "home is back to normal"),
+    Phase("longer terms", 24, "applicants ask for longer terms", TERMS, asks="evaluate"),
+    Phase("recovery", 36, "terms are as they were"),
+    Phase("upstream break", 12, "debt_to_income comes without values", DEBT, "data_quality"),
+    Phase("recovery", 24, "debt_to_income is back"),
+    Phase(
+        "harder times",
+        36,
+        "the same applications, more defaults",
+        TRUTH,
+        "concept_drift",
+        "retrain",
+    ),
 )
 
 
 def placed(phases: Sequence[Phase] = PHASES) -> tuple[Placed, ...]:
     """The phases that are watched, one after another from the end of the reference on."""
-    found, start_ms = [], START_MS + REFERENCE.hours * HOUR_MS
+    found, start_ms = [], first_days().end_ms
     for phase in phases:
         end_ms = start_ms + phase.hours * HOUR_MS
         found.append(Placed(phase, start_ms, end_ms))
@@ -73,71 +93,127 @@ def placed(phases: Sequence[Phase] = PHASES) -> tuple[Placed, ...]:
     return tuple(found)
 
 
-def events(start_ms: int, phase: Phase, *, seed: int) -> list[bytes]:
-    """The predictions of the hour that begins at `start_ms`, in order of event time, as JSON.
+def first_days() -> Placed:
+    """The phase before all others, of which the reference is built."""
+    return Placed(REFERENCE, START_MS, START_MS + REFERENCE.hours * HOUR_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One record: its key, its time and its JSON."""
+
+    key: str
+    time_ms: int
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """The predictions of an hour, in order of event time, and what became of them, in the same order."""
+
+    predictions: tuple[Event, ...]
+    labels: tuple[Event, ...]
+
+
+def hour(start_ms: int, phase: Phase, *, seed: int) -> Hour:
+    """The hour that begins at `start_ms`.
 
     Examples
     --------
-    >>> hour = events(START_MS, REFERENCE, seed=1)
-    >>> hour == events(START_MS, REFERENCE, seed=1), 900 < len(hour) < 1100
+    >>> first = hour(START_MS, REFERENCE, seed=1)
+    >>> first == hour(START_MS, REFERENCE, seed=1), 900 < len(first.predictions) < 1100
     (True, True)
     """
-    hour = (start_ms - START_MS) // HOUR_MS
-    random = np.random.Generator(np.random.PCG64([seed, hour]))
+    number = (start_ms - START_MS) // HOUR_MS
+    random = np.random.Generator(np.random.PCG64([seed, number]))
     count = int(random.poisson(EVENTS_PER_HOUR))
     times = np.sort(random.integers(0, HOUR_MS, count)) + start_ms
     income = np.round(random.lognormal(np.log(42_000), 0.45, count), -1)
     debt = np.round(random.beta(2.2, 4.0, count) * 1.2, 3)
     amount = np.round(random.lognormal(np.log(12_000), 0.6, count), -2)
     lines = random.poisson(5.0, count)
-    term = _draw(random, _TERMS, count)
+    term = _draw(random, _LONGER_TERMS if phase.series == TERMS else _TERMS, count)
     home = _draw(random, _HOMES, count)
     purpose = _draw(random, _PURPOSES, count)
     employed = random.random(count) < 0.87
     country = _draw(random, _COUNTRIES, count)
     no_debt, no_job = random.random(count) < 0.02, random.random(count) < 0.01
     latency = np.round(random.gamma(6.0, 3.0, count), 1)
-    moved = random.random(count) < _NEW_SHARE
-    if phase.feature == "annual_income":
-        income = income / 1000
-    if phase.feature == "home":
-        home = [_NEW_HOME if new else old for old, new in zip(home, moved.tolist(), strict=True)]
-    score = _score(income, debt, amount, lines)
+    truth = _logit(income, debt, amount, lines)
+    luck = random.random(count)
+    known = times + random.integers(*(h * HOUR_MS for h in _KNOWN_AFTER_H), count)
+    if phase.series == DEBT:
+        no_debt = np.ones(count, bool)
+    if phase.series == TRUTH:
+        truth = truth + _HARDER_TIMES
+    # where its debt is not known, an application is scored as the usual one
+    score = _chance(_logit(income, np.where(no_debt, _USUAL_DEBT, debt), amount, lines))
+    defaults = luck < _chance(truth)
+    ids = [f"loan-{seed}-{number}-{row}" for row in range(count)]
     encode = msgspec.json.Encoder().encode
-    return [
-        encode(
-            {
-                "event_id": f"loan-{seed}-{hour}-{row}",
-                "model_id": "loan-default",
-                "model_version": "2.3.1",
-                "timestamp": time_ms,
-                "features": {
-                    "annual_income": of_income,
-                    **({} if hidden_debt else {"debt_to_income": of_debt}),
-                    "loan_amount": of_amount,
-                    "term_months": of_term,
-                    "credit_lines": of_lines,
-                    "home": of_home,
-                    **({} if hidden_job else {"employed": of_job}),
-                    "purpose": of_purpose,
-                },
-                "prediction": "default" if of_score > 0.5 else "repaid",
-                "score": of_score,
-                "latency_ms": took,
-                "tags": {"country": where},
-            }
+    predictions = tuple(
+        Event(
+            name,
+            time_ms,
+            encode(
+                {
+                    "event_id": name,
+                    "model_id": "loan-default",
+                    "model_version": "2.3.1",
+                    "timestamp": time_ms,
+                    "features": {
+                        "annual_income": of_income,
+                        **({} if hidden_debt else {"debt_to_income": of_debt}),
+                        "loan_amount": of_amount,
+                        "term_months": of_term,
+                        "credit_lines": of_lines,
+                        "home": of_home,
+                        **({} if hidden_job else {"employed": of_job}),
+                        "purpose": of_purpose,
+                    },
+                    "prediction": "default" if of_score > 0.5 else "repaid",
+                    "score": of_score,
+                    "latency_ms": took,
+                    "tags": {"country": where},
+                }
+            ),
         )
-        for row, (
-            time_ms, of_income, of_debt, of_amount, of_term, of_lines, of_home, of_job, of_purpose, of_score,
+        for (
+            name, time_ms, of_income, of_debt, of_amount, of_term, of_lines, of_home, of_job, of_purpose, of_score,
             took, where, hidden_debt, hidden_job,
-        ) in enumerate(
-            zip(
-                times.tolist(), income.tolist(), debt.tolist(), amount.tolist(), term, lines.tolist(), home,
-                employed.tolist(), purpose, score.tolist(), latency.tolist(), country, no_debt.tolist(),
-                no_job.tolist(), strict=True,
-            )
+        ) in zip(
+            ids, times.tolist(), income.tolist(), debt.tolist(), amount.tolist(), term, lines.tolist(), home,
+            employed.tolist(), purpose, score.tolist(), latency.tolist(), country, no_debt.tolist(),
+            no_job.tolist(), strict=True,
         )
-    ]  # fmt: skip
+    )  # fmt: skip
+    labels = tuple(
+        Event(
+            name,
+            known_ms,
+            encode(
+                {
+                    "event_id": name,
+                    "timestamp": known_ms,
+                    "label": "default" if defaulted else "repaid",
+                }
+            ),
+        )
+        for name, known_ms, defaulted in zip(ids, known.tolist(), defaults.tolist(), strict=True)
+    )
+    return Hour(predictions, labels)
+
+
+def hours(phases: Sequence[Placed], *, seed: int) -> Iterator[tuple[int, Placed, Hour]]:
+    """The hours of phases one after another, each with the labels that became known in it, in order of their time."""
+    due: defaultdict[int, list[Event]] = defaultdict(list)
+    for place in phases:
+        for start_ms in range(place.start_ms, place.end_ms, HOUR_MS):
+            made = hour(start_ms, place.phase, seed=seed)
+            for label in made.labels:
+                due[label.time_ms // HOUR_MS].append(label)
+            known = sorted(due.pop(start_ms // HOUR_MS, ()), key=lambda e: (e.time_ms, e.key))
+            yield start_ms, place, Hour(made.predictions, tuple(known))
 
 
 def _draw(
@@ -148,10 +224,19 @@ def _draw(
     return [values[place] for place in places.tolist()]
 
 
-def _score(income: Floats, debt: Floats, amount: Floats, lines: NDArray[np.int64]) -> Floats:
-    """What the model says: a probability of default. Like trees, it goes no further than what it was trained on."""
+_USUAL_DEBT = 0.42
+
+
+def _logit(income: Floats, debt: Floats, amount: Floats, lines: NDArray[np.int64]) -> Floats:
+    """How likely a default is. Like trees, it goes no further than what was trained on."""
     richer = np.clip(np.log(income / 42_000), -1.5, 1.5)
     larger = np.clip(np.log(amount / 12_000), -1.5, 1.5)
-    logit = -1.6 - 1.1 * richer + 2.4 * (debt - 0.42) + 0.5 * larger + 0.05 * (lines - 5)
+    found: Floats = (
+        -1.6 - 1.1 * richer + 2.4 * (debt - _USUAL_DEBT) + 0.5 * larger + 0.05 * (lines - 5)
+    )
+    return found
+
+
+def _chance(logit: Floats) -> Floats:
     rounded: Floats = np.round(1 / (1 + np.exp(-logit)), 4)
     return rounded

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from detectors.reference.build import Reference, build
+from detectors.reference.build import Reference, build, with_outcomes
 from streams.broker import Outgoing
 from streams.demo.findings import Finding, compare, epoch_ms
-from streams.demo.plan import HOUR_MS, REFERENCE, START_MS, events, placed
+from streams.demo.plan import HOUR_MS, REFERENCE, Hour, first_days, hours, placed
 from streams.demo.show import Screen
 from streams.errors import BrokerError
 from streams.kafka.commands import Tail, Writer
 from streams.lifecycle import Lifecycle, load
 from streams.local_kafka import any_broker, free_port
 from streams.offline import story
+from streams.offline.known import known_outcomes
 from streams.profiling.columns import columns
 from streams.registration import register, see_to_topics
 from streams.service import Service, load_service
@@ -87,12 +88,13 @@ def play(brokers: str | None, *, seed: int, screen: Screen, keep: bool = False) 
             )
             service = load_service(config, {_SECRET: "nothing is delivered in this release"})
             lifecycle = demo_lifecycle()
-            reference = _reference(lifecycle, seed)
+            past = [made for _, _, made in hours([first_days()], seed=seed)]
+            reference = known_reference(lifecycle, past)
             screen.say(
                 f"reference {reference.reference_id}: {reference.built_from.events:,} events of {REFERENCE.says}"
             )
             names = Names(service.topics.prefix)
-            see_to_topics(service, [names.prefix + "predictions"])
+            see_to_topics(service, [names.prefix + kind for kind in ("predictions", "labels")])
             register(service, [lifecycle], {lifecycle.model_id: reference})
             with (
                 _running(_roles(config)),
@@ -127,14 +129,10 @@ def demo_lifecycle() -> Lifecycle:
     return lifecycle
 
 
-def _reference(lifecycle: Lifecycle, seed: int) -> Reference:
-    """What `leeway baseline` would build from the stream's first days."""
-    past = (
-        event
-        for hour in range(REFERENCE.hours)
-        for event in events(START_MS + hour * HOUR_MS, REFERENCE, seed=seed)
-    )
-    found = columns(lifecycle, past)
+def known_reference(lifecycle: Lifecycle, past: Sequence[Hour]) -> Reference:
+    """What `leeway baseline` would build from these hours."""
+    predictions = [event.value for made in past for event in made.predictions]
+    found = columns(lifecycle, predictions)
     reference, _ = build(
         found.columns,
         found.times_ms,
@@ -145,7 +143,9 @@ def _reference(lifecycle: Lifecycle, seed: int) -> Reference:
         window_ms=HOUR_MS,
         segments=found.segments,
     )
-    return reference
+    labels = [event.value for made in past for event in made.labels]
+    known, _ = known_outcomes(lifecycle, reference, labels, lambda: predictions)
+    return reference if known is None else with_outcomes(reference, known)
 
 
 def _roles(config: Path) -> tuple[Child, ...]:
@@ -225,17 +225,22 @@ class _Watched:
 
 def _send(service: Service, names: Names, watched: _Watched, seed: int, screen: Screen) -> int:
     """Play hour after hour, looking at the outputs in between; how many events were sent."""
-    writer, topic, sent = Writer(service.properties), names.prefix + "predictions", 0
-    due = time.monotonic()
-    for place in placed():
-        screen.phase(place)
-        for start_ms in range(place.start_ms, place.end_ms, HOUR_MS):
-            for event in events(start_ms, place.phase, seed=seed):
-                writer.write(Outgoing(topic, None, event))
+    writer, sent = Writer(service.properties), 0
+    due, phase = time.monotonic(), None
+    # From the reference on: what becomes of its last loans is known when the play has begun.
+    for start_ms, place, made in hours((first_days(), *placed()), seed=seed):
+        if place.phase is REFERENCE:
+            continue
+        if place is not phase:
+            screen.phase(place)
+            phase = place
+        for kind, events in (("predictions", made.predictions), ("labels", made.labels)):
+            for event in events:
+                writer.write(Outgoing(names.prefix + kind, event.key.encode(), event.value))
                 sent += 1
-            due += HOUR_S
-            watched.look(due - time.monotonic())
-            screen.at(start_ms, sent, watched.windows)
+        due += HOUR_S
+        watched.look(due - time.monotonic())
+        screen.at(start_ms, sent, watched.windows)
     writer.flush()
     return sent
 

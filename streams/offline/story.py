@@ -50,6 +50,11 @@ class _Since(msgspec.Struct, frozen=True):
     estimate: str
 
 
+class _Delivery(msgspec.Struct, frozen=True):
+    receivers: list[str] = []
+    inhibited_by: str | None = None
+
+
 class AlertSeen(msgspec.Struct, frozen=True):
     """What people look for in an alert."""
 
@@ -67,6 +72,7 @@ class AlertSeen(msgspec.Struct, frozen=True):
     segment: str
     since: _Since | None = None
     affected: list[_Affected] = []
+    delivery: _Delivery = _Delivery()
 
 
 class _Status(msgspec.Struct, frozen=True):
@@ -103,6 +109,7 @@ class EpisodeTold:
     since: str | None
     opened_at: str
     resolved_at: str | None  # None: still open
+    explained: bool = False  # by another problem, all the time: nobody was told of this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +154,21 @@ def episodes(values: Iterable[bytes | None]) -> tuple[EpisodeTold, ...]:
             alert.since.estimate if alert.since else None,
             alert.opened_at,
             None,
+            True,
         )
         told[alert.episode_id] = replace(
             known,
             severity=max(known.severity, alert.severity, key=_SEVERITIES.index),
             resolved_at=alert.resolved_at,
+            explained=known.explained and _nobody_heard(alert, opening=alert.sequence == 1),
         )
     return tuple(told.values())
+
+
+def _nobody_heard(alert: AlertSeen, *, opening: bool) -> bool:
+    """Because another problem explained this one; what nobody is there to hear is news all the same."""
+    explained = alert.delivery.inhibited_by is not None
+    return explained or (not opening and not alert.delivery.receivers)
 
 
 def triggers(values: Iterable[bytes | None]) -> tuple[TriggerTold, ...]:
