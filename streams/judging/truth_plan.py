@@ -13,7 +13,7 @@ from detectors.performance.concept import ConceptPlan, ConceptPolicy
 from detectors.performance.layout import Layout
 from detectors.performance.metrics import Z99, Insufficient, Metric, metric, metrics
 from detectors.performance.reference import OutcomeReference
-from detectors.performance.rules import Change, Judged, gap, judge_line
+from detectors.performance.rules import Change, Judged, degraded, gap, judge_line
 from detectors.performance.slices import SliceLayout
 from detectors.performance.unlabelled import EstimateLayout
 from detectors.performance.watches import LABEL, LOSS
@@ -25,14 +25,15 @@ from streams.judging.lines import Lines, Rule
 from streams.judging.scopes import DAY_MS, Timing
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.acts import windows
-from streams.lifecycle.metrics import NEEDS_LABELS
+from streams.lifecycle.metrics import METRICS, NEEDS_LABELS
 from streams.lifecycle.monitoring import ConceptDrift, LabelHealth
 from streams.segments import ALL, name_of
 
 MOST_DAYS = 400  # of predictions, that are remembered
 LONGEST_MS = 31 * DAY_MS  # a metric is the sum of at most so much
 OF_LABELS = ("label_coverage", "label_lag")  # said of labels, not of the model
-_WATCHED = {"performance_degradation": LOSS, "label_drift": LABEL}
+_DEGRADATION = "performance_degradation"
+_WATCHED = {_DEGRADATION: LOSS, "label_drift": LABEL}
 
 
 class Usual(NamedTuple):
@@ -78,6 +79,9 @@ class TruthPlan:
     lines: Lines
     rules: tuple[Rule, ...]  # of them, those that need labels
     cohorts: tuple[Cohorts, ...]
+    fall: (
+        tuple[str, float, Change] | None
+    )  # a metric, what was written for it, and how far it may fall
     policy: ConceptPolicy
     costs: Mapping[str, float] | None
     health: LabelHealth
@@ -147,6 +151,20 @@ class TruthPlan:
             )
             found.append(Held(rule, counts, judged))
         return found
+
+    def worse(self, counts: Ints) -> list[Judged]:
+        """Whether the first metric fell too far below what was written for it, where no reference knows more."""
+        if self.fall is None or self.usual(ALL) is not None:
+            return []
+        name, current, allowed = self.fall
+        answer = metric(self.layout, counts, name, costs=self.costs, z=Z99)
+        written = Metric(current, current, current, 0)
+        better = METRICS[name].better
+        return [
+            degraded(
+                f"{name}_degradation", answer, written, allowed, better, series=f"metric:{name}"
+            )
+        ]
 
     def apart(self, beside: Mapping[str, Ints], whole: Ints) -> list[Judged]:
         """Whether the values of a segment differ too much.
@@ -242,6 +260,7 @@ def compile_truths(lifecycle: Lifecycle, reference: Reference | None) -> TruthPl
         lines=Lines(lifecycle),
         rules=(),
         cohorts=_cohorts(lifecycle),
+        fall=_fall(lifecycle),
         policy=ConceptPolicy(_log_threshold(lifecycle, reference, window_ms)),
         costs=_costs(lifecycle),
         health=health,
@@ -290,6 +309,18 @@ def _cohorts(lifecycle: Lifecycle) -> tuple[Cohorts, ...]:
         for of in lifecycle.monitoring.slices
         if of.max_gap is not None and of.metric in NEEDS_LABELS
     )
+
+
+def _fall(lifecycle: Lifecycle) -> tuple[str, float, Change] | None:
+    concept = lifecycle.monitoring.drift_detection.concept_drift
+    if concept is None or concept.threshold is None or _DEGRADATION not in concept.method:
+        return None
+    change = Change(concept.threshold.amount, concept.threshold.relative)
+    written = (m for m in lifecycle.monitoring.performance_metrics if m.metric in NEEDS_LABELS)
+    first = next(written, None)
+    if first is None or first.current is None or first.metric in OF_LABELS:
+        return None
+    return first.metric, first.current, change
 
 
 def _calibration(layout: Layout, reference: Reference | None) -> Calibration | Insufficient:

@@ -82,7 +82,7 @@ def conclude(
     lines = [one.judged for one in held]
     if segment == ALL:
         others = {of: one.counts for (version, of), one in beside.items() if version == key[0]}
-        lines += truths.apart(others, known.counts)
+        lines += [*truths.worse(known.counts), *truths.apart(others, known.counts)]
     loud = verdict.status in LOUD or any(one.status in LOUD for one in lines)
     where = _where(truths, segment, known) if loud and not immature else ()
     hints = tuple(_hint(of) for of in where)

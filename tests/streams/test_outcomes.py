@@ -371,6 +371,84 @@ def test_with_a_maturity_windows_are_of_predictions_and_wait_for_their_truth() -
         assert last[day]["confusion"] == counted(mine)
 
 
+@pytest.mark.parametrize("field", ["label", "loss"])
+@pytest.mark.parametrize("known", [False, True])
+def test_numbers_and_feedback_are_judged_by_their_loss(field: str, known: bool) -> None:
+    features = {"income": "number", "home": "category"}
+    metric = {"label": "mae", "loss": "mean_loss"}[field]
+    of = lifecycle(
+        features=features,
+        metadata={"model_type": "Regression" if field == "label" else "LLM"},
+        source={"labels": {}, "join": False},
+        monitoring={
+            "window": {"size": "6h", "pane": "1h"},
+            "false_alarms": "1 per 30 days",
+            "performance_metrics": [{"metric": metric, "threshold": {"max": 0.3}}],
+            "drift_detection": {"concept_drift": {"method": ["Performance degradation", "ADWIN"]}},
+        },
+    )
+
+    def made(days: range, worse: range) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        chance, predictions, labels = random.Random(days.start), [], []
+        for one in predicted(days, seed=days.start + 500):
+            day = int(one["event_id"].partition("/")[0])
+            off = abs(chance.gauss(0, 0.6 if day in worse else 0.2))
+            said = round(one["score"], 3)
+            predictions.append(
+                {k: v for k, v in one.items() if k != "score"} | {"prediction": said}
+            )
+            truth = (
+                {"label": said + off, "prediction": said}
+                if field == "label"
+                else {"loss": min(off, 1.0)}
+            )
+            label = {k: one[k] for k in ("event_id", "model_id", "model_version", "timestamp")}
+            labels.append(label | truth | {"prediction_timestamp": one["timestamp"]})
+        return predictions, labels
+
+    before, past = made(range(-40, 0), range(0))
+    built = reference(of, before)
+    if known:
+        outcomes, _ = known_outcomes(of, built, encode(past), list)
+        built = replace(built, known=outcomes)
+        built = replace(built, digest=digest(built))
+    predictions, labels = made(range(8), range(4, 7))
+    rows = [
+        ("predictions", one["timestamp"], value)
+        for one, value in zip(predictions, encode(predictions), strict=True)
+    ]
+    rows += [
+        ("labels", one["timestamp"], value)
+        for one, value in zip(labels, encode(labels), strict=True)
+    ]
+    log = told(sorted(rows, key=lambda row: row[1]), of, built)
+    found = {day_of(r["window"]["start"]): r for r in results(log, "outcomes")}
+    for day in range(8):
+        mine = [one for one in labels if (one["timestamp"] - START_MS) // DAY_MS == day]
+        losses = [
+            one["loss"] if field == "loss" else abs(one["label"] - one["prediction"])
+            for one in mine
+        ]
+        assert found[day]["metrics"][metric]["value"] == pytest.approx(
+            sum(losses) / len(losses), abs=1e-5
+        )
+    kinds = {a["kind"] for a in documents(log, "alerts") if a["change"] == "opened"}
+    assert ("concept_drift" in kinds) == known
+    assert "performance" in kinds
+
+
+def test_a_fall_below_what_was_written_is_found_without_a_reference() -> None:
+    bare = replace(reference(watched(), predicted(range(-2, 0))), known=None)
+    of = watched(
+        performance_metrics=[{"metric": "accuracy", "current": 0.9}],
+        drift_detection={"concept_drift": {"threshold": "10%"}},
+    )
+    alerts = documents(told(story(), of, bare), "alerts")
+    opened = next(a for a in alerts if (a["kind"], a["change"]) == ("performance", "opened"))
+    assert opened["affected"][0]["effect"]["floor"] == pytest.approx(0.81)
+    assert day_of(opened["at"]) in (8, 9)
+
+
 def test_a_method_that_is_named_is_evidence_beside_the_alarm() -> None:
     of = watched(
         drift_detection={
