@@ -127,7 +127,7 @@ def compile_plan(
     truths = compile_truths(lifecycle, reference)
     lines = truths.lines if truths is not None else Lines(lifecycle)
     limits = compile_limits(lifecycle, reference)
-    timings = {HEALTH.name: Timing(limits.window_ms), INPUTS.name: Timing(window_ms)}
+    timings = {HEALTH.name: Timing(limits.window_ms, ticks=True), INPUTS.name: Timing(window_ms)}
     if truths is not None:
         timings[OUTCOMES.name] = truths.timing
     return ModelPlan(

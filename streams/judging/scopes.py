@@ -18,6 +18,9 @@ WEEK_MS = 7 * DAY_MS
 MONDAY_MS = 4 * DAY_MS  # the first Monday after the epoch, a Thursday
 
 
+LONGEST_SILENCE_MS = 31 * DAY_MS  # what is longer is no silence: there is nothing more to read
+
+
 class Counts(Protocol):
     """An open window of any scope."""
 
@@ -57,6 +60,7 @@ class Timing:
     window_ms: int
     wait_ms: int = 0
     patient: bool = False  # where everything is silent, the end of the last window is waited for
+    ticks: bool = False  # where everything is silent, time passes all the same: silence is judged
 
     def start_of(self, time_ms: int) -> int:
         """Start of the window that holds a time: multiples of its length, those of a week on Mondays."""
@@ -76,6 +80,8 @@ class Complete(NamedTuple):
         if self.until_ms is not None:
             return self.until_ms - timing.wait_ms
         end_ms = timing.start_of(self.last_ms) + timing.window_ms
+        if timing.ticks and self.silent_ms <= LONGEST_SILENCE_MS:
+            return max(end_ms, self.last_ms + self.silent_ms - timing.wait_ms)
         if not timing.patient or self.silent_ms >= end_ms + timing.wait_ms - self.last_ms:
             return end_ms  # the window that holds the last event is complete as well
         return end_ms - timing.window_ms

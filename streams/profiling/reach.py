@@ -82,15 +82,17 @@ class Reach:
     def idle(
         self, silent_ms: Mapping[Partition, int], limits_of: Mapping[str, Sequence[int]]
     ) -> None:
-        """Note which partitions have crossed the silence after which some model leaves them out."""
+        """Note which partitions have crossed the silence after which some model leaves them out, or a multiple of it.
+
+        Where nothing comes from anywhere, only this says that time passes.
+        """
         for partition, silent in sorted(silent_ms.items()):
             source = self.sources.get(partition)
             if source is None:
                 continue
             limits = limits_of.get(partition.topic, ())
-            if sum(silent >= limit for limit in limits) != sum(
-                source.idle_ms >= limit for limit in limits
-            ):
+            before = source.idle_ms
+            if any(silent // limit != before // limit for limit in limits):
                 source.idle_ms, source.told = silent, False
 
     def advance(

@@ -223,6 +223,24 @@ def test_where_everything_is_silent_the_window_of_the_last_event_is_judged_too()
     assert desk.verdicts() == [("00:05", 250, "quiet")]
 
 
+def test_silence_is_judged_while_it_lasts_and_nothing_else_is() -> None:
+    desk = Desk()
+    for n in range(12):
+        desk.count(minute(5 * n + 1))
+        desk.count(minute(5 * n + 3))
+    desk.reach(START_MS + 58 * MINUTE_MS)
+    judged = len(desk.results("health"))
+    for minutes in (5, 10, 40):
+        desk.reach(START_MS + 58 * MINUTE_MS, idle_ms=[minutes * MINUTE_MS])
+    health = desk.results("health")
+    assert health[-1]["window"]["end"] == rfc3339(START_MS + 95 * MINUTE_MS)
+    assert len(health) == judged + 8
+    assert desk.results()[-1]["window"]["end"] == rfc3339(START_MS + 60 * MINUTE_MS)
+    alerts = [json.loads(r.value) for r in desk.written if r.topic == "leeway.alerts"]
+    assert [a["kind"] for a in alerts] == ["operational"]
+    assert health[-1]["quality"]["silent"]["violated"]
+
+
 TWO_TOPICS = watched(
     features={"income": {"type": "number", "from": "features"}, "home": "category"}
 )
