@@ -13,7 +13,7 @@ from streams.memory import partition_of
 FIRST_MS = 1_760_000_000_000  # in the past of every clock that runs this
 HOUR_MS, MINUTE_MS = 3_600_000, 60_000
 SPAN_MS = 24 * HOUR_MS
-HORIZON_MS = 4 * HOUR_MS
+HORIZON_MS = 6 * HOUR_MS
 LABELLED, LATEST_MS = 0.30, 3 * HOUR_MS
 EARLY, CORRECTED, DUPLICATED, ORPHANED = 0.01, 0.01, 0.01, 0.005  # of the labels
 FEATURES = 12

@@ -40,6 +40,7 @@ from streams.local_kafka import AnyBroker, any_broker
 from streams.loop import FOREVER_MS, Loop
 from streams.messages import Joined, decode_profile
 from streams.registry import lifecycle_record
+from streams.roles import side_by_side
 from streams.supervisor import SUPERVISED, leeway
 from streams.topics import Names
 
@@ -131,9 +132,10 @@ class Role:
             *leeway("run", "--role", "joiner", "--instance", kind, "--config", str(config))
         ]
         self._environment = {**os.environ, SUPERVISED: "1", "LEEWAY_METRICS_PORT": "0"}
-        self._start()
+        self.start()
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start it (again)."""
         self.process = subprocess.Popen(
             self._command, env=self._environment, stdin=subprocess.PIPE, start_new_session=True
         )
@@ -141,17 +143,23 @@ class Role:
     def revive(self) -> None:
         if (code := self.process.poll()) is not None:
             print(f"  the joiner ended with {code}", flush=True)
-            self._start()
+            self._let_go()
+            self.start()
 
     def kill(self) -> None:
         """Kill -9, and wait until it is gone."""
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        self._let_go()
 
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(30)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self.process.wait(30)
+        if self.process.stdin is not None:
+            self.process.stdin.close()
 
 
 def torment(
@@ -191,7 +199,7 @@ def torment(
                 shutil.rmtree(stores)
                 what += ", and its store deleted"
             print(f"  {what}", flush=True)
-            role._start()
+            role.start()
         while progress() < 1:
             role.revive()
             if time.monotonic() - began > PATIENCE_S:
@@ -205,7 +213,7 @@ def torment(
 def measure(brokers: str, prefix: str, predictions: int, labels: int, folder: Path) -> int:
     """One undisturbed run in this process; prints what it took."""
     names = Names(prefix)
-    properties = {"bootstrap.servers": brokers, "partition.assignment.strategy": "range"}
+    properties = side_by_side({"bootstrap.servers": brokers})
     broker = KafkaBroker(properties, f"{prefix}measured", "0")
     memory = Memory(MEMORY_BYTES)
     stage = Joiner(names, lambda lane: RocksStore(folder / lane, memory))

@@ -31,7 +31,7 @@ from streams.profiling.profiler import Profiler, Seen
 from streams.registry import Registry
 from streams.topics import Names
 
-__all__ = ["Process", "joiner", "judge", "profiler"]
+__all__ = ["Process", "joiner", "judge", "profiler", "side_by_side"]
 
 _LOOK_AGAIN_S = 5.0  # for topics that are not there yet
 _WAIT_S = 0.5
@@ -42,6 +42,7 @@ _PROFILER_COMMIT_S = 1.0
 _JUDGE_COMMIT_S = 1.0
 _JOINER_COMMIT_S = 1.0
 _JOINER_BATCH = 2_000  # looked up together
+_AHEAD_KIB = "16384"  # of each process, in the client
 _TELL_S = 5.0  # between two lines about a store that is made anew
 
 
@@ -120,7 +121,7 @@ def joiner(process: Process, directory: Path, memory_bytes: int) -> None:
         if not topics:
             never.wait(_WAIT_S if wanted else _LOOK_AGAIN_S / 2)
             continue
-        properties = {**process.properties, **_side_by_side(process.properties)}
+        properties = side_by_side(process.properties)
         broker = KafkaBroker(properties, process.group("joiner"), process.instance)
         stage = Joiner(process.names, lambda lane: RocksStore(place / lane, memory))
         stale = _Stale(process, stage, wanted, lacking)
@@ -155,11 +156,15 @@ def _joinable(joined: Sequence[Pair], there: Mapping[str, int], *, strict: bool)
     return sorted(topics)
 
 
-def _side_by_side(properties: Mapping[str, str]) -> dict[str, str]:
-    """Let a member get the same partitions of all topics."""
+def side_by_side(properties: Mapping[str, str]) -> dict[str, str]:
+    """A joiner's way of reading: a member gets the same partitions of all topics, and waits with less in memory.
+
+    What is fetched ahead of a partition that has to wait for another one is fetched again.
+    """
+    ahead = {"queued.max.messages.kbytes": _AHEAD_KIB, **properties}
     if properties.get("group.protocol") == "consumer":
-        return {"group.remote.assignor": "range"}
-    return {"partition.assignment.strategy": "range"}
+        return {**ahead, "group.remote.assignor": "range"}
+    return {**ahead, "partition.assignment.strategy": "range"}
 
 
 def judge(process: Process, receivers: Sequence[Receiver], console: str | None) -> None:

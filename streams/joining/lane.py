@@ -24,7 +24,6 @@ from streams.joining.records import (
     UNLABELLED,
     Fold,
     Found,
-    Known,
     Label,
     Prediction,
     decode,
@@ -72,7 +71,6 @@ class _Pending:
 
     offset: int
     before_ms: int  # how far the labels before it have come
-    turn_ms: int  # and with itself
     key: bytes
     label: Label
 
@@ -241,8 +239,13 @@ class Lane:
         reached = _reached(self._read_ms.get(topic, _NEVER), read.times_ms)
         self._read_ms[topic] = reached[-1]
         self._pending[topic].extend(
-            _Pending(read.offsets[at], reached[at], reached[at + 1], key, label)
-            for at, key, label in zip(read.at, read.keys, read.rows, strict=True)
+            _Pending(
+                read.offsets[at],
+                reached[at],
+                key,
+                Label(models, read.times_ms[at], reached[at + 1], said),
+            )
+            for at, key, (models, said) in zip(read.at, read.keys, read.rows, strict=True)
         )
 
     def _takes(self, topic: str, read: Read, end: int) -> bool:
@@ -340,7 +343,8 @@ class Lane:
         if not read.times_ms:
             return
         before = _reached(self._clocks.get(topic, _NEVER), read.times_ms)
-        changes, open_, fold = self._changes, self._open, self.fold
+        changes, fold, slack_ms = self._changes, self.fold, self.fold.slack_ms
+        opened: dict[tuple[int, str], int] = {}
         known = self._known(read.keys)
         size, gone_ms = self.shape.bucket_ms, self._gone_ms
         terms = fold.terms
@@ -349,30 +353,29 @@ class Lane:
             bucket = (time_ms // size + 1) * size
             if bucket < gone_ms or model_id not in terms:
                 continue
-            new = Prediction(model_id, time_ms, reached_ms, content)
             change = changes.get(key) or known.get(key)
             if change is None:
-                if reached_ms > time_ms + fold.slack_ms:
+                if reached_ms > time_ms + slack_ms:
                     continue
-                value = Known((new,))
+                # as `Known((Prediction(…),))` is written, without making them
+                changes[key] = bucket, encode((((model_id, time_ms, reached_ms, content),),))
             else:
+                new = Prediction(model_id, time_ms, reached_ms, content)
                 folded = fold.predicted(key, decode(change[1]), new, gone_ms, self._found)
                 if folded is None:
                     continue
-                value, bucket = folded, max(bucket, change[0])
-            changes[key] = bucket, encode(value)
-            own = (time_ms // size + 1) * size
-            if own not in open_:
-                open_[own] = {}
-            of = open_[own]
-            of[model_id] = of.get(model_id, 0) + 1
+                changes[key] = max(bucket, change[0]), encode(folded)
+            opened[bucket, model_id] = opened.get((bucket, model_id), 0) + 1
+        for (bucket, model_id), n in opened.items():
+            of = self._open.setdefault(bucket, {})
+            of[model_id] = of.get(model_id, 0) + n
         self._close_labelled()
         self._clocks[topic] = before[-1]
 
     def _give_turns(self, topic: str, pending: deque[_Pending]) -> None:
         limit = min(map(self._reach_of, self.shape.labels[topic]))
         turn = []
-        while pending and pending[0].turn_ms <= limit:
+        while pending and pending[0].label.turn_ms <= limit:
             turn.append(pending.popleft())
         self._label(turn)
         if topic in self._next:
@@ -397,8 +400,7 @@ class Lane:
         size = self.shape.bucket_ms
         for one in turn:
             change = self._changes.get(one.key) or known.get(one.key)
-            label = Label(one.label.models, one.label.time_ms, one.turn_ms, one.label.said)
-            before = decode(change[1]) if change else NOTHING
+            label, before = one.label, decode(change[1]) if change else NOTHING
             folded = self.fold.labelled(one.key, before, label, self._found)
             if folded is not None:
                 bucket = change[0] if change else 0

@@ -13,7 +13,7 @@ import msgspec
 
 from detectors.series import SeriesType
 from streams.broker import Batch
-from streams.joining.records import Label, Said
+from streams.joining.records import Said
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.paths import Const, Path
 from streams.lifecycle.settings import Source
@@ -25,7 +25,7 @@ from streams.topics import Names
 
 _json = msgspec.json.Encoder().encode
 _OUTPUTS = ("prediction", "score", "scores")
-_MEMBERS = ("loss", "label_confidence", *_OUTPUTS)
+_OTHERS = ("loss", *_OUTPUTS)
 _NULL = b"null"
 
 
@@ -123,13 +123,18 @@ class LabelReading(Reading):
         }
         super().__init__(lifecycles[0], "labels", names, {})
         self._named = "model_id" in self.attribute
-        self._event_id: Callable[[Any], str | None] = self.attribute.get("event_id", _nothing)
-        mapped = {name: self._mapped(name) for name in ("label", *_MEMBERS)}
-        self._constants = {
-            name: b"" if of.value is None else _json(of.value)
-            for name, of in mapped.items()
-            if isinstance(of, Const)
+        #: by what an event has for a model id: without one it may be any
+        self._models: dict[bytes, tuple[str, ...]] = {
+            _json(model_id): (model_id,) for model_id in self.models
         }
+        self._models[b""] = self.models
+        mapped = {name: self._mapped(name) for name in ("label", "label_confidence", *_OTHERS)}
+        self._constants = {
+            name: _json(of.value)
+            for name, of in mapped.items()
+            if isinstance(of, Const) and of.value is not None
+        }
+        self._take = _getter(self, ("event_id", "label", "model_id", "label_confidence", *_OTHERS))
 
     def _source(self, lifecycle: Lifecycle, kind: str) -> Source | None:
         return lifecycle.source.labels
@@ -141,7 +146,7 @@ class LabelReading(Reading):
     def _wanted(self, lifecycle: Lifecycle, types: Mapping[str, str]) -> Iterator[Want]:
         yield from self._special("timestamp", "time")
         yield from self._special("event_id", "id")
-        for name in ("label", *_MEMBERS):
+        for name in ("label", "label_confidence", *_OTHERS):
             yield from self._special(name, "json")
         model_id = super()._mapped("model_id")
         if not isinstance(model_id, Const):
@@ -149,39 +154,42 @@ class LabelReading(Reading):
 
     def label(self, event: Any) -> tuple[str, tuple[str, ...], Said] | None:
         """The id, the models it may be of, and the truth; None if it is not for the joiner."""
-        event_id, label = self._event_id(event), self._text("label", event)
-        if event_id is None or not label:
+        event_id, label, model_id, confidence, *others = self._take(event)
+        if event_id is None:
             return None
-        models = self.models
-        written = self._text("model_id", event) if self._named else b""
-        if written:
-            model_id = _read(written)
-            if model_id not in models:
-                return None
-            models = (model_id,) if len(models) > 1 else models
-        if (written or not self._named) and self._whole(models[0], event):
+        models = self._models_of(model_id) if self._named else self.models
+        text = self._text("label", label)
+        if not text or not models:
             return None
-        return event_id, models, Said(label, self._text("label_confidence", event))
+        if (self._constants or any(others)) and self._whole(model_id, models, others):
+            return None
+        return event_id, models, Said(text, self._text("label_confidence", confidence))
 
-    def _whole(self, model_id: str, event: Any) -> bool:
+    def _models_of(self, written: Any) -> tuple[str, ...]:
+        text = self._text("model_id", written)
+        return self._models.get(text) or self._read_models(text)
+
+    def _read_models(self, text: bytes) -> tuple[str, ...]:
+        model_id = _read(text)
+        return (model_id,) if model_id in self.models else ()
+
+    def _whole(self, model_id: Any, models: tuple[str, ...], others: Sequence[Any]) -> bool:
         """Whether it says what was predicted, so that it needs no prediction."""
-        text = self._text
-        if text("loss", event) or text("prediction", event) or text("score", event):
+        if self._named and not self._text("model_id", model_id):
+            return False
+        loss, prediction, score, scores = map(self._text, _OTHERS, others)
+        if loss or prediction or score:
             return True
-        positive, scores = self._positives[model_id], text("scores", event)
+        positive = self._positives[models[0]]
         if positive is None or not scores:
             return False
         found = _read(scores)
         return isinstance(found, dict) and found.get(positive) is not None
 
-    def _text(self, name: str, event: Any) -> bytes:
+    def _text(self, name: str, raw: Any) -> bytes:
         """A member's JSON; empty if it is null or not there."""
-        constant = self._constants.get(name)
-        if constant is not None:
-            return constant
-        raw = self.attribute[name](event)
         if raw is None:
-            return b""
+            return self._constants.get(name, b"")
         text = bytes(raw)
         return b"" if text == _NULL else text
 
@@ -215,8 +223,10 @@ def read_predictions(topic: Topic, batch: Batch) -> dict[int, Read]:
             read.keys.extend([event_id.encode() for event_id in ids])
             read.rows.extend([(reading.model_id, content) for content in contents])
         if len(kinds) > 1:
-            rows = sorted(zip(read.at, read.keys, read.rows, strict=True), key=itemgetter(0))
-            read.at[:], read.keys[:], read.rows[:] = ([row[i] for row in rows] for i in range(3))
+            order = sorted(range(len(read.at)), key=read.at.__getitem__)
+            columns: tuple[list[Any], ...] = (read.at, read.keys, read.rows)
+            for column in columns:
+                column[:] = [column[i] for i in order]
     return found
 
 
@@ -232,7 +242,7 @@ def read_labels(topics: Sequence[Topic], batch: Batch) -> dict[int, Read]:
                 event_id, models, said = label
                 read.at.append(at)
                 read.keys.append(event_id.encode())
-                read.rows.append(Label(models, read.times_ms[at], 0, said))
+                read.rows.append((models, said))
     return found
 
 

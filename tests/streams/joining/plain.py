@@ -28,7 +28,8 @@ def join(
     counts: Counter[str] = Counter()
     still_open = 0
     for of_predictions, of_labels in zip(predictions, labels, strict=True):
-        reached, kept = NEVER, defaultdict(list)
+        reached = NEVER
+        kept: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
         for one in of_predictions:
             time = one["timestamp"]
             mine = kept[one["event_id"]]
