@@ -6,7 +6,17 @@ from functools import partial
 
 import pytest
 
-from streams.broker import Aborted, Batch, Broker, Outgoing, Partition, Record, Work
+from streams.broker import (
+    Aborted,
+    Batch,
+    Broker,
+    Outgoing,
+    Partition,
+    Place,
+    Record,
+    Since,
+    Work,
+)
 from streams.errors import BrokerError, Fenced, LeewayError, UsageError
 from streams.memory import partition_of
 from tests.streams.doors import QUICK, Door, KafkaDoor, Member, MemoryDoor, drive
@@ -381,3 +391,51 @@ def test_a_closed_broker_commits_nothing(door: Door) -> None:
     with pytest.raises((BrokerError, RuntimeError)):
         write(broker, topic, b"void")
     assert everything(door, topic) == []
+
+
+# -------------------------------------------------------------------------------- reading again, and not reading
+
+
+def test_what_was_noted_beside_an_offset_is_told_to_whoever_reads_on(any_door: Door) -> None:
+    topic = any_door.topic()
+    where = Partition(topic, 0)
+    write(any_door.member("writers"), topic, b"1", b"2")
+    first = Member(any_door.member()).join(topic)
+    drive(first, to=lambda: _has(first, 2))
+    first.broker.commit(Work([], {where: 2}, {where: "so far"}))
+    assert first.broker.places() == {where: Place(2, "so far")}
+    first.broker.close()
+    second = Member(any_door.member()).join(topic)
+    drive(second, to=lambda: bool(second.owned))
+    assert second.broker.places() == {where: Place(2, "so far")}
+
+
+def test_what_was_committed_can_be_read_again_from_an_offset_or_a_time(any_door: Door) -> None:
+    topic = any_door.topic()
+    write(any_door.member("writers"), topic, b"1", b"2", b"3")
+    member = Member(any_door.member()).join(topic)
+    drive(member, to=lambda: _has(member, 3))
+    where = Partition(topic, 0)
+    member.broker.commit(Work([], {where: 3}))
+    member.broker.reread(where, 1)
+    drive(member, to=lambda: _has(member, 5))
+    member.broker.reread(where, Since(0))
+    drive(member, to=lambda: _has(member, 8))
+    values = [record.value for record in member.records]
+    assert values == [b"1", b"2", b"3", b"2", b"3", b"1", b"2", b"3"]
+
+
+def test_nothing_is_read_of_what_is_held_until_it_is_let_go(any_door: Door) -> None:
+    topic = any_door.topic(2)
+    held, free = Partition(topic, 0), Partition(topic, 1)
+    member = Member(any_door.member()).join(topic)
+    drive(member, to=lambda: len(member.owned) == 2)
+    member.broker.hold([held])
+    writer = any_door.member("writers")
+    write(writer, topic, b"a", partition=0)
+    write(writer, topic, b"b", partition=1)
+    drive(member, to=lambda: _has(member, 1))
+    assert [record.partition for record in member.records] == [free.number]
+    member.broker.hold([])
+    drive(member, to=lambda: _has(member, 2))
+    assert [record.value for record in member.records] == [b"b", b"a"]
