@@ -22,13 +22,17 @@ from detectors.series import Series
 
 SCORE_BINS = 50
 LABEL_BINS = 10
+LEAST_ROWS = 30  # of windows that are shorter than production's, to calibrate on
 WANTED = 1_000  # fewer outcomes leave small changes unseen
 
 Phis = tuple[tuple[str, float], ...]  # score -> over-dispersion
 
 
 class Span(NamedTuple):
-    """How long the reference is: consecutive windows of production's length, and the median of outcomes in one."""
+    """How long the reference is: consecutive windows of production's length, and the median of outcomes in one.
+
+    Shorter windows where those of production would be fewer than thirty: φ grows with longer ones.
+    """
 
     window_ms: int
     windows: int
@@ -113,7 +117,7 @@ def build_outcomes(
     >>> made, warnings = build_outcomes("binary", positive="yes", labels=truth, predictions=["no"] * 1000,
     ...     times_ms=np.arange(1000) * 60_000, window_ms=3_600_000)
     >>> made.errors, made.span.windows, warnings
-    ((500, 1000), 17, ('row dependence of outcomes not calibrated: they span 17 windows, of at least 30 needed',))
+    ((500, 1000), 31, ())
     """
     rows = max((len(c) for c in (labels, predictions, scores, losses) if c is not None), default=0)
     warnings: list[str] = []
@@ -158,12 +162,12 @@ def build_outcomes(
     if times_ms is None:
         warnings.append("row dependence of outcomes not calibrated: they have no times")
         return made, tuple(warnings)
-    times = times_ms[usable]
-    _, windows = np.unique(times // window_ms, return_inverse=True)
-    sizes = np.bincount(windows)
-    span = Span(
-        window_ms, len(sizes), int(np.median(sizes)), int(times.min()), int(times.max()) + 1
-    )
+    span, windows = _span(times_ms[usable], window_ms)
+    if span.windows < MIN_WINDOWS:
+        # φ grows with the windows that it is used for; without any it would be 1, which is nearly always wrong
+        shorter, parts = _span(times_ms[usable], (span.end_ms - span.start_ms) // MIN_WINDOWS or 1)
+        if shorter.windows >= MIN_WINDOWS and shorter.rows >= LEAST_ROWS:
+            span, windows = shorter, parts
     made = replace(made, span=span)
     if span.windows < MIN_WINDOWS:
         warnings.append(
@@ -173,6 +177,14 @@ def build_outcomes(
         return made, tuple(warnings)
     counts = count(layout, columns, windows, span.windows)
     return replace(made, dispersion=_dispersed(made, counts)), tuple(warnings)
+
+
+def _span(times_ms: Ints, window_ms: int) -> tuple[Span, Ints]:
+    """The windows that hold rows, and the one of each row."""
+    _, windows = np.unique(times_ms // window_ms, return_inverse=True)
+    sizes = np.bincount(windows)
+    first, last = int(times_ms.min()), int(times_ms.max())
+    return Span(window_ms, len(sizes), int(np.median(sizes)), first, last + 1), windows
 
 
 def _classified(

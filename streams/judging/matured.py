@@ -16,7 +16,7 @@ from detectors.types import Reason, Status, Window
 from streams.judging.conclusions import LOUD, Conclusion, worst
 from streams.judging.plans import ModelPlan
 from streams.judging.results import Judged, document
-from streams.judging.scopes import DAY_MS
+from streams.judging.scopes import DAY_MS, OUTCOMES
 from streams.judging.share import Share
 from streams.judging.shown import entry, metric_documents
 from streams.judging.subjects import SubjectKey
@@ -39,7 +39,7 @@ def add(
     Days whose truth can come no more are forgotten. Counts of two layouts cannot be added: the newer ones stay.
     """
     memory, digest = share.subject(plan, key).truths, truths.layout.digest
-    oldest = _oldest(truths, end)
+    oldest = _oldest(plan, truths, end)
     changed = []
     for day, counts in sorted(days.items()):
         if day < oldest or not counts.any():
@@ -67,7 +67,7 @@ def count(
     end: int,
 ) -> None:
     """Add the predictions of days."""
-    memory, oldest = share.subject(plan, key).truths, _oldest(truths, end)
+    memory, oldest = share.subject(plan, key).truths, _oldest(plan, truths, end)
     of, digest = memory.predictions, truths.layout.digest
     for day, many in made.predictions.items():
         of[day] = of.get(day, 0) + many
@@ -85,8 +85,9 @@ def count(
     share.put_predictions(plan, key)
 
 
-def _oldest(truths: TruthPlan, end: int) -> int:
-    return (end - truths.keep_ms) // DAY_MS * DAY_MS
+def _oldest(plan: ModelPlan, truths: TruthPlan, end: int) -> int:
+    """The oldest day whose truth may come in a window that ends then: it begins a window earlier."""
+    return (end - plan.timings[OUTCOMES.name].window_ms - truths.keep_ms) // DAY_MS * DAY_MS
 
 
 def tell(

@@ -231,7 +231,8 @@ def _detector(plan: TruthPlan, of: OutcomeReference) -> ConceptPlan:
     span, whole, rows = of.span, plan.usual(ALL), None
     if span is not None and whole is not None:
         part = of.outcomes / max(plan.rows(whole.counts), 1)
-        rows = part * span.rows * plan.timing.window_ms / span.window_ms
+        # φ was measured on the reference's windows, and grows with longer ones
+        rows = part * span.rows * min(1.0, plan.timing.window_ms / span.window_ms)
     return ConceptPlan.of(of, plan.policy, rows)
 
 
