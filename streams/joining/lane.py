@@ -31,7 +31,7 @@ from streams.joining.records import (
 )
 from streams.joining.store import Change, Store
 
-MOST_PENDING = 20_000  # labels that wait for their turn; while there are more none are read
+MOST_PENDING = 10_000  # labels that wait for their turn; while there are more none are read
 _NEVER = -(2**62)
 _ENDLESS = 2**62
 _BUCKETS = 3  # of the horizon; one more is the slack, one is being filled
