@@ -9,11 +9,9 @@ what is committed. Where it is behind (after a crash), or empty (on another mach
 to what is committed, and nothing is said about it.
 """
 
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, chain
 
 import msgspec
 
@@ -29,13 +27,13 @@ from streams.joining.records import (
     decode,
     encode,
 )
+from streams.joining.shape import Shape
 from streams.joining.store import Change, Store
+from streams.joining.waiting import Chunk, Pending, cut, reached
 
 MOST_PENDING = 10_000  # labels that wait for their turn; while there are more none are read
 _NEVER = -(2**62)
 _ENDLESS = 2**62
-_BUCKETS = 3  # of the horizon; one more is the slack, one is being filled
-_LEAST_BUCKET_MS = 60_000
 _MOST_CHANGES = 50_000  # that wait in memory while a lane is rebuilt
 
 
@@ -55,59 +53,6 @@ class _Note(msgspec.Struct):
 
 
 _pack, _unpack = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(Marks).decode
-
-
-@dataclass(slots=True)
-class _Chunk:
-    """Predictions of one poll that are not folded in yet."""
-
-    read: Read
-    end: int  # the offset after it
-
-
-@dataclass(slots=True)
-class _Pending:
-    """A label before its turn."""
-
-    offset: int
-    before_ms: int  # how far the labels before it have come
-    key: bytes
-    label: Label
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """Which topics a lane is made of, and for how long it keeps what.
-
-    Parameters
-    ----------
-    labels : topic of labels -> the topics of the predictions that they belong to
-    idle_ms : topic of predictions -> the silence after which labels wait for it no longer
-    horizon_ms : the longest of all models
-    max_ahead_ms : how far an event's time may be ahead of the log's
-    """
-
-    labels: Mapping[str, tuple[str, ...]]
-    idle_ms: Mapping[str, int]
-    horizon_ms: int
-    max_ahead_ms: int
-    bucket_ms: int = field(init=False)
-    slack_ms: int = field(init=False)  # how far events may be behind each other and still meet
-    reach_ms: int = field(init=False)  # what is older than this is gone
-
-    def __post_init__(self) -> None:
-        bucket_ms = max(self.horizon_ms // _BUCKETS, _LEAST_BUCKET_MS)
-        object.__setattr__(self, "bucket_ms", bucket_ms)
-        object.__setattr__(self, "slack_ms", bucket_ms)
-        object.__setattr__(self, "reach_ms", self.horizon_ms + bucket_ms)
-
-    @property
-    def predictions(self) -> tuple[str, ...]:
-        return tuple(sorted(dict.fromkeys(chain.from_iterable(self.labels.values()))))
-
-    @property
-    def topics(self) -> tuple[str, ...]:
-        return (*self.predictions, *sorted(self.labels))
 
 
 @dataclass(slots=True)
@@ -146,8 +91,8 @@ class Lane:
         self._recall()
         self._silent: dict[str, int] = {}
         self._next: dict[str, int] = {}  # topic -> offset after what was delivered
-        self._chunks: dict[str, deque[_Chunk]] = {t: deque() for t in self.shape.predictions}
-        self._pending: dict[str, deque[_Pending]] = {t: deque() for t in self.shape.labels}
+        self._chunks: dict[str, deque[Chunk]] = {t: deque() for t in self.shape.predictions}
+        self._pending: dict[str, deque[Pending]] = {t: deque() for t in self.shape.labels}
         self._full: set[str] = set()
         self._until: dict[str, int] = {}  # what is read again, and up to where
         self._told: dict[str, tuple[int, int]] = {}  # topic -> offset and floor that are committed
@@ -230,20 +175,20 @@ class Lane:
     def take_predictions(self, topic: str, read: Read, end: int) -> None:
         """Predictions were read; `end` is the offset after them."""
         if self._takes(topic, read, end):
-            self._chunks[topic].append(_Chunk(read, end))
+            self._chunks[topic].append(Chunk(read, end))
 
     def take_labels(self, topic: str, read: Read, end: int) -> None:
         """Labels were read."""
         if not self._takes(topic, read, end):
             return
-        reached = _reached(self._read_ms.get(topic, _NEVER), read.times_ms)
-        self._read_ms[topic] = reached[-1]
+        came = reached(self._read_ms.get(topic, _NEVER), read.times_ms)
+        self._read_ms[topic] = came[-1]
         self._pending[topic].extend(
-            _Pending(
+            Pending(
                 read.offsets[at],
-                reached[at],
+                came[at],
                 key,
-                Label(models, read.times_ms[at], reached[at + 1], said),
+                Label(models, read.times_ms[at], came[at + 1], said),
             )
             for at, key, (models, said) in zip(read.at, read.keys, read.rows, strict=True)
         )
@@ -310,7 +255,7 @@ class Lane:
                 chunks = self._chunks[topic]
                 while chunks and chunks[0].read.first < until:
                     chunk = chunks.popleft()
-                    if chunk.end > until and (rest := _cut(chunk, until)) is not None:
+                    if chunk.end > until and (rest := cut(chunk, until)) is not None:
                         chunks.appendleft(rest)
                     self.rebuilt += len(chunk.read.keys)
                     self._predict(topic, chunk)
@@ -337,12 +282,12 @@ class Lane:
         self._seal()
         self.settle()
 
-    def _predict(self, topic: str, chunk: _Chunk) -> None:
+    def _predict(self, topic: str, chunk: Chunk) -> None:
         read = chunk.read
         self._positions[topic] = chunk.end
         if not read.times_ms:
             return
-        before = _reached(self._clocks.get(topic, _NEVER), read.times_ms)
+        before = reached(self._clocks.get(topic, _NEVER), read.times_ms)
         changes, fold, slack_ms = self._changes, self.fold, self.fold.slack_ms
         opened: dict[tuple[int, str], int] = {}
         known = self._known(read.keys)
@@ -372,7 +317,7 @@ class Lane:
         self._close_labelled()
         self._clocks[topic] = before[-1]
 
-    def _give_turns(self, topic: str, pending: deque[_Pending]) -> None:
+    def _give_turns(self, topic: str, pending: deque[Pending]) -> None:
         limit = min(map(self._reach_of, self.shape.labels[topic]))
         turn = []
         while pending and pending[0].label.turn_ms <= limit:
@@ -382,7 +327,7 @@ class Lane:
             self._positions[topic] = pending[0].offset if pending else self._next[topic]
             self._advance(topic, pending)
 
-    def _advance(self, topic: str, pending: deque[_Pending]) -> None:
+    def _advance(self, topic: str, pending: deque[Pending]) -> None:
         """How far the labels before the next turn have come."""
         reached_ms = pending[0].before_ms if pending else self._read_ms.get(topic, _NEVER)
         if reached_ms > _NEVER:
@@ -393,7 +338,7 @@ class Lane:
             return _ENDLESS
         return self._clocks.get(topic, _NEVER)
 
-    def _label(self, turn: Sequence[_Pending]) -> None:
+    def _label(self, turn: Sequence[Pending]) -> None:
         if not turn:
             return
         known = self._known([one.key for one in turn])
@@ -479,28 +424,3 @@ def _floor(place: Place) -> int:
         return msgspec.json.decode(place.note, type=_Note).floor_ms
     except msgspec.MsgspecError:
         return _NEVER
-
-
-def _reached(from_ms: int, times_ms: Sequence[int]) -> list[int]:
-    """How far events have come before each of these, and after the last."""
-    return list(accumulate(times_ms, max, initial=from_ms))
-
-
-def _cut(chunk: _Chunk, until: int) -> _Chunk | None:
-    """Leave in a chunk what is before `until`, and return the rest."""
-    read, end = chunk.read, chunk.end
-    at = bisect_left(read.offsets, until)
-    if at == len(read.offsets):
-        return None
-    row = bisect_left(read.at, at)
-    rest = Read(
-        read.offsets[at],
-        read.times_ms[at:],
-        read.offsets[at:],
-        [i - at for i in read.at[row:]],
-        read.keys[row:],
-        read.rows[row:],
-    )
-    chunk.end = until
-    del read.times_ms[at:], read.offsets[at:], read.at[row:], read.keys[row:], read.rows[row:]
-    return _Chunk(rest, end)

@@ -7,8 +7,8 @@ from itertools import chain
 
 from streams.broker import Partition
 from streams.errors import UsageError
-from streams.joining.lane import Shape
 from streams.joining.records import Terms
+from streams.joining.shape import Shape
 from streams.lifecycle import Lifecycle
 from streams.topics import Names
 

@@ -1,8 +1,8 @@
 """What would Leeway have found in these events? The stages of production, over a log in memory.
 
 Nothing here decides anything: events are written to the topics their producers would have used, joiner, profiler and
-judge read them through the same loop as on Kafka, and what they wrote is handed back. The end of the source is a silence that
-lasts for ever, so that the last windows are judged too.
+judge read them through the same loop as on Kafka, and what they wrote is handed back. The end of the source is a
+silence that lasts for ever, so that the last windows are judged too.
 """
 
 from collections.abc import Callable, Mapping, Sequence, Set
