@@ -29,7 +29,7 @@ def command(
     """Validate lifecycles: every mistake on its own line, with its place and what was expected.
 
     Of a drift method that was written it says how often its rule would be wrong, and what it would miss; with the
-    reference beside FILE where there is one, else with usual numbers.
+    reference beside FILE where there is one, else with usual numbers. The same of methods that read errors one by one.
     Exit code 0 (perhaps with notices: keys that do not act yet, what is missing) or 2.
     """
     receivers = [receiver.name for receiver in service_of(None, config).receivers]
@@ -64,7 +64,8 @@ def _check(path: Path, receivers: Sequence[str]) -> dict[str, list[dict[str, obj
 def _rules(path: Path, one: Lifecycle) -> list[str]:
     """What the drift rules of a lifecycle would do."""
     drift = one.monitoring.drift_detection
-    if drift.data_drift.method == drift.prediction_drift.method == AUTO:
+    written = drift.data_drift.method, drift.prediction_drift.method
+    if all(method == AUTO for method in written) and drift.concept_drift is None:
         return []
     from streams.cli.files import Named, references
     from streams.offline.expectations import expectations

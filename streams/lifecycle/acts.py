@@ -4,23 +4,22 @@
 A test holds them to the schema: each key is in exactly one of them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from streams.lifecycle.conditions import Condition, KindTest, MetricTest
+from streams.lifecycle import gaps
+from streams.lifecycle.conditions import Condition, MetricTest
 from streams.lifecycle.grammar import human
-from streams.lifecycle.metrics import METRICS
-from streams.lifecycle.mistakes import Steps, dotted, either, quoted, shown
+from streams.lifecycle.metrics import METRICS, NEEDS_LABELS
+from streams.lifecycle.mistakes import Steps, dotted, quoted, shown
 from streams.lifecycle.settings import Lifecycle
-from streams.lifecycle.triggers import Trigger
 
-_LABELS = "labels come with a later release"
 _COMMANDS = "what pipelines report is read with a later release"
 _VERSIONS = "comparing and rolling back versions comes with a later release"
 _RELEASE = "releasing a retrained model comes with a later release"
-_WAITING = "waiting before an alert comes with a later release"
+_WAITING = "only conditions on numbers wait"
 _CARRIED = "carried in triggers, judged with a later release"
 _CONSOLE = "the full console comes with a later release"
 
@@ -35,7 +34,8 @@ class Row:
 
 
 NOT_YET: tuple[Row, ...] = (
-    Row("prediction.costs", "cost estimates come with a later release"),
+    Row("prediction.costs.unit", _CONSOLE),
+    Row("prediction.costs.unacceptable", _CONSOLE),
     Row("prediction.entity", _CONSOLE),
     Row("prediction.decision_owner", _CONSOLE),
     Row("prediction.serving", _CONSOLE),
@@ -47,7 +47,6 @@ NOT_YET: tuple[Row, ...] = (
     Row("deployment.scaling_config", _CONSOLE),
     Row("source.*.fields.entity_id", "entities are read with a later release"),
     Row("source.*.format", "other formats than json come with a later release"),
-    Row("features.*.role", "roles other than input come with a later release"),
     Row("features.*.importance", _CONSOLE),
     Row("features.*.unit", _CONSOLE),
     Row("features.*.description", _CONSOLE),
@@ -59,13 +58,7 @@ NOT_YET: tuple[Row, ...] = (
     Row("reference.max_age", "the age of a reference is judged with a later release"),
     Row("metadata.deployed_date", "grace after a deployment comes with a later release"),
     Row("monitoring.window.grace", "grace after a deployment comes with a later release"),
-    Row("monitoring.performance_metrics", _LABELS),
-    Row("monitoring.drift_detection.concept_drift", _LABELS),
-    Row("monitoring.labels", _LABELS),
-    Row("monitoring.slices", _LABELS),
     Row("monitoring.versions", _VERSIONS),
-    Row("monitoring.alerts.*.for", _WAITING),
-    Row("retraining.training_window.min_labels", _LABELS),
     Row("retraining.guards.start_within", _COMMANDS),
     Row("retraining.guards.finish_within", _COMMANDS),
     Row("retraining.pipeline.validation_requirements", _CARRIED),
@@ -81,6 +74,10 @@ ACTS: tuple[str, ...] = (
     "model_name",
     "version",
     "metadata",
+    "prediction.costs.false_positive",
+    "prediction.costs.false_negative",
+    "prediction.costs.over",
+    "prediction.costs.under",
     "prediction.classes",
     "prediction.positive",
     "prediction.score_range",
@@ -91,6 +88,7 @@ ACTS: tuple[str, ...] = (
     "source.*.timestamp_unit",
     "source.join",
     "features.*.type",
+    "features.*.role",
     "features.*.path",
     "features.*.from",
     "features.*.range",
@@ -106,6 +104,9 @@ ACTS: tuple[str, ...] = (
     "monitoring.window",
     "monitoring.false_alarms",
     "monitoring.data_quality",
+    "monitoring.performance_metrics",
+    "monitoring.labels",
+    "monitoring.slices",
     "monitoring.drift_detection.data_drift.enabled",
     "monitoring.drift_detection.data_drift.features_monitored",
     "monitoring.drift_detection.data_drift.joint",
@@ -121,6 +122,7 @@ ACTS: tuple[str, ...] = (
     "monitoring.drift_detection.prediction_drift.threshold",
     "monitoring.drift_detection.prediction_drift.severe",
     "monitoring.drift_detection.prediction_drift.alarm",
+    "monitoring.drift_detection.concept_drift",
     "monitoring.alerts",
     "retraining.trigger_conditions",
     "retraining.training_window",
@@ -128,9 +130,7 @@ ACTS: tuple[str, ...] = (
     "retraining.pipeline",
     "retraining.approval_process.approvers",
 )
-# What acts of conditions, triggers and channels, whose keys are in `ACTS`.
-KINDS_THAT_OPEN = ("data_drift", "prediction_drift", "pipeline")
-KINDS_THAT_RETRAIN = ("data_drift", "prediction_drift")
+# What acts of conditions and triggers, whose keys are in `ACTS`, is told by `streams.lifecycle.gaps`.
 CHANNELS_LATER = {"email": "e-mail is rendered with a later release"}
 
 
@@ -139,7 +139,12 @@ def notices(lifecycle: Lifecycle) -> tuple[str, ...]:
 
     First what is missing, then what has consequences, then every key that is parsed but does not act yet.
     """
-    return (*_missing(lifecycle), *_remarks(lifecycle), *_not_yet(lifecycle))
+    return (
+        *_missing(lifecycle),
+        *_remarks(lifecycle),
+        *gaps.of_labels(lifecycle),
+        *_not_yet(lifecycle),
+    )
 
 
 def _missing(lifecycle: Lifecycle) -> Iterator[str]:
@@ -179,6 +184,13 @@ def _remarks(lifecycle: Lifecycle) -> Iterator[str]:
             "monitoring.drift_detection.prediction_drift.check_frequency: predictions are judged together with the "
             f"features: every {human(used.inputs)}"
         )
+    lined = {metric.metric for metric in lifecycle.monitoring.performance_metrics}
+    for name, feature in lifecycle.features.items():
+        if feature.role in ("operational", "business") and name not in lined:
+            yield (
+                f"features.{name}.role: {feature.role} features are not watched for drift; a line for the mean of "
+                "this one in performance_metrics acts"
+            )
     for place, metric in enumerate(lifecycle.monitoring.performance_metrics):
         line, now = metric.threshold, metric.current
         if line is None or now is None:
@@ -207,25 +219,33 @@ def _not_yet(lifecycle: Lifecycle) -> Iterator[str]:
             if not row.values or value in row.values:
                 said = f" ({shown(value)})" if isinstance(value, str) and row.values else ""
                 yield f"{dotted(path)}: parsed, does not act yet{said} ({row.why})"
+    for place, cohort in enumerate(lifecycle.monitoring.slices):
+        if cohort.metric not in NEEDS_LABELS:
+            yield (
+                f"monitoring.slices[{place}]: parsed, does not act yet (slices of {cohort.metric}, which needs no "
+                "labels, come with a later release)"
+            )
     for place, alert in enumerate(lifecycle.monitoring.alerts):
         rule = f"monitoring.alerts[{place}]"
-        if not _acts(alert.condition, KINDS_THAT_OPEN):
-            yield f"{rule}.condition: parsed, does not act yet ({_only(KINDS_THAT_OPEN, 'alerts')})"
-        elif alert.condition.persistence is not None:
-            yield f"{rule}.condition: acts, but without waiting for {alert.condition.persistence} yet ({_WAITING})"
+        gap = gaps.alert_gap(alert.condition, lifecycle)
+        if gap is not None:
+            yield f"{rule}.condition: parsed, does not act yet ({gap})"
+        elif alert.persistence is not None and not gaps.waits(alert.condition):
+            yield f"{rule}.condition: acts, but without waiting for {alert.persistence} ({_WAITING})"
         for channel in alert.channel:
             if channel in CHANNELS_LATER:
                 yield f"{rule}.channel: parsed, does not act yet ({CHANNELS_LATER[channel]})"
     for place, wish in enumerate(lifecycle.retraining.trigger_conditions):
         rule = f"retraining.trigger_conditions[{place}]"
-        if not trigger_acts(wish.trigger):
-            yield f"{rule}.trigger: parsed, does not act yet ({_only(KINDS_THAT_RETRAIN, 'retrains')})"
-        elif wish.action == "notify":
+        gap = gaps.trigger_gap(wish.trigger, lifecycle)
+        if gap is not None:
+            yield f"{rule}.trigger: parsed, does not act yet ({gap})"
+            continue
+        persistence = wish.trigger.persistence if isinstance(wish.trigger, Condition) else None
+        if isinstance(wish.trigger, Condition) and persistence and not gaps.waits(wish.trigger):
+            yield f"{rule}.trigger: acts, but without waiting for {persistence} ({_WAITING})"
+        if wish.action == "notify":
             yield f"{rule}.action: parsed, does not act yet (this release only retrains and evaluates)"
-
-
-def _only(kinds: Sequence[str], does: str) -> str:
-    return f"this release {does} on {either([kind.replace('_', ' ') for kind in kinds])}"
 
 
 def _matches(value: Any, pattern: Steps, path: Steps) -> Iterator[tuple[Steps, Any]]:
@@ -241,21 +261,6 @@ def _matches(value: Any, pattern: Steps, path: Steps) -> Iterator[tuple[Steps, A
         for key in value if step == "*" else (step,):
             if key in value:
                 yield from _matches(value[key], rest, (*path, key))
-
-
-def _acts(condition: Condition, kinds: Sequence[str]) -> bool:
-    """Whether it is one test of a kind that this release finds."""
-    tests = condition.tests
-    return (
-        len(tests) == 1
-        and isinstance(tests[0], KindTest)
-        and any(kind in kinds for kind in tests[0].kinds)
-    )
-
-
-def trigger_acts(trigger: Trigger) -> bool:
-    """Whether this release requests retraining for it."""
-    return isinstance(trigger, Condition) and _acts(trigger, KINDS_THAT_RETRAIN)
 
 
 @dataclass(frozen=True, slots=True)

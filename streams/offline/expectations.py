@@ -13,6 +13,8 @@ from detectors.reference.build import Reference
 from detectors.reference.derived import features_of
 from detectors.reference.joint import NAME as RELATIONS
 from detectors.samples.effects import Ints
+from detectors.sequences.contract import MOST_PER_PANE
+from detectors.sequences.measured import DISCOURAGED, expected_false_alarms
 from detectors.series import PARTS, Series
 from streams.judging.policies import budget_text
 from streams.judging.rules import OUTPUTS, rules
@@ -27,6 +29,8 @@ FEWEST_DRAWS = DRAWS // 10
 ASSUMED = 10_000, 1_000  # rows of a reference and of a window while there is none
 _WEEK = timedelta(days=7)
 _OFTEN = {timedelta(hours=1): "hourly", timedelta(days=1): "daily", _WEEK: "weekly"}
+_MEASURED_AS = {"adwin": "adwin", "hddm": "hddm_a", "page_hinkley": "page_hinkley", "ddm": "ddm"}
+_MILLISECOND = timedelta(milliseconds=1)
 _NORMAL = NormalDist()
 _DECILES = tuple(_NORMAL.inv_cdf(i / 10) for i in range(1, 10))
 _ENDS = _NORMAL.inv_cdf(0.001), _NORMAL.inv_cdf(0.999)
@@ -45,6 +49,8 @@ class _Compared:
 def expectations(lifecycle: Lifecycle, reference: Reference | None) -> tuple[str, ...]:
     """One line, ``PATH: …``, for every method or threshold that was written and the type it applies to.
 
+    And one for every method that reads errors one by one: what it finds while nothing changes.
+
     Parameters
     ----------
     reference : None if there is none yet; then even cells and usual numbers of rows are assumed, and the line says so
@@ -62,7 +68,7 @@ def expectations(lifecycle: Lifecycle, reference: Reference | None) -> tuple[str
             lines += [
                 f"{path}: {line}" for line in _lines(lifecycle, of, compared, reference is None)
             ]
-    return tuple(lines)
+    return (*lines, *_of_errors(lifecycle, reference))
 
 
 def _lines(
@@ -85,6 +91,29 @@ def _lines(
                 yield f"{name} does not compare {noun}: auto watches, under the budget"
             else:
                 yield _line(lifecycle, rule, of, numeric=numeric, assumed=assumed)
+
+
+def _of_errors(lifecycle: Lifecycle, reference: Reference | None) -> Iterator[str]:
+    concept = lifecycle.monitoring.drift_detection.concept_drift
+    for name in concept.method if concept is not None else ():
+        detector = _MEASURED_AS.get(name)
+        if detector is None:
+            continue
+        known = reference.outcomes if reference is not None else None
+        span = known.span if known is not None else None
+        if span is not None:
+            a_day, guess = span.rows * (timedelta(days=1) / _MILLISECOND / span.window_ms), ""
+        else:
+            a_day, guess = ASSUMED[1] * 24.0, " (no labels in a reference yet: so many assumed)"
+        panes = timedelta(days=1) / lifecycle.monitoring.window.pane
+        read = min(a_day, MOST_PER_PANE * panes)
+        false = expected_false_alarms(detector, read) * 7
+        worse = "; not for alarms anywhere" if detector in DISCOURAGED else ""
+        yield (
+            f"monitoring.drift_detection.concept_drift.method: {name} has no budget: about {_number(false)} false "
+            f"alarms a week at {read:,.0f} labels a day while nothing changes, if they are independent, and many more "
+            f"if not; evidence in results only, it opens nothing{worse}{guess}"
+        )
 
 
 def _line(

@@ -488,12 +488,12 @@ _KNOWN = "metadata: {purpose: p, owner: o, framework: f}"
     [
         (
             "monitoring: {performance_metrics: [{metric: recall, threshold: 0.5}]}",
-            "monitoring.performance_metrics: parsed, does not act yet (labels come with a later release)",
+            "monitoring.performance_metrics[0]: needs labels, and none are read: write source.labels",
         ),
         (
-            "monitoring: {alerts: [{condition: recall < 0.5}]}",
-            "monitoring.alerts[0].condition: parsed, does not act yet "
-            "(this release alerts on data drift, prediction drift or pipeline)",
+            "monitoring: {alerts: [{condition: psi(x) > 0.2}]}",
+            "monitoring.alerts[0].condition: parsed, does not act yet (of a feature missing, unseen, invalid, "
+            "out_of_range or stale above a line acts; its method and threshold are data_drift's)",
         ),
         (
             "monitoring: {alerts: [{condition: data drift, channel: Email}]}",
@@ -501,13 +501,18 @@ _KNOWN = "metadata: {purpose: p, owner: o, framework: f}"
         ),
         (
             "monitoring: {alerts: [{condition: data drift for 10m}]}",
-            "monitoring.alerts[0].condition: acts, but without waiting for 10m yet "
-            "(waiting before an alert comes with a later release)",
+            "monitoring.alerts[0].condition: acts, but without waiting for 10m "
+            "(only conditions on numbers wait)",
         ),
         (
             "retraining: {trigger_conditions: [{trigger: Monthly, action: evaluate}]}",
             "retraining.trigger_conditions[0].trigger: parsed, does not act yet "
-            "(this release retrains on data drift or prediction drift)",
+            "(schedules come with a later release)",
+        ),
+        (
+            "retraining: {trigger_conditions: [{trigger: operational, action: evaluate}]}",
+            "retraining.trigger_conditions[0].trigger: parsed, does not act yet (this release retrains on data drift, "
+            "prediction drift, concept drift, performance or a metric of outcomes)",
         ),
         (
             "retraining: {trigger_conditions: [{trigger: data drift, action: notify}]}",

@@ -199,6 +199,18 @@ def test_check_says_what_a_method_does_not_compare() -> None:
     )
 
 
+def test_check_says_how_often_a_detector_without_a_budget_is_wrong_at_the_rate_of_labels() -> None:
+    written = "{concept_drift: {method: [Performance degradation, DDM, ADWIN]}}"
+    ddm, adwin = expectations(lifecycle(written), None)
+    assert ddm == (
+        "monitoring.drift_detection.concept_drift.method: ddm has no budget: about 1.5 false alarms a week at "
+        "24,000 labels a day while nothing changes, if they are independent, and many more if not; evidence in "
+        "results only, it opens nothing; not for alarms anywhere (no labels in a reference yet: so many assumed)"
+    )
+    assert "adwin has no budget: about 0.1 false alarms a week" in adwin
+    assert "not for alarms" not in adwin
+
+
 def test_a_feature_with_its_own_smallest_effect_has_its_own_line() -> None:
     features = "features: {a: number, b: {type: number, min_effect: 0.05}}"
     first, second = expectations(lifecycle("{data_drift: {method: JS}}", features), None)
