@@ -30,7 +30,7 @@ from streams.lifecycle import Lifecycle
 from streams.lifecycle.paths import Const, Path
 from streams.lifecycle.settings import FEATURE_FIELDS, PREDICTION_FIELDS
 from streams.messages import MOST_NAMES, capped
-from streams.profiling.fields import is_text
+from streams.profiling.fields import ANSWERED, is_text
 from streams.profiling.reading import PREDICTIONS, Reading, moment_ms
 from streams.profiling.rows import doubles
 
@@ -65,9 +65,16 @@ class Counted:
         self.waiting = 0  # how many
         self.samples: list[repeats.Sample] = []
 
-    def identify(self, ids: Sequence[str]) -> None:
-        """Count event ids; they wait for `settle`."""
-        self.ids.append("\0".join(ids))
+    def identify(self, ids: Sequence[str | None]) -> None:
+        """Count event ids; they wait for the function `identify`. None: an event has no id."""
+        try:
+            joined = "\0".join(ids)  # type: ignore[arg-type] # cheaper than to look first
+        except TypeError:
+            ids = [one for one in ids if one is not None]
+            if not ids:
+                return
+            joined = "\0".join(ids)  # type: ignore[arg-type] # they are texts now
+        self.ids.append(joined)
         self.waiting += len(ids)
         self.plain[IDENTIFIED] += len(ids)
 
@@ -139,33 +146,30 @@ class Vitals:
 
         Returns
         -------
-        the statuses of the events; None where none has one
+        the statuses of the events; None where all of them were answered
         """
         n, plain = len(events), into.plain
         if self._moment is not None:
             moments = list(map(self._moment, events))
-            if moments.count(None) != n:
+            if _any(moments):
                 self._ages(events, moments, into, violations)
         if not self._predictions:
             plain[FEATURES] += n
             return None
         if self._latency is not None:
             numbers = list(map(self._latency, events))
-            if numbers.count(None) != n:
+            if _any(numbers):
                 into.numbers.append(doubles(numbers))
         if self._id is not None:
-            ids = list(map(self._id, events))
-            if none := ids.count(None):
-                ids = [one for one in ids if one is not None] if none != n else []
-            if ids:
-                into.identify(ids)
+            into.identify(list(map(self._id, events)))
         statuses = list(map(self._status, events)) if self._status is not None else []
-        if not statuses or statuses.count(None) == n:
+        if not _any(statuses):
             plain[0] += n
             return None
-        for status, times in Counter(statuses).items():
+        found = Counter(statuses)
+        for status, times in found.items():
             plain[_STATUS[status]] += times
-        return statuses
+        return statuses if found.keys() - ANSWERED else None
 
     def _ages(
         self,
@@ -272,6 +276,11 @@ def looked_at(times_ms: Ints, values: Sequence[bytes | None]) -> Iterator[int]:
         again = (mix ^ (mix >> 31) ^ len(value)) * 0x9E3779B97F4A7C15
         if (again >> 40) & 7 == 0:
             yield k
+
+
+def _any(values: Sequence[Any]) -> bool:
+    """Whether some value is not None. All mostly are or none is, and to compare other values with None is not cheap."""
+    return bool(values) and (values[0] is not None or values.count(None) != len(values))
 
 
 def _legal(name: str) -> bool:
