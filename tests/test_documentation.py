@@ -430,8 +430,11 @@ def test_every_reason_is_described_in_the_words_that_people_see() -> None:
     assert described == {str(reason): reason.explanation for reason in Reason}
 
 
-def test_the_reasons_of_this_release_are_those_that_the_detectors_give() -> None:
-    code = "".join(p.read_text("utf-8") for p in (ROOT / "detectors" / "judging").glob("*.py"))
+def test_the_reasons_of_this_release_are_those_that_are_given() -> None:
+    judging = ("detectors/judging", "detectors/performance", "streams/judging")
+    code = "".join(
+        path.read_text("utf-8") for folder in judging for path in (ROOT / folder).glob("*.py")
+    )
     given = {str(reason) for reason in Reason if f"Reason.{reason.name}" in code}
     acting = {row[0].strip("`") for row in rows(STATISTICS, "Reasons") if row[3] == "yes"}
     assert acting == given

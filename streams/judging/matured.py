@@ -105,8 +105,9 @@ def tell(
         reason = Reason.RULE
     elif status == Status.STABLE:
         reason = Reason.QUIET
-    else:  # nothing was written that it could be held against
-        reason = Reason.TOO_FEW_EVENTS if rows < MIN_LABELS else Reason.NO_REFERENCE
+    else:  # too few for the lines that were written, or nothing was that it could be held against
+        few = rows < MIN_LABELS or bool(held)
+        reason = Reason.TOO_FEW_EVENTS if few else Reason.NO_REFERENCE
     metrics = metric_documents(truths, counts, key[1], held)
     coverage = share_of(min(rows, made), made)
     if coverage is not None:
