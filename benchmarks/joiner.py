@@ -36,7 +36,7 @@ from streams.kafka.broker import KafkaBroker
 from streams.kafka.commands import Tail
 from streams.local_kafka import AnyBroker, any_broker
 from streams.loop import FOREVER_MS, Loop
-from streams.messages import Joined, decode_profile
+from streams.messages import Joined, decode_profile, mark_of
 from streams.registry import lifecycle_record
 from streams.roles import side_by_side
 from streams.supervisor import SUPERVISED, leeway
@@ -90,7 +90,7 @@ def found(properties: dict[str, str], names: Names) -> joined.Expected:
                     one = decode_profile(record.value or b"")
                     assert isinstance(one, Joined)
                     counts.update(one.counts)
-                else:
+                elif mark_of(record.value) is None:
                     out = msgspec.json.decode(record.value or b"")
                     hour = (out["timestamp"] - joined.FIRST_MS) // joined.HOUR_MS
                     confusion[hour, out["label"], out["prediction"]] += out["weight"]
@@ -226,7 +226,7 @@ def measure(brokers: str, prefix: str, predictions: int, labels: int, folder: Pa
     properties = side_by_side({"bootstrap.servers": brokers})
     broker = KafkaBroker(properties, f"{prefix}measured", "0")
     memory = Memory(MEMORY_BYTES)
-    stage = Joiner(names, lambda lane: RocksStore(folder / lane, memory))
+    stage = Joiner(names, lambda lane: RocksStore(folder / lane, memory), broker.partition_count)
     topics = [names("labels"), names("predictions")]
     loop = Loop(broker, stage, topics, [names("models")], limit=2_000, clock=time.monotonic)
     loop.start()

@@ -144,6 +144,55 @@ class Intake(msgspec.Struct, frozen=True, tag="intake", tag_field="kind"):
 
 
 Profile = Summary | Outcomes | Joined | Progress | Intake
+
+
+class Mark(msgspec.Struct, frozen=True, tag="joined", tag_field="leeway.mark"):
+    """A record among the outcomes: the joiner has written all that it will of labels up to a time.
+
+    It says so of one partition of a topic of labels. Without it a joiner that is behind would look like one that has
+    nothing to join.
+    """
+
+    labels: str  # the topic
+    partition: int
+    partitions: int
+    highest_ms: int | None
+    idle_ms: int  # no label came for so long; 0 while they come, or wait for their turn
+
+    @property
+    def source(self) -> str:
+        """What the judge calls it: what is joined of these labels, as if it were a topic."""
+        return joined_source(self.labels)
+
+
+def joined_source(labels: str) -> str:
+    """The name under which what is joined of a topic of labels is reported.
+
+    >>> joined_source("leeway.labels")
+    'joined:leeway.labels'
+    """
+    return f"joined:{labels}"
+
+
+_MARK = b'{"leeway.mark":'
+_mark = msgspec.json.Decoder(Mark).decode
+
+
+def encode_mark(mark: Mark) -> bytes:
+    """A mark as a record of `leeway.outcomes`."""
+    return encode_json(mark)
+
+
+def mark_of(value: bytes | None) -> Mark | None:
+    """The mark that a record of `leeway.outcomes` is, if it is one.
+
+    >>> mark_of(encode_mark(Mark("leeway.labels", 0, 4, None, 0))).partitions
+    4
+    >>> mark_of(b'{"event_id": "e1"}')
+    """
+    return _mark(value) if value is not None and value.startswith(_MARK) else None
+
+
 _profiles: msgspec.msgpack.Decoder[Profile] = msgspec.msgpack.Decoder(Profile)
 _pack = msgspec.msgpack.Encoder().encode
 

@@ -123,7 +123,9 @@ def joiner(process: Process, directory: Path, memory_bytes: int) -> None:
             continue
         properties = side_by_side(process.properties)
         broker = KafkaBroker(properties, process.group("joiner"), process.instance)
-        stage = Joiner(process.names, lambda lane: RocksStore(place / lane, memory))
+        stage = Joiner(
+            process.names, lambda lane: RocksStore(place / lane, memory), broker.partition_count
+        )
         stale = _Stale(process, stage, wanted, lacking)
         run(
             broker,

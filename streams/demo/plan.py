@@ -141,7 +141,8 @@ def hour(start_ms: int, phase: Phase, *, seed: int) -> Hour:
     latency = np.round(random.gamma(6.0, 3.0, count), 1)
     truth = _logit(income, debt, amount, lines)
     luck = random.random(count)
-    known = times + random.integers(*(h * HOUR_MS for h in _KNOWN_AFTER_H), count)
+    earliest, latest = (h * HOUR_MS for h in _KNOWN_AFTER_H)
+    known = times + random.integers(earliest, latest, count)
     if phase.series == DEBT:
         no_debt = np.ones(count, bool)
     if phase.series == TRUTH:

@@ -22,7 +22,7 @@ from streams.joining.reading import (
 from streams.joining.records import Fold, Found, Terms
 from streams.joining.store import Size, Store
 from streams.lifecycle import Lifecycle
-from streams.messages import KIND, Joined, encode_profile
+from streams.messages import KIND, Joined, Mark, encode_mark, encode_profile
 from streams.profiling.events import Topic
 from streams.registry import Registry
 from streams.topics import Names
@@ -45,10 +45,17 @@ class Joiner:
     ----------
     names : full topic names
     open_store : the store of a lane, by the lane's name
+    partition_count : how many partitions a topic has
     """
 
-    def __init__(self, names: Names, open_store: Callable[[str], Store]) -> None:
+    def __init__(
+        self,
+        names: Names,
+        open_store: Callable[[str], Store],
+        partition_count: Callable[[str], int],
+    ) -> None:
         self._names, self._open_store = names, open_store
+        self._partition_count = partition_count
         self._registry = Registry()
         self._compiled = -1
         self._terms: dict[str, Terms] = {}  # shared with all lanes
@@ -57,7 +64,6 @@ class Joiner:
         self._group_of: dict[str, list[Pair]] = {}  # by topic
         self._lanes: dict[str, Lane] = {}
         self._lane_of: dict[Partition, Lane] = {}
-        self._found = Found()
         self._heard: dict[Partition, None] = {}
         self.seen = Seen()
 
@@ -102,7 +108,7 @@ class Joiner:
         if lane is None:
             of = shape(group)
             fold = Fold(self._terms, of.slack_ms)
-            lane = Lane(partition.number, of, fold, self._open_store(name), self._found)
+            lane = Lane(partition.number, of, fold, self._open_store(name), Found())
             self._lanes[name] = lane
         lane.gained(partition.topic)
         self._lane_of[partition] = lane
@@ -188,17 +194,33 @@ class Joiner:
                 work.offsets[partition] = offset
                 if note:
                     work.notes[partition] = note
-        outcomes = self._names("outcomes")
-        work.records += [Outgoing(outcomes, key, value) for key, value in self._found.outcomes]
+        for lane in self._lanes.values():
+            work.records += self._outcomes(lane)
         work.records += self._joined()
         self._empty()
         return work
 
     # ---- inside
 
+    def _outcomes(self, lane: Lane) -> Iterator[Outgoing]:
+        """What a lane has joined, then how far it has come: in one partition, so that they stay in this order."""
+        topic = self._names("outcomes")
+        number = lane.number % self._partition_count(topic)
+        for key, value in lane.found.outcomes:
+            yield Outgoing(topic, key, value, (), number)
+        for labels, highest_ms, idle_ms in lane.marks():
+            of = self._partition_count(labels)
+            mark = Mark(labels, lane.number, of, highest_ms, idle_ms)
+            yield Outgoing(topic, None, encode_mark(mark), (), number)
+
     def _joined(self) -> Iterator[Outgoing]:
         header = ((KIND, b"joined"),)
-        for (model_id, pane), counted in sorted(self._found.counts.items()):
+        counts_of: defaultdict[tuple[str, int], Counter[str]] = defaultdict(Counter)
+        for lane in self._lanes.values():
+            for place, n in lane.found.counts.items():
+                for what, many in n.items():
+                    counts_of[place][what] += many
+        for (model_id, pane), counted in sorted(counts_of.items()):
             counts = {what: n for what, n in sorted(counted.items()) if n}
             self.seen.joins.update({what: n for what, n in counted.items() if n > 0})
             if counts:
@@ -206,8 +228,9 @@ class Joiner:
                 yield Outgoing(self._names("profiles"), model_id.encode(), value, header)
 
     def _empty(self) -> None:
-        self._found.outcomes.clear()
-        self._found.counts.clear()
+        for lane in self._lanes.values():
+            lane.found.outcomes.clear()
+            lane.found.counts.clear()
 
     def _settle(self) -> None:
         for lane in self._lanes.values():

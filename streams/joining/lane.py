@@ -64,11 +64,12 @@ class _Unwritten:
 
 
 class Lane:
-    """See the module. `found` is where conclusions go; all lanes of a stage share it."""
+    """See the module. `found` is where conclusions go."""
 
     def __init__(self, number: int, shape: Shape, fold: Fold, store: Store, found: Found) -> None:
         self.number, self.shape, self.fold = number, shape, fold
         self._store, self._found = store, found
+        self._least_idle_ms = min(shape.idle_ms.values())
         self._sealed = _Unwritten()
         self.owned: set[str] = set()
         self.rebuilt = 0  # records that were folded in again
@@ -97,6 +98,9 @@ class Lane:
         self._until: dict[str, int] = {}  # what is read again, and up to where
         self._told: dict[str, tuple[int, int]] = {}  # topic -> offset and floor that are committed
         self._told_floor_ms = _NEVER
+        self._marked: dict[
+            str, tuple[int | None, int]
+        ] = {}  # topic of labels -> what was told of it
         self.begun = False
 
     def _recall(self) -> None:
@@ -386,6 +390,22 @@ class Lane:
             yield topic, self._positions[topic], note
         if moved:
             self._seal()
+
+    def marks(self) -> Iterator[tuple[str, int | None, int]]:
+        """Of topics of labels: up to when they had their turn, and for how long none came; where that has moved."""
+        if not self.begun or self._until:
+            return
+        for topic, pending in self._pending.items():
+            silent_ms = 0 if pending else self._silent.get(topic, 0)
+            now = self._clocks.get(topic), silent_ms // self._least_idle_ms
+            if self._marked.get(topic) != now:
+                self._marked[topic] = now
+                yield topic, now[0], silent_ms
+
+    @property
+    def found(self) -> Found:
+        """What was concluded since this was last emptied."""
+        return self._found
 
     def _seal(self) -> None:
         marks = Marks(self._positions, self._clocks, self._floor_ms, self._open)

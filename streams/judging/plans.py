@@ -21,6 +21,7 @@ from streams.judging.truth_plan import TruthPlan, compile_truths
 from streams.judging.written import Conditions, compile_conditions
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.acts import windows
+from streams.messages import joined_source
 from streams.registry import Registered
 from streams.topics import Names
 
@@ -192,8 +193,9 @@ def _topics(lifecycle: Lifecycle, names: Names) -> tuple[str, ...]:
         "labels": source.labels,
     }
     topics = [of.topic or names(kind) for kind, of in kinds.items() if of is not None]
-    joined = source.labels is not None and source.join is not None
-    return (*topics, names("outcomes")) if joined else tuple(topics)
+    if source.labels is not None and source.join is not None:
+        topics.append(joined_source(source.labels.topic or names("labels")))
+    return tuple(topics)
 
 
 def _monitored(lifecycle: Lifecycle, reference: Reference | None) -> tuple[str, ...]:

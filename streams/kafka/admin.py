@@ -78,7 +78,7 @@ def cluster_id(properties: Mapping[str, str]) -> str:
     """
     admin = _Admin(properties)
     with admin.asking("ask for the cluster's name"):
-        return str(admin.client.list_topics(timeout=_CALL_S).cluster_id or "unnamed")
+        return str(admin.client.list_topics(timeout=_CALL_S).cluster_id)
 
 
 def create_topics(

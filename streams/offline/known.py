@@ -19,6 +19,7 @@ from streams.lifecycle import Lifecycle
 from streams.lifecycle.acts import windows
 from streams.loop import drain
 from streams.memory import MemoryBroker, MemoryLog
+from streams.messages import mark_of
 from streams.offline.sources import topic_of
 from streams.outcomes import settings_of, slices_of, task_of
 from streams.profiling.events import Topic
@@ -121,11 +122,13 @@ def _joined(
     for topic, values in zip(read, (predictions, labels), strict=True):
         for value in values:
             log.append(topic, value)
-    joiner = Joiner(names, lambda name: MemoryStore())
+    joiner = Joiner(names, lambda name: MemoryStore(), log.partition_count)
     drain(MemoryBroker(log, "joiner"), joiner, topics=read, followed=[names("models")])
     decode, kept = msgspec.json.Decoder(_Outcome).decode, dict[tuple[str, int], bytes]()
     for found in log.read(names("outcomes")):
         value = found.value or b""
+        if mark_of(value) is not None:
+            continue
         one = decode(value)
         key = one.event_id, one.prediction_timestamp
         if one.weight > 0:

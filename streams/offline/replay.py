@@ -103,7 +103,7 @@ def replay(
     if joined:
         drain(
             MemoryBroker(log, "joiner"),
-            Joiner(names, lambda lane: MemoryStore()),
+            Joiner(names, lambda lane: MemoryStore(), log.partition_count),
             topics=sorted(joined),
             followed=followed,
             limit=batch,

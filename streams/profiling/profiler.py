@@ -21,6 +21,7 @@ from streams.messages import (
     Profile,
     Progress,
     encode_profile,
+    mark_of,
 )
 from streams.profiling.dead_letters import dead_letter
 from streams.profiling.events import DeadLetter, Topic
@@ -29,6 +30,7 @@ from streams.profiling.reach import Reach
 from streams.profiling.reading import Defects, Reading
 from streams.profiling.rows import Rows
 from streams.profiling.sheet import Sheet, count
+from streams.profiling.structs import columns
 from streams.profiling.vitals import looked_at
 from streams.registry import Registry
 from streams.topics import Names
@@ -110,7 +112,10 @@ class Profiler:
             # No lifecycle reads it any more; its partitions leave with the next subscription.
             self._advance(batch, np.empty(0, np.int64), [])
             return
-        events, times, where = self._decode(topic, batch)
+        if batch.topic == self._names("outcomes"):
+            events, times, where = self._decode_outcomes(topic, batch)
+        else:
+            events, times, where = self._decode(topic, batch)
         self._advance(batch, times, where)
         self.reach.count_slots(batch.topic, times, where)
         if events:
@@ -203,6 +208,23 @@ class Profiler:
             return *fast, None
         return self._decode_carefully(topic, batch)
 
+    def _decode_outcomes(
+        self, topic: Topic, batch: Batch
+    ) -> tuple[list[Any], Any, Sequence[int] | None]:
+        """The same for outcomes: between them the joiner says how far it has come."""
+        at = []
+        for index, value in enumerate(batch.values):
+            if (mark := mark_of(value)) is None:
+                at.append(index)
+            else:
+                self.reach.relay(mark)
+        if len(at) == len(batch.values):
+            return self._decode(topic, batch)
+        if not at:
+            return [], np.empty(0, np.int64), []
+        events, times, where = self._decode(topic, batch.take(at))
+        return events, times, at if where is None else [at[i] for i in where]
+
     def _decode_carefully(self, topic: Topic, batch: Batch) -> tuple[list[Any], Any, list[int]]:
         events: list[Any] = []
         times: list[int] = []
@@ -278,8 +300,9 @@ class Profiler:
                         count(group.invalid, "model_version", "model_version", len(group_events))
                         self.seen.fields[reading.model_id, "model_version"] += len(group_events)
                     vitals = sheet.vitals[number]
-                    statuses = vitals.take(group_events, group.counted, group.violations)
-                    if packed := rows.pack(group_events, statuses):
+                    fields = columns(group_events)
+                    statuses = vitals.take(group_events, fields, group.counted, group.violations)
+                    if packed := rows.pack(group_events, fields, statuses):
                         group.waiting[number].append(packed)
                         group.lengths[number] += len(group_events)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from streams.broker import Batch, Partition, Record
-from streams.messages import SLOT_MS, Intake, Progress, Report, Unread
+from streams.messages import SLOT_MS, Intake, Mark, Progress, Report, Unread
 
 
 @dataclass(slots=True)
@@ -48,6 +48,7 @@ class Reach:
         self.offsets: dict[Partition, int] = {}
         self.slots: defaultdict[str, Counter[int]] = defaultdict(Counter)  # events by topic, start
         self.unread: dict[tuple[Partition, int | None, int], Beside] = {}
+        self._marks: dict[tuple[str, int], Mark] = {}
 
     def gained(self, partition: Partition) -> None:
         """Nothing is known of a partition that is read from now on."""
@@ -131,6 +132,10 @@ class Reach:
             for slot, n in zip(*np.unique(slots, return_counts=True), strict=True):
                 of[int(slot) * SLOT_MS] += int(n)
 
+    def relay(self, mark: Mark) -> None:
+        """What the joiner says of its labels: told to the judge after the outcomes that were read before it."""
+        self._marks[mark.source, mark.partition] = mark
+
     def progress(self, topics: Collection[str]) -> Iterator[Progress]:
         """How far these topics were read, as far as nobody knows yet."""
         by_topic: defaultdict[str, list[Report]] = defaultdict(list)
@@ -143,6 +148,9 @@ class Reach:
                     self.offsets.setdefault(partition, source.offset)  # silence is the owner's
         for topic, reports in by_topic.items():
             yield Progress(topic, self._partition_count(topic), reports)
+        for (joined, number), mark in sorted(self._marks.items()):
+            report = Report(number, mark.highest_ms, 0, mark.idle_ms)
+            yield Progress(joined, mark.partitions, [report])
 
     def intake(self) -> Iterator[Intake]:
         """What came in, and what was no event."""

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.broker import Partition, Record
 from streams.joining.joiner import Joiner
 from streams.joining.store import Change, MemoryStore
 from streams.loop import FOREVER_MS, Loop, drain
 from streams.memory import MemoryBroker, MemoryLog
-from streams.messages import Joined, decode_profile
+from streams.messages import Joined, Mark, decode_profile, mark_of
 from streams.registry import lifecycle_record
 from tests.builders import NAMES, START_MS, event, lifecycle
 from tests.streams.joining import plain
@@ -78,7 +79,7 @@ class World:
 
     def start(self) -> None:
         self.broker = MemoryBroker(self.log, "joiner")
-        self.stage = Joiner(NAMES, self.open_store)
+        self.stage = Joiner(NAMES, self.open_store, self.log.partition_count)
         self.loop = Loop(self.broker, self.stage, [PREDICTIONS, LABELS], [NAMES("models")], limit=7)
         self.loop.start()
 
@@ -112,16 +113,21 @@ class World:
         self.broker.crash()
         drain(
             MemoryBroker(self.log, "joiner"),
-            Joiner(NAMES, self.open_store),
+            Joiner(NAMES, self.open_store, self.log.partition_count),
             topics=[PREDICTIONS, LABELS],
             followed=[NAMES("models")],
             limit=7,
         )
 
     @property
+    def written(self) -> list[Record]:
+        """The outcomes, without the marks between them."""
+        return [r for r in self.log.read(NAMES("outcomes")) if mark_of(r.value) is None]
+
+    @property
     def outcomes(self) -> Counter[tuple[str, int, str, int]]:
         found: Counter[tuple[str, int, str, int]] = Counter()
-        for record in self.log.read(NAMES("outcomes")):
+        for record in self.written:
             assert record.value is not None
             one = msgspec.json.decode(record.value)
             assert record.key == one["event_id"].encode()
@@ -159,7 +165,7 @@ def test_a_label_that_finds_its_prediction_is_an_outcome_in_the_names_of_the_con
     )
     world.label(label("a", START_MS + 5_000, "no", label_confidence=0.9))
     world.drain()
-    (record,) = world.log.read(NAMES("outcomes"))
+    (record,) = world.written
     assert msgspec.json.decode(record.value or b"") == {
         "event_id": "a",
         "model_id": "m",
@@ -221,3 +227,36 @@ def test_outcomes_and_counts_depend_on_the_two_logs_alone(
             world.silence()
     world.drain()
     world.check()
+
+
+def test_marks_say_how_far_labels_were_joined_and_come_after_what_was() -> None:
+    world = World(partitions=2)
+    world.predict(event(event_id="a"))
+    world.label(label("a", START_MS + 5_000, "no"))
+    world.drain()
+    seen = 0
+    marks: dict[int, Mark] = {}
+    for record in world.log.read(NAMES("outcomes")):
+        mark = mark_of(record.value)
+        if mark is None:
+            seen = msgspec.json.decode(record.value or b"")["timestamp"]
+            assert record.partition not in marks or marks[record.partition].highest_ms is None
+        else:
+            assert (mark.labels, mark.partitions, record.partition) == (LABELS, 2, mark.partition)
+            marks[mark.partition] = mark
+    assert seen == START_MS + 5_000
+    assert {mark.highest_ms for mark in marks.values()} == {START_MS + 5_000, None}
+    assert all(mark.idle_ms for mark in marks.values()), "nothing more comes"
+
+
+def test_while_labels_wait_for_their_turn_their_lane_is_not_silent() -> None:
+    world = World()
+    world.label(label("a", START_MS + 5_000, "no"))
+    for _ in range(4):
+        world.loop.turn()
+        world.loop.commit()
+    world.stage.idle({Partition(LABELS, 0): FOREVER_MS})
+    world.loop.commit()
+    found = [mark_of(r.value) for r in world.log.read(NAMES("outcomes"))]
+    assert found
+    assert all(mark is not None and mark.idle_ms == 0 for mark in found)
