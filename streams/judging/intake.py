@@ -11,6 +11,7 @@ from streams.messages import SLOT_MS, Intake, Slot, Unread
 
 MOST_NAMES = 1_000  # of unregistered models; the rest is one name
 OTHER = "(other)"
+DAY_MS = 24 * 60 * 60 * 1000
 
 
 @dataclass(slots=True)
@@ -19,6 +20,7 @@ class CameIn:
 
     slots: dict[tuple[str, int], Slot] = field(default_factory=dict)  # by source and start
     totals: dict[str, Slot] = field(default_factory=dict)  # the same since the beginning, by source
+    moved: dict[tuple[str, int], None] = field(default_factory=dict)  # days of sources to be kept
 
     def add(self, intake: Intake, progress: SourceProgress | None) -> None:
         """Add what came in to its slots and to the totals."""
@@ -31,14 +33,23 @@ class CameIn:
     def _add(self, source: str, slot: Slot) -> None:
         key = source, slot.start_ms
         self.slots[key] = _sum(self.slots.get(key), slot)
+        self._move(key)
         self.totals[source] = _sum(self.totals.get(source), slot)
 
     def forget(self, source: str, before_ms: int) -> bool:
         """Drop a source's slots that start before this time; whether there were any."""
         gone = [key for key in self.slots if key[0] == source and key[1] < before_ms]
         for key in gone:
-            del self.slots[key]
+            self.take(*key)
         return bool(gone)
+
+    def take(self, source: str, start_ms: int) -> Slot:
+        """A slot that is kept no longer."""
+        self._move((source, start_ms))
+        return self.slots.pop((source, start_ms))
+
+    def _move(self, key: tuple[str, int]) -> None:
+        self.moved[key[0], key[1] // DAY_MS * DAY_MS] = None
 
     def complete(
         self,
@@ -73,16 +84,15 @@ class CameIn:
         """Start of the latest slot of all."""
         return max((slot.start_ms for slot in self.totals.values()), default=0)
 
-    def slots_to_data(self) -> list[object]:
-        """Plain data; `slots_from_data` reads it back."""
-        return [
-            [source, msgspec.to_builtins(self.slots[source, start])]
-            for source, start in sorted(self.slots)
-        ]
+    def day(self, source: str, day_ms: int) -> list[Slot]:
+        """The slots of one day; kept as one record, as all of them may be more than a record holds."""
+        starts = range(day_ms, day_ms + DAY_MS, SLOT_MS)
+        return [self.slots[source, start] for start in starts if (source, start) in self.slots]
 
-    def slots_from_data(self, data: Any) -> None:
-        """The inverse of `slots_to_data`."""
-        self.slots = {(source, slot[0]): msgspec.convert(slot, Slot) for source, slot in data}
+    def restore(self, source: str, slots: Any) -> None:
+        """The inverse of `day`, from plain data."""
+        for slot in slots:
+            self.slots[source, slot[0]] = msgspec.convert(slot, Slot)
 
     def totals_to_data(self) -> dict[str, object]:
         """What people see of the intake: per source topic, by name."""

@@ -297,7 +297,7 @@ class Judge:
         starts = sorted(start for name, start in share.came_in.slots if name == source)
         for start in starts:
             if silent or starts[-1] >= start + 2 * SLOT_MS:
-                slot = share.came_in.slots.pop((source, start))
+                slot = share.came_in.take(source, start)
                 share.put_intake()
                 for plan in readers:
                     self._judge_slot(share, plan, slot)

@@ -17,7 +17,7 @@ from detectors.sequences.values import Settings
 from detectors.types import Window
 from streams.broker import Outgoing, Record
 from streams.judging.health import HealthMemory
-from streams.judging.intake import CameIn
+from streams.judging.intake import DAY_MS, CameIn
 from streams.judging.kept import NOBODY, Kept, Key, restore
 from streams.judging.plans import ModelPlan
 from streams.judging.scopes import INPUTS, SCOPES, Scope, Timing, W
@@ -269,12 +269,21 @@ class Share:
     def put_intake(self) -> None:
         """Slots were filled or judged. Every partition hears of all intake; one keeps the totals for people."""
         of = self.came_in
-        self._kept.put(
-            Key(NOBODY, NOBODY, NOBODY, "slots"), of.slots_to_data, as_of_ms=of.latest_ms
-        )
+        for source, day_ms in of.moved:
+            self._put_slots(source, day_ms)
+        of.moved.clear()
         if self.partition == 0:
             key = Key(NOBODY, NOBODY, NOBODY, "intake")
             self._kept.put(key, lambda: {"sources": of.totals_to_data()}, as_of_ms=of.latest_ms)
+
+    def _put_slots(self, source: str, day_ms: int) -> None:
+        of, key = self.came_in, Key(NOBODY, NOBODY, NOBODY, f"slots/{source}/{day_ms}")
+        if of.day(source, day_ms):
+            self._kept.put(
+                key, lambda: msgspec.to_builtins(of.day(source, day_ms)), as_of_ms=day_ms
+            )
+        else:
+            self._kept.delete(key)
 
     # ---- writing
 
@@ -305,8 +314,13 @@ class Share:
         if key.model_id == NOBODY:
             if name == "source":
                 self.sources[rest] = SourceProgress.from_data(data)
-            elif name == "slots":
-                self.came_in.slots_from_data(data)
+            elif name == "slots" and rest:
+                self.came_in.restore(rest.rpartition("/")[0], data)
+            elif name == "slots":  # until format 2 all of them were one record
+                for source, slot in data:
+                    self.came_in.restore(source, [slot])
+                    self.came_in.moved[source, slot[0] // DAY_MS * DAY_MS] = None
+                self._kept.delete(key)
             elif name == "intake":
                 self.came_in.totals_from_data(data["sources"])
             return
