@@ -38,7 +38,9 @@ def one_line(text: str) -> str:
     >>> one_line("one\\n two\\x00three")
     'one two three'
     """
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(text.split())
 
 
 def clip(text: str, limit: int) -> str:

@@ -32,7 +32,7 @@ class ConceptPolicy:
     severe: float | None = None  # None: twice the tolerance, or the usual
     label_tolerance: float = 0.0  # of the share of a class
     label_severe: float | None = None
-    min_labels: int = 30  # fewer are carried to the next window; 1: the alarm looks at every label
+    min_labels: int = 30  # fewer say nothing: they are carried to the next window
     hold: int = 3  # calm windows until an episode resolves
     history_ms: int = 30 * _DAY_MS
 
@@ -46,6 +46,11 @@ class ConceptPlan:
     watches: tuple[Watch, ...]  # empty: the reference holds too few labels
     places: tuple[slice, ...]  # of every watch in `pick`
     notes: tuple[str, ...] = field(default=())
+
+    @property
+    def exact(self) -> bool:
+        """Whether the bets are right at any number of labels: those on errors are, those on cells are asymptotic."""
+        return all(isinstance(w, Errors) for w in self.watches)
 
     @staticmethod
     def compile(

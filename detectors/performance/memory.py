@@ -58,7 +58,7 @@ class Memory:
 
     folds: tuple[Fold, ...]  # one for each watch of the plan
     looks: int = 0  # windows judged since the last reset
-    carried: Past | None = None  # windows with too few labels to be judged so far
+    carried: Past | None = None  # windows since the last verdict, with too few labels for one
     problem: Problem | None = None
     history: tuple[Past, ...] = ()
 

@@ -100,12 +100,18 @@ def metrics(
     >>> found["auc"]
     Insufficient(reason='too_few_scores', n=0, need=30)
     """
+    _checked(layout, counts)
     fed = int(layout.read(counts, "feedback")[0]) > 0 or layout.task == "feedback"
-    return {
-        name: metric(layout, counts, name, costs=costs, z=z)
-        for name in names(layout, costs=bool(costs))
-        if fed or name != "mean_loss"
-    }
+    found: dict[str, Answer] = {}
+    few = None  # what is said of all shares of too few outcomes
+    if layout.task in ("binary", "classes") and (n := errors(layout, counts)[1]) < MIN_LABELS:
+        few = Insufficient("too_few_labels", n, MIN_LABELS)
+    for name in names(layout, costs=bool(costs)):
+        if few is not None and name != "mean_loss" and name not in scoring.NAMES:
+            found[name] = few
+        elif fed or name != "mean_loss":
+            found[name] = _measured(layout, counts, name, costs or {}, z)
+    return found
 
 
 def metric(
@@ -123,21 +129,32 @@ def metric(
     ValueError
         The counts are not those of the layout.
     """
-    if counts.shape != (layout.total,):
-        raise ValueError(f"expected {layout.total} counts, not {counts.shape}")
+    _checked(layout, counts)
     known = names(layout, costs=True)
     classified = layout.task in ("binary", "classes")
     if name not in known and not (
         classified and (name == "error" or (name == "specificity" and layout.positive is not None))
     ):
         return Insufficient("not_for_task", 0, 0)
+    return _measured(layout, counts, name, costs or {}, z)
+
+
+def _checked(layout: Layout, counts: Ints) -> None:
+    if counts.shape != (layout.total,):
+        raise ValueError(f"expected {layout.total} counts, not {counts.shape}")
+
+
+def _measured(
+    layout: Layout, counts: Ints, name: str, costs: Mapping[str, float], z: float
+) -> Answer:
+    """One of the task's metrics."""
     if name == "mean_loss":
         return _mean_loss(layout, counts, z)
     if layout.task == "number":
-        return numbers.measure(layout, counts, name, z, costs or {})
+        return numbers.measure(layout, counts, name, z, costs)
     if name in scoring.NAMES:
         return scoring.measure(layout, counts, name, z)
-    return _of_classes(layout, counts, name, costs or {}, z)
+    return _of_classes(layout, counts, name, costs, z)
 
 
 def _mean_loss(layout: Layout, counts: Ints, z: float) -> Answer:

@@ -100,6 +100,7 @@ class TruthMemory:
     memory: concept.Memory | None = None  # of the detector
     digest: str = ""  # of what that belongs to
     unread: Any = None  # restored, until there is a plan to read it by
+    fitted: concept.ConceptPlan | None = None  # the plan that the memory was last found to fit
 
     def recall(
         self, digest: str, detector: concept.ConceptPlan | None
@@ -115,8 +116,10 @@ class TruthMemory:
             except ValueError:
                 pass  # another Leeway's
         known = kept is not None or self.digest != ""
-        memory = self.memory
-        if memory is not None and self.digest == digest and memory.fits(detector.watches):
+        memory, same = self.memory, kept is None and self.fitted is detector
+        self.fitted = detector
+        ours = self.digest == digest
+        if memory is not None and ours and (same or memory.fits(detector.watches)):
             return memory, False
         self.memory, self.digest = None, digest
         return None, known

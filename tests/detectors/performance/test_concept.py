@@ -193,8 +193,38 @@ def test_an_episode_does_not_resolve_while_the_errors_stay() -> None:
     assert Status.STABLE not in [v.status for v in found[opened:]]
 
 
-def test_small_windows_are_carried_until_they_hold_enough_labels() -> None:
+def test_the_alarm_sees_errors_in_every_window_and_calls_it_quiet_after_enough_labels() -> None:
     of = plan()
+    memory, found = judged(of, [binary(8, 2)] * 3)
+    assert [v.status for v in found] == [Status.INSUFFICIENT, Status.INSUFFICIENT, Status.STABLE]
+    assert found[0].reason == Reason.TOO_FEW_EVENTS
+    assert [v.alarm.looks for v in found if v.alarm is not None] == [1, 2, 3]
+    assert found[2].series[0].n_current == 30
+    together, (whole,) = judged(of, [binary(24, 6)])
+    assert found[2].series[0].evidence == whole.series[0].evidence
+    assert memory is not None
+    assert memory.carried is None
+    every, _ = judged(plan(replace(POLICY, min_labels=1)), [binary(8, 2)] * 3)
+    assert every is not None
+    assert np.array_equal(every.folds[0].log, memory.folds[0].log)
+
+
+def test_an_alarm_in_windows_of_few_labels_is_told_at_once_and_is_over_after_enough() -> None:
+    memory, found = judged(plan(rows=5.0), [binary(0, 5)] * 8)
+    opened = next(k for k, v in enumerate(found) if v.status in (Status.DRIFTING, Status.SEVERE))
+    assert opened == 5  # thirty labels are worth an effect
+    assert {v.reason for v in found[:opened]} == {Reason.TOO_FEW_EVENTS}
+    alarm = found[opened - 1].alarm
+    assert alarm is not None
+    assert (alarm.log_statistic or 0) > alarm.log_threshold
+    _, after = judged(plan(rows=5.0), [binary(5, 0)] * 400, memory, first=8)
+    over = next(k for k, v in enumerate(after) if v.status == Status.STABLE)
+    assert after[over - 1].status in (Status.DRIFTING, Status.SEVERE)
+    assert (over + 1 + len(found)) * 5 >= 3 * 30
+
+
+def test_small_windows_of_labels_are_carried_until_they_hold_enough() -> None:
+    of = plan(BOTH)
     memory, found = judged(of, [binary(8, 2)] * 3)
     assert [v.status for v in found] == [Status.INSUFFICIENT, Status.INSUFFICIENT, Status.STABLE]
     assert found[0].reason == Reason.TOO_FEW_EVENTS
