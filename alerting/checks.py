@@ -93,7 +93,9 @@ def from_checks(
     unknown = {c.series for c in checks} - {c.series for c in known}
     calm = status == Status.STABLE and all(c.calm for c in known) and not blamed & unknown
     start, end = rfc3339(window_start_ms), rfc3339(window_end_ms)
-    since = clock(window_start_ms, window_end_ms)
+    said = ""
+    if wrong:
+        said = f"{_sentences(wrong)} Since about {clock(window_start_ms, window_end_ms)}."
     lead = wrong[0] if wrong else known[0] if known else None
     names = _names(kind, wrong)
     return Finding(
@@ -102,7 +104,7 @@ def from_checks(
         calm=calm,
         headline=_headline(wrong),
         recovery=f"{names} recovered",
-        summary=clip(f"{_sentences(wrong)} Since about {since}." if wrong else "", SUMMARY_LIMIT),
+        summary=clip(said, SUMMARY_LIMIT),
         since=Since(start, start, end),
         since_ms=window_start_ms,
         affected=tuple(_affected(c) for c in wrong[:MOST_AFFECTED]),

@@ -1,6 +1,7 @@
 """What is the name of a thing? Ids derived from content, the same on any machine and in every replay."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 
 from alerting.types import Kind, Subject
@@ -27,6 +28,7 @@ def derived(prefix: str, *parts: str | int) -> str:
     return f"{prefix}-{sha256(joined.encode()).hexdigest()[:40]}"
 
 
+@lru_cache(1024)  # a window's times are written several times
 def rfc3339(time_ms: int) -> str:
     """Epoch milliseconds as text: UTC, always with milliseconds.
 

@@ -100,11 +100,11 @@ def figures(of: Sequence[Stream], every: Sequence[Stream]) -> Iterator[Figure]:
         progress(f"stream {number} of {len(of)}")
     labels = len(of[0].before)
     for a, limits in TARGETS.items():
-        runs, bound, among = found[a], 10_000 / a, f"A = {a:,}, {len(of)} streams"
+        runs, bound, among = found[a], 10_000 / a, f"A = {a:,}, streams: {len(of)}"
         same, alarms = sum(r.same for r in runs), sum(r.alarms for r in runs)
         yield Figure(
             "through the service",
-            f"{among}: alarms at the same label as the detector's",
+            f"{among}; alarms at the same label as the detector's",
             f"{same} of {alarms}",
             "all",
             same == alarms,
@@ -118,7 +118,7 @@ def figures(of: Sequence[Stream], every: Sequence[Stream]) -> Iterator[Figure]:
         fine = false <= bound and all(m <= t for m, t in zip(means, limits, strict=True))
         yield Figure(
             "through the service",
-            f"{among}: false per 10,000, delay to .3, .5",
+            f"{among}; false per 10,000, delay to .3, .5",
             f"{_told(false, means)}, {lost} missed",
             said if whole else "none missed",
             not lost and (fine or not whole),
@@ -129,7 +129,7 @@ def figures(of: Sequence[Stream], every: Sequence[Stream]) -> Iterator[Figure]:
         silent = sum(d is None for each in opened for d in each)
         yield Figure(
             "through the service",
-            f"{among}: episodes opened before the change per 10,000, delay to .3, .5",
+            f"{among}; episodes opened before the change per 10,000, delay to .3, .5",
             f"{_told(sum(r.opened for r in runs) / (len(of) * labels / 10_000), heard)}, "
             f"{silent} missed",
         )
@@ -139,7 +139,7 @@ def figures(of: Sequence[Stream], every: Sequence[Stream]) -> Iterator[Figure]:
         total, bound = run([detector(s, a) for s in every], list(every)), 10_000 / a
         yield Figure(
             "the same detector",
-            f"A = {a:,}, {len(every)} streams: false per 10,000, delay to .3, .5",
+            f"A = {a:,}, streams: {len(every)}; false per 10,000, delay to .3, .5",
             f"{total}, {sum(total.missed)} missed",
             f"≤ {bound:g}, {', '.join(str(limit) for limit in limits)}, none missed",
             total.false <= bound
