@@ -89,15 +89,21 @@ def _mix(found: NDArray[np.uint64], words: NDArray[np.uint64]) -> None:
     found ^= found >> np.uint64(29)
 
 
-def salted(checksums: Hashes, pane_start_ms: int) -> Hashes:
+def salted(checksums: Hashes, pane_start_ms: int | Ints) -> Hashes:
     """Hashes of ids within a pane: spread evenly, and others in every pane.
 
+    Parameters
+    ----------
+    pane_start_ms : one for all, or one for each
+
+    Examples
+    --------
     >>> salted(np.array([1, 2, 1], np.uint32), 60_000).tolist()
     [3068763869, 1308788532, 3068763869]
     """
-    salt = (pane_start_ms ^ (pane_start_ms >> _BITS)) & 0xFFFF_FFFF
-    (scattered,) = _mixed(np.array([salt], np.uint32))
-    return _mixed(checksums ^ scattered)
+    start = np.atleast_1d(np.asarray(pane_start_ms, np.int64))
+    salt = (start ^ (start >> np.int64(_BITS))) & np.int64(0xFFFF_FFFF)
+    return _mixed(checksums ^ _mixed(salt.astype(np.uint32)))
 
 
 def _mixed(x: Hashes) -> Hashes:

@@ -86,8 +86,10 @@ def count(
     scored = np.isfinite(scores)
     if columns == 1:
         scored &= predictions >= 0
-    out[:, -1] = np.bincount(groups[~scored], minlength=n_groups)
-    score, code, group = scores[scored], predictions[scored], groups[scored]
+    score, code, group = scores, predictions, groups
+    if not scored.all():
+        out[:, -1] = np.bincount(groups[~scored], minlength=n_groups)
+        score, code, group = scores[scored], predictions[scored], groups[scored]
     cells = np.searchsorted(outcomes.score_edges, score, side="left")
     if columns == 3:
         cells = cells * 3 + np.where(code < 0, 2, code == outcomes.positive)

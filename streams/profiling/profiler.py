@@ -30,7 +30,7 @@ from streams.profiling.reach import Reach
 from streams.profiling.reading import Defects, Reading
 from streams.profiling.rows import Rows
 from streams.profiling.sheet import Sheet, count
-from streams.profiling.structs import columns
+from streams.profiling.structs import Columns, columns
 from streams.profiling.vitals import looked_at
 from streams.registry import Registry
 from streams.topics import Names
@@ -291,20 +291,18 @@ class Profiler:
                 return
         for (kind, pane), of_pane in self._by_model_and_pane(topic, events, times):
             sheet, reading, rows, number = self._rows[kind]
-            for version, of_version in _split(of_pane, reading.attribute.get("model_version")):
+            vitals = sheet.vitals[number]
+            for version, values, of, fields in _split(sheet, reading, of_pane):
                 usable = reading.version(version)
-                for values, group_events in sheet.segments.split(of_version, reading):
-                    group = sheet.group(usable, pane, values)
-                    group.events += len(group_events)
-                    if version is not None and version != usable:
-                        count(group.invalid, "model_version", "model_version", len(group_events))
-                        self.seen.fields[reading.model_id, "model_version"] += len(group_events)
-                    vitals = sheet.vitals[number]
-                    fields = columns(group_events)
-                    statuses = vitals.take(group_events, fields, group.counted, group.violations)
-                    if packed := rows.pack(group_events, fields, statuses):
-                        group.waiting[number].append(packed)
-                        group.lengths[number] += len(group_events)
+                group = sheet.group(usable, pane, values)
+                group.events += len(of)
+                if version is not None and version != usable:
+                    count(group.invalid, "model_version", "model_version", len(of))
+                    self.seen.fields[reading.model_id, "model_version"] += len(of)
+                statuses = vitals.take(of, fields, group.counted, group.violations)
+                if packed := rows.pack(of, fields, statuses):
+                    group.waiting[number].append(packed)
+                    group.lengths[number] += len(of)
 
     def _look_at_names(
         self, batch: Batch, events: list[Any], times: Any, where: Sequence[int] | None
@@ -386,16 +384,31 @@ class Profiler:
         )
 
 
-def _split(events: list[Any], key: Callable[[Any], Any] | None) -> Iterator[tuple[Any, list[Any]]]:
-    """Group by a key that nearly always is the same for all: looking first is cheaper than grouping."""
-    if key is None:
-        yield None, events
-        return
-    keys = list(map(key, events))
-    if keys.count(keys[0]) == len(keys):
-        yield keys[0], events
-        return
-    groups: defaultdict[Any, list[Any]] = defaultdict(list)
-    for value, event in zip(keys, events, strict=True):
-        groups[value].append(event)
-    yield from groups.items()
+def _split(
+    sheet: Sheet, reading: Reading, events: list[Any]
+) -> Iterator[tuple[Any, tuple[str, ...], list[Any], Columns]]:
+    """Events of one reading by the version they name and their segments' values, with their fields.
+
+    The version nearly always is the same for all: looking first is cheaper than grouping.
+    """
+    fields = columns(events) if not sheet.segments.simple else None
+    versions: Sequence[Any] = (None,)
+    if "model_version" in reading.extract:
+        versions = (
+            reading.extract["model_version"](fields)
+            if fields is not None
+            else list(map(reading.attribute["model_version"], events))
+        )
+    first = versions[0]
+    if versions.count(first) == len(versions):
+        if fields is not None:
+            yield first, (), events, fields
+            return
+        groups = {first: events}
+    else:
+        groups = defaultdict(list)
+        for version, event in zip(versions, events, strict=True):
+            groups[version].append(event)
+    for version, of_version in groups.items():
+        for values, of in sheet.segments.split(of_version, reading):
+            yield version, values, of, columns(of)

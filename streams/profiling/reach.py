@@ -102,15 +102,17 @@ class Reach:
         """Note the offsets and the highest event time per source partition; the latter of those that brought events."""
         partitions, found = batch.partitions, dict[Partition, int]()
         last = dict(zip(partitions, batch.offsets, strict=True))
-        of_event = np.array(
-            partitions if where is None else [partitions[i] for i in where], np.int64
-        )
+        several = len(last) > 1
+        if several:
+            of_event = np.array(
+                partitions if where is None else [partitions[i] for i in where], np.int64
+            )
         for number, offset in sorted(last.items()):
             partition = Partition(batch.topic, number)
             self.offsets[partition] = offset + 1
             source = self.sources.setdefault(partition, _Source())
             source.offset, source.told = offset + 1, False
-            mine = times[of_event == number] if len(last) > 1 else times
+            mine = times[of_event == number] if several else times
             if len(mine):
                 highest, source.idle_ms = int(mine.max()), 0
                 self._heard[partition] = None

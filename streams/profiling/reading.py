@@ -96,6 +96,7 @@ class Reading:
         self._tree = Tree(self)
         self.struct = self._tree.struct
         self.attribute, self.dotted = self._tree.attribute, self._tree.dotted
+        self.extract = self._tree.extract  # the same for `columns` of many events
         self.fast = self._tree.fast and not self.filter
 
     def _source(self, lifecycle: Lifecycle, kind: str) -> Source | None:

@@ -5,7 +5,7 @@ while these are still in the processor's cache, and let numpy work on large bloc
 """
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, starmap
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -22,6 +22,7 @@ from detectors.series import Series
 from streams.profiling.codes import OUTSIDE, TOO_LONG, Codes, split
 from streams.profiling.fields import ABSENT, ANSWERED
 from streams.profiling.reading import Reading
+from streams.profiling.structs import Columns, column
 
 _astuple: Callable[[Any], tuple[Any, ...]] = msgspec.structs.astuple
 _OUTPUTS = ("score", "prediction")
@@ -56,15 +57,15 @@ class Rows:
         self._rows, in_rows = _rows_of(reading, alone)
         self._width = len(in_rows)
         self._pack = struct.Struct(f"{self._width}d").pack
-        self._scores = reading.attribute.get("scores")
+        self._scores = reading.extract.get("scores")
         self._columns = [
-            (name, reading.attribute[name], None if name in reading.codes else codes.get(name))
+            (name, reading.extract[name], None if name in reading.codes else codes.get(name))
             for name in names
             if name not in alone
         ]
         raw = {want.name for want in reading.raw}
         measured = [d for d in derived if not isinstance(d, Joint) and d.feature in raw]
-        self._measures = [(reading.attribute[d.feature], d.measure()) for d in measured]
+        self._measures = [(reading.extract[d.feature], d.measure()) for d in measured]
         self._widths = [self._width] * bool(self._width) + [1] * len(self._columns)
         self._widths += [len(d.names) for d in measured]
         series = [*in_rows, *(name for name, _, _ in self._columns)]
@@ -94,36 +95,40 @@ class Rows:
             self._said = codes["prediction"]
             self._classes = _classes(binner.series[position["prediction"]], self._hopes)
 
-    def pack(self, events: list[Any], statuses: Sequence[Any] | None = None) -> tuple[bytes, ...]:
+    def pack(
+        self, events: Sequence[Any], fields: Columns, statuses: Sequence[Any] | None = None
+    ) -> tuple[bytes, ...]:
         """Take out what is needed; the events can be freed after this.
 
         Parameters
         ----------
-        statuses : of the events, where some have one
+        fields : their `columns`
+        statuses : of the events, where some were not answered
 
         Returns
         -------
         blocks of float64: the features row after row, then one series each, then row after row again the numbers
         of each text, identifier or vector
         """
-        blocks = [doubles(values) for values in self._by_itself(events, statuses)]
+        blocks = [doubles(values) for values in self._by_itself(fields, statuses)]
         for read, measure in self._measures:
-            blocks.append(doubles([*chain.from_iterable(map(measure, map(read, events)))]))
+            blocks.append(doubles([*chain.from_iterable(map(measure, read(fields)))]))
         if self._width:
-            rows = list(self._rows(events))
+            rows = list(self._rows(events, fields))
             try:
                 blocks.insert(0, b"".join(starmap(self._pack, rows)))
             except struct.error:  # a missing value somewhere
                 blocks.insert(0, _with_missing(rows))
         return tuple(blocks)
 
-    def _by_itself(self, events: list[Any], statuses: Sequence[Any] | None) -> list[list[Any]]:
+    def _by_itself(
+        self, fields: Columns, statuses: Sequence[Any] | None
+    ) -> Iterator[Sequence[Any]]:
         """Series outside the rows: outputs, which are there only if the model answered, and what is a segment too."""
-        found = []
         for name, read, codes in self._columns:
-            values = list(map(read, events))
+            values = read(fields)
             if name == "score" and self._scores is not None and None in values:
-                others = map(self._scores, events)
+                others = self._scores(fields)
                 values = [o if v is None else v for v, o in zip(values, others, strict=True)]
             if codes is not None:
                 values = list(map(codes.of, values))
@@ -131,8 +136,7 @@ class Rows:
                 values = [
                     v if s in ANSWERED else ABSENT for v, s in zip(values, statuses, strict=True)
                 ]
-            found.append(values)
-        return found
+            yield values
 
     def count(
         self,
@@ -140,7 +144,7 @@ class Rows:
         lengths: Sequence[int],
         invalid: Sequence[dict[str, dict[str, int]]],
         violations: Sequence[dict[str, dict[str, int]]],
-    ) -> tuple[Ints, Ints]:
+    ) -> tuple[Ints, Ints, Ints | None]:
         """Bin and count what `pack` returned, group after group.
 
         Parameters
@@ -152,6 +156,7 @@ class Rows:
         -------
         cells : int64, shape (groups, all cells)
         sums : int64, shape (groups, numeric series of this reading, 2); `positions` says which
+        hopes : what an estimate needs of the same events, a vector per group; None where there is no estimate
         """
         block = self._block(packed, sum(lengths))
         cells, sums = self._count_numbers(block[self._numeric], lengths)
@@ -161,17 +166,14 @@ class Rows:
             out = ((block[i] < low) | (block[i] > high)) & ~np.isinf(block[i])
             if out.any():
                 _add(name, "range", out, lengths, violations)
-        return cells, sums
+        hopes = self._count_hopes(self._hopes, block, lengths) if self._hopes is not None else None
+        return cells, sums, hopes
 
-    def hopes(self, packed: Sequence[tuple[bytes, ...]], lengths: Sequence[int]) -> Ints | None:
-        """What an estimate needs of the same events, a vector per group; None where there is no estimate."""
-        if self._hopes is None:
-            return None
-        block = self._block(packed, sum(lengths))
+    def _count_hopes(self, layout: EstimateLayout, block: Floats, lengths: Sequence[int]) -> Ints:
         places, _ = split(block[[self._predicted]], [self._said])
         said = np.where(places[0] < 0, -1, self._classes[places[0]])
         groups = np.repeat(np.arange(len(lengths)), lengths)
-        return count_hopes(self._hopes, said, block[self._score], groups, len(lengths))
+        return count_hopes(layout, said, block[self._score], groups, len(lengths))
 
     def _count_categories(
         self,
@@ -255,7 +257,7 @@ def _with_missing(numbers: Sequence[Any]) -> bytes:
     return np.array(numbers, np.float64).tobytes()
 
 
-_Extract = Callable[[list[Any]], Any]
+_Extract = Callable[[Sequence[Any], Columns], Any]
 
 
 def _rows_of(reading: Reading, names: Sequence[str]) -> tuple[_Extract, list[str]]:
@@ -263,23 +265,23 @@ def _rows_of(reading: Reading, names: Sequence[str]) -> tuple[_Extract, list[str
     dotted = reading.dotted
     parents = {dotted[name].rpartition(".")[0] for name in names}
     if len(parents) == 1 and "" not in parents:  # all in one object: the cheapest way
-        node = attrgetter(*parents)
+        node = column(reading.struct, *parents)
         series_of = {dotted[name].rpartition(".")[2]: name for name in names}
         fields = [f.name for f in msgspec.structs.fields(_struct_at(reading.struct, *parents))]
         width = len(names)
         if len(series_of) == width and set(fields[:width]) == set(series_of):
             in_order = [series_of[field] for field in fields[:width]]
             if len(fields) == width:
-                return lambda events: map(_astuple, map(node, events)), in_order
+                return lambda _, fields: map(_astuple, node(fields)), in_order
             cut = itemgetter(slice(width))
-            return lambda events: map(cut, map(_astuple, map(node, events))), in_order
+            return lambda _, fields: map(cut, map(_astuple, node(fields))), in_order
     paths = [dotted[name] for name in names]
     if not paths:
-        return lambda events: (), []
+        return lambda *_: (), []
     values = attrgetter(*paths)
     if len(paths) == 1:
-        return lambda events: ((values(event),) for event in events), list(names)
-    return lambda events: map(values, events), list(names)
+        return lambda events, _: ((values(event),) for event in events), list(names)
+    return lambda events, _: map(values, events), list(names)
 
 
 def _struct_at(type_: Any, dotted: str) -> Any:

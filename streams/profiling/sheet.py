@@ -123,8 +123,7 @@ class Sheet:
             lengths = [group.lengths[number] for group in waiting]
             invalid = [group.invalid for group in waiting]
             violations = [group.violations for group in waiting]
-            cells, sums = rows.count(packed, lengths, invalid, violations)
-            hopes = rows.hopes(packed, lengths)
+            cells, sums, hopes = rows.count(packed, lengths, invalid, violations)
             if hopes is not None:
                 for group, hoped in zip(waiting, hopes, strict=True):
                     group.hopes = hoped if group.hopes is None else group.hopes + hoped

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -15,6 +15,9 @@ from streams.profiling.fields import FIRST_MS, LAST_MS, MOST_CHARACTERS, UNIT_PE
 
 if TYPE_CHECKING:
     from streams.profiling.reading import Reading
+
+Columns = Sequence[Sequence[Any]]  # the fields of several events, as `columns` gives them
+_astuple: Callable[[Any], tuple[Any, ...]] = msgspec.structs.astuple
 
 NUMERIC = ("number", "integer")
 SERIES = (*NUMERIC, "category", "boolean")
@@ -78,6 +81,7 @@ class Tree:
         self.attribute: dict[str, Callable[[Any], Any]] = {
             name: attrgetter(place) for name, place in self.dotted.items()
         }
+        self.extract = {name: column(self.struct, place) for name, place in self.dotted.items()}
 
     def _define(
         self,
@@ -133,6 +137,25 @@ class Tree:
                 values[path] if path in values else self._build(of.type, below, path, values)
             )
         return struct(**parts)
+
+
+def columns(events: Sequence[Any]) -> Columns:
+    """All fields of some events of one reading, field by field: half as dear as asking each event for each field.
+
+    >>> columns([msgspec.defstruct("Event", ["a", "b"])(1, 2)] * 3)
+    [(1, 1, 1), (2, 2, 2)]
+    """
+    return list(zip(*map(_astuple, events), strict=True))
+
+
+def column(struct: Any, dotted: str) -> Callable[[Columns], Sequence[Any]]:
+    """What takes one field out of `columns`, at whatever depth it is."""
+    first, _, below = dotted.partition(".")
+    place = [field.name for field in msgspec.structs.fields(struct)].index(first)
+    if not below:
+        return itemgetter(place)
+    read = attrgetter(below)
+    return lambda of: list(map(read, of[place]))
 
 
 def _together(one: str, other: str) -> str | None:

@@ -33,6 +33,7 @@ from streams.messages import MOST_NAMES, capped
 from streams.profiling.fields import ANSWERED, is_text
 from streams.profiling.reading import PREDICTIONS, Reading, moment_ms
 from streams.profiling.rows import doubles
+from streams.profiling.structs import Columns
 
 Ints = NDArray[np.int64]
 LONGEST_NAME = 128
@@ -126,7 +127,7 @@ class Vitals:
     def __init__(self, reading: Reading, lifecycle: Lifecycle) -> None:
         self._predictions = reading.kind == PREDICTIONS
         self._reading = reading
-        read = reading.attribute
+        read = reading.extract
         self._status, self._latency = read.get("status"), read.get("latency_ms")
         self._id, self._moment = read.get("event_id"), read.get("feature_timestamp")
         self._fresh_ms = {
@@ -138,11 +139,20 @@ class Vitals:
             name for name, feature in lifecycle.features.items() if feature.from_ == reading.kind
         )
         self._names, self._known = _names_at(reading), _known(reading, lifecycle)
+        self._declares = _declares(reading, self._known) if self._names is not None else None
 
     def take(
-        self, events: Sequence[Any], into: Counted, violations: dict[str, dict[str, int]]
+        self,
+        events: Sequence[Any],
+        fields: Columns,
+        into: Counted,
+        violations: dict[str, dict[str, int]],
     ) -> Sequence[Any] | None:
         """Count what these events of one group say; latencies and ids wait.
+
+        Parameters
+        ----------
+        fields : their `columns`
 
         Returns
         -------
@@ -150,19 +160,19 @@ class Vitals:
         """
         n, plain = len(events), into.plain
         if self._moment is not None:
-            moments = list(map(self._moment, events))
+            moments = self._moment(fields)
             if _any(moments):
                 self._ages(events, moments, into, violations)
         if not self._predictions:
             plain[FEATURES] += n
             return None
         if self._latency is not None:
-            numbers = list(map(self._latency, events))
+            numbers = self._latency(fields)
             if _any(numbers):
                 into.numbers.append(doubles(numbers))
         if self._id is not None:
-            into.identify(list(map(self._id, events)))
-        statuses = list(map(self._status, events)) if self._status is not None else []
+            into.identify(self._id(fields))
+        statuses = self._status(fields) if self._status is not None else ()
         if not _any(statuses):
             plain[0] += n
             return None
@@ -209,6 +219,13 @@ class Vitals:
         """Names of features that this event has and nobody declared, sorted."""
         if self._names is None:
             return []
+        if self._declares is not None:
+            try:
+                self._declares(value)
+            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+                pass  # a name more, or something else that is looked at below
+            else:
+                return []
         decode, read = self._names
         try:
             names = read(decode(value))
@@ -244,13 +261,9 @@ def identify(groups: Sequence[Counted]) -> None:
         return
     joined = ["\0".join([*of.ids, ""]).encode() for of in waiting]
     lengths = [text.count(b"\0") for text in joined]
-    checksums = repeats.checksums(b"".join(joined))
-    cuts = np.cumsum([0, *lengths]).tolist()
-    hashes = [
-        repeats.salted(checksums[a:b], of.pane_start_ms)
-        for of, a, b in zip(waiting, cuts, cuts[1:], strict=False)
-    ]
-    for of, sample in zip(waiting, repeats.samples(np.concatenate(hashes), lengths), strict=True):
+    panes = np.repeat(np.array([of.pane_start_ms for of in waiting]), lengths)
+    hashes = repeats.salted(repeats.checksums(b"".join(joined)), panes)
+    for of, sample in zip(waiting, repeats.samples(hashes, lengths), strict=True):
         of.samples.append(sample)
         of.ids.clear()
         of.waiting = 0
@@ -298,6 +311,27 @@ def _names_at(reading: Reading) -> tuple[Any, Any] | None:
     for step in reversed(root):
         type_ = msgspec.defstruct("At", [("v", type_, None)], rename={"v": str(step)}) | None
     return msgspec.json.Decoder(type_).decode, _reader(len(root))
+
+
+def _declares(reading: Reading, known: frozenset[str]) -> Any:
+    """What decodes events all of whose names are known, at a third of the price; None where there is no such way."""
+    letters = "".join(sorted(known))
+    letters += "".join(map(str, reading.root or ()))
+    if not reading.root or not letters.isprintable() or '"' in letters or "\\" in letters:
+        return None  # the last three can be no names of fields
+    names = {f"f{k}": name for k, name in enumerate(sorted(known))}
+    type_: Any = msgspec.defstruct(
+        "Known",
+        [(field, msgspec.Raw, None) for field in names],
+        rename=names,
+        forbid_unknown_fields=True,
+        gc=False,
+    )
+    for step in reversed(reading.root):
+        type_ = msgspec.defstruct(
+            "At", [("v", type_ | None, None)], rename={"v": str(step)}, gc=False
+        )
+    return msgspec.json.Decoder(type_).decode
 
 
 def _reader(depth: int) -> Any:
