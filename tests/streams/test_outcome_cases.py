@@ -10,6 +10,7 @@ import pytest
 
 from detectors.reference.build import digest
 from streams.messages import Joined, decode_profile, encode_profile
+from streams.offline.expectations import expectations
 from streams.offline.known import known_outcomes
 from streams.offline.replay import replay
 from streams.offline.sources import Chunk, Source
@@ -270,3 +271,11 @@ def test_a_model_without_a_reference_is_held_against_its_lines() -> None:
     assert verdicts[4]["verdict"] == "stable"
     assert verdicts[9]["reason"] == "rule"
     assert verdicts[4]["confusion"] == counted(labels_of(4, "timestamp"))
+
+
+def test_check_scales_false_alarms_to_the_labels_that_the_reference_saw() -> None:
+    of = watched(drift_detection={"concept_drift": {"method": "HDDM"}})
+    (line,) = expectations(of, built())
+    # .058 of 10,000 labels (statistics 4.2), 400 of them a day
+    assert "hddm has no budget: about 0.016 false alarms a week at 400 labels a day" in line
+    assert "assumed" not in line
