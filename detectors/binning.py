@@ -102,10 +102,11 @@ class NumericCells:
         cells = np.empty(block.shape, np.int32)
         cells[:] = self._first
         above = np.empty(block.shape, bool)
+        ones = above.view(np.uint8)  # the same bytes: to add truth values costs numpy a conversion
         bins = np.zeros(block.shape, np.uint8)
         for column in self._edges:
             np.greater(block, column, out=above)
-            np.add(bins, above, out=bins, casting="unsafe")
+            np.add(bins, ones, out=bins)
         with np.errstate(
             over="ignore"
         ):  # a value near the largest float becomes infinite, and is clipped

@@ -38,6 +38,7 @@ from streams.profiling.structs import Columns
 Ints = NDArray[np.int64]
 LONGEST_NAME = 128
 _ODD = np.uint64(0x9E3779B97F4A7C15)
+_SIXTEENTH = np.uint64(1 << 60)  # of all numbers of 64 bits
 _PLAIN = LATENCY.start  # cells before those of latencies
 _STATUS: Mapping[str | None, int] = {None: 0, **{status: k for k, status in enumerate(STATUSES)}}
 
@@ -281,7 +282,7 @@ def looked_at(times_ms: Ints, values: Sequence[bytes | None]) -> Iterator[int]:
     [50, 61, 75]
     """
     mixed = times_ms.astype(np.uint64) * _ODD
-    some = np.flatnonzero(mixed >> np.uint64(60) == 0)  # one in 16, and of these one in eight
+    some = np.flatnonzero(mixed < _SIXTEENTH)  # and of these one in eight
     for k, mix in zip(some.tolist(), mixed[some].tolist(), strict=True):
         value = values[k]
         if value is None:

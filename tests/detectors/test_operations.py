@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from itertools import pairwise
+from random import Random
 from zlib import crc32
 
 import numpy as np
@@ -364,3 +365,20 @@ def test_latency_cells_of_a_vector_are_those_of_its_block() -> None:
     values: Floats = np.random.default_rng(0).lognormal(3, 1, 200)
     found[LATENCY] += latencies(values)[0]
     assert measures(found, 60_000)["latency_p95"].n == 200
+
+
+@given(st.integers(0, 40), st.integers(1, 30), st.randoms(use_true_random=False))
+@settings(max_examples=50, deadline=None)
+def test_an_id_hashes_alike_among_ids_of_its_own_length_and_among_others(
+    length: int, n: int, random: Random
+) -> None:
+    ids = [bytes(random.randrange(1, 256) for _ in range(length)) + b"\0" for _ in range(n)]
+    alike = repeats.checksums(b"".join(ids))
+    beside = repeats.checksums(b"".join([*ids, bytes([1]) * (length + 1) + b"\0"]))
+    assert (alike == beside[:n]).all()
+
+
+def test_salts_may_differ_from_id_to_id() -> None:
+    ids, panes = np.array([7, 7, 9], np.uint32), np.array([0, 60_000, 60_000])
+    one_by_one = [int(repeats.salted(ids[[k]], int(panes[k]))[0]) for k in range(3)]
+    assert repeats.salted(ids, panes).tolist() == one_by_one

@@ -192,6 +192,16 @@ def test_features_that_nobody_declared_are_found_and_declared_ones_are_not() -> 
     assert 10 <= names["debt"] <= 70  # one in 128
 
 
+@pytest.mark.parametrize("declared", ["income", 'a "name"', "back\\slash", "größe.2"])
+@pytest.mark.parametrize("more", [{}, {"debt": 1}])
+def test_names_are_told_apart_whatever_the_declared_ones_are_made_of(
+    declared: str, more: dict[str, int]
+) -> None:
+    of = lifecycle(features={declared: "number"})
+    events = [event(START_MS + k, features={declared: 1.0} | more) for k in range(2_000)]
+    assert set(names_in(counted(events, of))) == set(more)
+
+
 def test_where_the_whole_event_holds_the_features_our_own_fields_are_none() -> None:
     of = lifecycle(
         source={"predictions": {"fields": {"features": ".", "latency_ms": "took"}}},
