@@ -18,7 +18,9 @@ class Topic:
 
 TOPICS = (
     Topic("profiles", "model id", "summaries, progress and intake, profiler to judge", None, 7),
-    Topic("outcomes", "event id", "predictions with their truths, as the joiner found them", None, 7),
+    Topic(
+        "outcomes", "event id", "predictions with their truths, as the joiner found them", None, 7
+    ),
     Topic("models", "lifecycle|M, reference|M|R, routing", "lifecycles and references", 1, None),
     Topic("commands", "model id", "what people and pipelines ask for", None, 90),
     Topic("state", "M|V|SEGMENT|PART", "what outlives a window", None, None),

@@ -148,7 +148,9 @@ def _show(replayed: "Replayed") -> None:
     verdicts = ("stable", "drifting", "severe", "insufficient")
     output.write(f"{replayed.events:,} events")
     if replayed.labels:
-        output.remark(f"{replayed.labels:,} label events that no lifecycle reads: set source.labels")
+        output.remark(
+            f"{replayed.labels:,} label events that no lifecycle reads: set source.labels"
+        )
     if topics["dead-letters"]:
         output.remark(
             f"warning: {len(topics['dead-letters']):,} events could not be read (dead-letters)"

@@ -27,7 +27,7 @@ from streams.supervisor import SUPERVISED, Child, Supervisor, leeway
 from streams.topics import Names
 from tests.integration.watched import Arrival
 
-SOURCES = ("predictions", "features")
+SOURCES = ("predictions", "features", "labels")
 
 
 class Deployment:
@@ -66,6 +66,7 @@ class Deployment:
             "brokers": broker.bootstrap,
             "kafka": session,
             "topics": {"prefix": self.names.prefix, "partitions": partitions},
+            "joiner": {"directory": str(folder / "joined")},
             **sections,
         }
         self.config.write_text(json.dumps(document))  # JSON is YAML
