@@ -200,7 +200,7 @@ def test_the_alarm_sees_errors_in_every_window_and_calls_it_quiet_after_enough_l
     assert found[0].reason == Reason.TOO_FEW_EVENTS
     assert [v.alarm.looks for v in found if v.alarm is not None] == [1, 2, 3]
     assert found[2].series[0].n_current == 30
-    together, (whole,) = judged(of, [binary(24, 6)])
+    _, (whole,) = judged(of, [binary(24, 6)])
     assert found[2].series[0].evidence == whole.series[0].evidence
     assert memory is not None
     assert memory.carried is None
