@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
+    Consumer,
     KafkaError,
     KafkaException,
     TopicPartition,
@@ -144,9 +144,11 @@ def stable_places(
 ) -> dict[Partition, Place]:
     """Where the group stands, once no open transaction can change it; nothing where it never committed.
 
-    Not asked through the consumer: behind its own request to join the group, the answer would wait for all members.
+    Asked through a consumer that never joins the group. Not through that of a member: behind its own request to join,
+    the answer would wait for all members. Not through an admin client: librdkafka 2.16 ends with a segmentation fault
+    where the coordinator is not ready (`rd_kafka_handle_OffsetFetch` looks for a group that it does not have).
     Each time asked through a new client: one that has asked before gets no answer any more from a coordinator that was
-    restarted since (librdkafka 2.16: every request times out, for ever; a client made after the restart is answered).
+    restarted since (every request times out, for ever; a client made after the restart is answered).
 
     Parameters
     ----------
@@ -160,15 +162,13 @@ def stable_places(
     KafkaException
         The broker refuses, or some offsets are still undecided.
     """
-    client = AdminClient(dict(settings), logger=logging.getLogger("streams.kafka.broker"))
     asked = [TopicPartition(*partition) for partition in partitions]
+    # read_committed makes it ask for stable offsets: those that no open transaction will move
+    reading = {**settings, "group.id": group, "isolation.level": "read_committed"}
     while True:
-        request = ConsumerGroupTopicPartitions(group, asked)
-        future = client.list_consumer_group_offsets(
-            [request], require_stable=True, request_timeout=_COORDINATOR_S
-        )[group]
+        client = Consumer(reading, logger=logging.getLogger("streams.kafka.broker"))
         try:
-            answers = future.result().topic_partitions
+            answers = client.committed(asked, timeout=_COORDINATOR_S)
             errors = [answer.error for answer in answers if answer.error is not None]
             if not errors:
                 return {
@@ -179,10 +179,10 @@ def stable_places(
             error: KafkaError = errors[0]
         except KafkaException as failure:
             error = failure.args[0]
+        finally:
+            client.close()
         if time.monotonic() > until or not (error.retriable() or error.code() in _UNDECIDED):
             raise KafkaException(error)
-        if error.code() == KafkaError._TIMED_OUT:
-            client = AdminClient(dict(settings), logger=logging.getLogger("streams.kafka.broker"))
         threading.Event().wait(_PAUSE_S)
 
 

@@ -98,7 +98,7 @@ _DOCUMENTS: tuple[dict[str, Any], ...] = (
         "metadata": {"purpose": "credit risk", "owner": "lending", "framework": "LightGBM"},
         "prediction": {"classes": ["repaid", "default"], "positive": "default"},
         "features": {
-            "income": {"type": "number", "range": [0, 4.5]},
+            "income": {"type": "number", "range": [-3.2, 4.5]},
             "home": "category",
             "employed": "boolean",
         },

@@ -80,7 +80,9 @@ def test_the_outcomes_of_a_reference_are_counted_in_all_and_in_each_segment() ->
     assert found is not None
     assert found.whole.errors == (ROWS // 5, ROWS)
     assert found.whole.span is not None
-    assert (found.whole.span.windows, found.whole.span.window_ms) == (2, 24 * HOUR_MS)
+    # two windows of a day would be too few to see how dependent rows are
+    assert found.whole.span.windows >= 30
+    assert found.whole.span.window_ms < 24 * HOUR_MS
     whole = with_outcomes(built, found)
     parts = [whole.outcomes_of(f"country={name}") for name in ("DE", "FR")]
     assert [part.outcomes for part in parts if part is not None] == [1_500, 500]
