@@ -38,7 +38,7 @@ from streams.local_kafka import AnyBroker, any_broker
 from streams.loop import FOREVER_MS, Loop
 from streams.messages import Joined, decode_profile, mark_of
 from streams.registry import lifecycle_record
-from streams.roles import side_by_side
+from streams.roles import collect_rarely, side_by_side
 from streams.supervisor import SUPERVISED, leeway
 from streams.topics import Names
 
@@ -222,6 +222,7 @@ def torment(
 
 def measure(brokers: str, prefix: str, predictions: int, labels: int, folder: Path) -> int:
     """One undisturbed run in this process; prints what it took."""
+    collect_rarely()
     names = Names(prefix)
     properties = side_by_side({"bootstrap.servers": brokers})
     broker = KafkaBroker(properties, f"{prefix}measured", "0")
