@@ -98,7 +98,7 @@ def profiler(process: Process) -> None:
 def collect_rarely() -> None:
     """Look for cycles of garbage less often. A joiner holds tens of thousands of tuples and has no cycles; looking
     through them again and again took a quarter of its time."""
-    gc.set_threshold(200_000, 10, 100)
+    gc.set_threshold(50_000, 20, 100)
 
 
 def joiner(process: Process, directory: Path, memory_bytes: int) -> None:
