@@ -5,8 +5,7 @@ a limit, and whether the whole interval lies beyond it. What differs is the kind
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 from alerting.findings import MOST_AFFECTED
 from alerting.identity import rfc3339
@@ -23,9 +22,8 @@ from alerting.types import (
     Since,
 )
 from alerting.wording import SUMMARY_LIMIT, clip, clock, duration, number, percent, short_name
-from detectors.types import Status
+from detectors.types import Check, Status, Unit
 
-Unit = Literal["share", "metric", "time", "number"]
 _LOUD = (Status.SEVERE, Status.DRIFTING)
 _NOUNS: dict[Kind, str] = {
     "performance": "metric",
@@ -33,30 +31,6 @@ _NOUNS: dict[Kind, str] = {
     "operational": "limit",
     "label_health": "limit of the labels",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A number of one window, held against its limit.
-
-    `status` is stable, drifting or severe as the whole interval is beyond no line, the first or the second;
-    insufficient where there is too little to say. `calm`: far enough inside to count towards a recovery.
-    """
-
-    rule: str  # recall, missing(annual_income), silent: as results name it
-    series: str  # metric:recall, feature:annual_income, volume
-    status: Status
-    calm: bool
-    value: float | None
-    low: float | None
-    high: float | None
-    limit: float | None
-    n: int
-    reference: float | None = None
-    n_reference: int = 0
-    unit: Unit = "metric"
-    said: str | None = None  # a sentence in place of the number
-    at_once: bool = False  # has waited long enough by itself, such as a silence
 
 
 def from_checks(
@@ -79,7 +53,7 @@ def from_checks(
 
     Examples
     --------
-    >>> low = Check("recall", "metric:recall", Status.DRIFTING, False, 0.534, 0.497, 0.571, 0.62, 1204, 0.71)
+    >>> low = Check("recall", "metric:recall", Status.DRIFTING, False, 0.534, 0.497, 0.571, 0.62, 1204, unit="metric")
     >>> found = from_checks("performance", [low], 0, 3_600_000)
     >>> found.headline
     'recall 0.534 (0.497 to 0.571), limit 0.62'

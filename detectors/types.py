@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import repeat
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 
 class Status(StrEnum):
@@ -107,6 +107,32 @@ class Evidence(NamedTuple):
     e_value: (
         float | None
     )  # both None: no test at all, a detector of which nothing is known but what it says
+
+
+Unit = Literal["share", "metric", "time", "number"]  # of a number that people read
+
+
+class Check(NamedTuple):
+    """A number of one window, held against its limit.
+
+    `status` is stable, drifting or severe as the interval is wholly beyond no line, the first or the second;
+    insufficient where there is too little to say. `calm`: far enough inside to count towards a recovery.
+    """
+
+    rule: str  # missing(age), recall, latency_p99, silent: as results name it
+    series: str  # feature:age, metric:recall, latency, volume
+    status: Status
+    calm: bool
+    value: float | None
+    low: float | None
+    high: float | None
+    limit: float | None
+    n: int
+    reference: float | None = None
+    n_reference: int = 0
+    unit: Unit = "share"
+    said: str | None = None  # a sentence in place of the number
+    at_once: bool = False  # has waited long enough by itself, such as a silence
 
 
 class TopBin(NamedTuple):

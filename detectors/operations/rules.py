@@ -6,43 +6,19 @@ towards a recovery.
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from detectors.binning import Floats, Ints
 from detectors.operations.measures import Measure, poisson
 from detectors.samples.effects import difference, wilson
-from detectors.types import Status
+from detectors.types import Check, Status, Unit
 
 Z99 = 2.5758293035489004  # the normal distribution's 99.5 % point
 LEAST = 30  # events
 INSIDE = 0.1  # of the way from the limit to the usual value
 HALF = 0.5
-Unit = Literal["share", "metric", "time", "number"]
-
-
-class Judged(NamedTuple):
-    """A number of one window, held against its limit.
-
-    `status` is stable, drifting or severe as the interval is wholly beyond no line, the first or the second;
-    insufficient where there is too little to say.
-    """
-
-    rule: str  # missing(age), latency_p99, silent: as results name it
-    series: str  # feature:age, latency, volume
-    status: Status
-    calm: bool
-    value: float | None
-    low: float | None
-    high: float | None
-    limit: float | None
-    n: int
-    reference: float | None = None
-    n_reference: int = 0
-    unit: Unit = "share"
-    said: str | None = None  # a sentence in place of the number
-    at_once: bool = False  # has waited long enough by itself
 
 
 class Shares(NamedTuple):
@@ -63,7 +39,7 @@ class Shares(NamedTuple):
     rises: bool = False
 
 
-def shares(of: Shares, z: float = Z99) -> tuple[Judged, ...]:
+def shares(of: Shares, z: float = Z99) -> tuple[Check, ...]:
     """Hold shares against their limits, all series at once.
 
     A limit is broken where the lower Wilson bound is above it; a rise where the lower Newcombe bound of the difference
@@ -99,7 +75,7 @@ def shares(of: Shares, z: float = Z99) -> tuple[Judged, ...]:
         n, m = int(of.whole[k]), int(rows[k])
         status = _status(n, broken=bool(broken[k]))
         found.append(
-            Judged(
+            Check(
                 f"{of.rule}({of.names[k]})",
                 series,
                 status,
@@ -146,7 +122,7 @@ def held(
     *,
     reference: float | None = None,
     unit: Unit = "share",
-) -> Judged:
+) -> Check:
     """Hold a metric against a written line.
 
     Parameters
@@ -166,7 +142,7 @@ def held(
         n = measure.n if measure is not None else 0
         value, low, high = measure[:3] if measure is not None else (None, None, None)
         status = Status.INSUFFICIENT
-        return Judged(
+        return Check(
             rule, series, status, False, value, low, high, line.limit, n, reference, 0, unit
         )
     value, low, high, n = measure
@@ -174,7 +150,7 @@ def held(
     broken = severe or _beyond(low, high, line.low, line.high)
     status = Status.SEVERE if severe else Status.DRIFTING if broken else Status.STABLE
     calm = not broken and _inside(value, line, reference)
-    return Judged(rule, series, status, calm, value, low, high, line.limit, n, reference, 0, unit)
+    return Check(rule, series, status, calm, value, low, high, line.limit, n, reference, 0, unit)
 
 
 def _beyond(low: float, high: float, least: float | None, most: float | None) -> bool:
@@ -190,7 +166,7 @@ def _inside(value: float, line: Line, reference: float | None) -> bool:
     return True
 
 
-def failing(answered: Measure | None) -> Judged:
+def failing(answered: Measure | None) -> Check:
     """Whether surely half of the predictions fail; `answered` is ``availability`` with its 99 % interval.
 
     >>> failing(Measure(0.2, 0.15, 0.26, 400)).status.value
@@ -199,7 +175,7 @@ def failing(answered: Measure | None) -> Judged:
     return held(Line(severe_low=HALF, least=LEAST), "failing", "status", answered)
 
 
-def volume(predictions: int, usual: float | None, least_part: float) -> Judged:
+def volume(predictions: int, usual: float | None, least_part: float) -> Check:
     r"""Hold the number of predictions against the usual one. Only less is a problem.
 
     Broken where the upper bound of the count, as that of a Poisson count, is below `least_part` of the usual. Nothing
@@ -211,7 +187,7 @@ def volume(predictions: int, usual: float | None, least_part: float) -> Judged:
     ('drifting', 'stable')
     """
     if usual is None or usual * least_part < LEAST:
-        return Judged(
+        return Check(
             "volume",
             "volume",
             Status.INSUFFICIENT,
@@ -227,21 +203,21 @@ def volume(predictions: int, usual: float | None, least_part: float) -> Judged:
     broken = high < least_part
     calm = not broken and value >= least_part + INSIDE * (1 - least_part)
     status = Status.DRIFTING if broken else Status.STABLE
-    return Judged("volume", "volume", status, calm, value, low, high, least_part, predictions, 1.0)
+    return Check("volume", "volume", status, calm, value, low, high, least_part, predictions, 1.0)
 
 
-def silence(silent_ms: int | None, most_ms: int, predictions: int) -> Judged:
+def silence(silent_ms: int | None, most_ms: int, predictions: int) -> Check:
     """Hold the time since the last prediction against the longest that is well. None: there was none ever.
 
     >>> silence(1_200_000, 900_000, 0).said
     'no predictions for 20m, limit 15m'
     """
     if silent_ms is None:
-        return Judged(
+        return Check(
             "silent", "volume", Status.INSUFFICIENT, False, None, None, None, float(most_ms), 0
         )
     value, broken = float(silent_ms), silent_ms > most_ms
-    return Judged(
+    return Check(
         "silent",
         "volume",
         Status.DRIFTING if broken else Status.STABLE,

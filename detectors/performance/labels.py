@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from detectors.operations.rules import INSIDE, LEAST, Z99, Judged
+from detectors.operations.rules import INSIDE, LEAST, Z99
 from detectors.performance.layout import LAG_EDGES_MS, LAGS
 from detectors.samples import effects
 from detectors.samples.effects import Z95, Ints, wilson
-from detectors.types import Reason, Status, Verdict, Window
+from detectors.types import Check, Reason, Status, Verdict, Window
 
 SURE = 1e-6  # chance below which a run of one class is no accident
 LATE = 0.05  # share of labels that may be older than the largest lag
@@ -105,10 +105,10 @@ class LabelHealth(NamedTuple):
 
     status: Status
     calm: bool
-    checks: tuple[Judged, ...]
+    checks: tuple[Check, ...]
 
     @property
-    def broken(self) -> tuple[Judged, ...]:
+    def broken(self) -> tuple[Check, ...]:
         """The checks whose limit is broken."""
         return tuple(c for c in self.checks if c.status in (Status.DRIFTING, Status.SEVERE))
 
@@ -184,18 +184,16 @@ def _advanced(memory: LabelMemory, window: Window, seen: Seen) -> LabelMemory:
     return LabelMemory(first, began, last, longest)
 
 
-def _said(
-    rule: str, series: str, n: int, limit: float | None = None, unit: Any = "share"
-) -> Judged:
+def _said(rule: str, series: str, n: int, limit: float | None = None, unit: Any = "share") -> Check:
     """Nothing can be said."""
-    return Judged(
+    return Check(
         rule, series, Status.INSUFFICIENT, False, None, None, None, limit, max(n, 0), unit=unit
     )
 
 
 def _silence(
     limits: Limits, before: LabelMemory, after: LabelMemory, window: Window, seen: Seen
-) -> Judged:
+) -> Check:
     """No label though predictions come and labels are due: their delay is known, or some came before.
 
     Labels that come once a week are silent for six days from the first: before two weeks of them are known, and unless
@@ -203,7 +201,7 @@ def _silence(
     """
     length = window.end_ms - window.start_ms
     if seen.outcomes > 0:
-        return Judged(
+        return Check(
             "no_labels",
             "label",
             Status.STABLE,
@@ -231,7 +229,7 @@ def _silence(
         return found._replace(value=value, low=value, high=value)
     broken = value > limit
     status = Status.SEVERE if broken else Status.STABLE
-    return Judged("no_labels", "label", status, False, value, value, value, limit, 0, unit="time")
+    return Check("no_labels", "label", status, False, value, value, value, limit, 0, unit="time")
 
 
 def _bucket(age_ms: int) -> int:
@@ -239,7 +237,7 @@ def _bucket(age_ms: int) -> int:
     return int(np.searchsorted(LAG_EDGES_MS, age_ms)) + 1
 
 
-def _coverage(limits: Limits, usual: Usual, window: Window, days: Sequence[Day]) -> Judged:
+def _coverage(limits: Limits, usual: Usual, window: Window, days: Sequence[Day]) -> Check:
     rule, series = "label_coverage", "metric:label_coverage"
     age = _age(limits, usual)
     if age is None:
@@ -257,7 +255,7 @@ def _coverage(limits: Limits, usual: Usual, window: Window, days: Sequence[Day])
     if limits.coverage is not None:
         broken = high < limits.coverage
         calm = not broken and value >= limits.coverage
-        return Judged(
+        return Check(
             rule, series, _status(broken=broken), calm, value, low, high, limits.coverage, n[-1]
         )
     before, of = labelled[-1 - NEWEST_DAYS : -1], n[-1 - NEWEST_DAYS : -1]
@@ -269,7 +267,7 @@ def _coverage(limits: Limits, usual: Usual, window: Window, days: Sequence[Day])
     broken = float(change.high) < -FALL
     limit = max(share - FALL, 0.0)
     calm = not broken and value >= limit + INSIDE * (share - limit)
-    return Judged(
+    return Check(
         rule, series, _status(broken=broken), calm, value, low, high, limit, n[-1], share, whole
     )
 
@@ -301,7 +299,7 @@ def _status(*, broken: bool) -> Status:
     return Status.DRIFTING if broken else Status.STABLE
 
 
-def _lag(limits: Limits, usual: Usual, seen: Seen) -> Judged:
+def _lag(limits: Limits, usual: Usual, seen: Seen) -> Check:
     rule = series = "label_lag"
     known = np.maximum(seen.lags[:_UNKNOWN], 0)
     n = int(known.sum())
@@ -319,7 +317,7 @@ def _lag(limits: Limits, usual: Usual, seen: Seen) -> Judged:
     said = None
     if broken and was is not None and now is not None:
         said = f"labels are {_long(now[0])} old in the middle, usually {_long(was[0])}"
-    return Judged(
+    return Check(
         rule,
         series,
         _status(broken=broken),
@@ -336,7 +334,7 @@ def _lag(limits: Limits, usual: Usual, seen: Seen) -> Judged:
     )
 
 
-def _late(most_ms: int, older: int, latest: int, n: int) -> Judged:
+def _late(most_ms: int, older: int, latest: int, n: int) -> Check:
     """Whether more than a twentieth of the labels are older than the largest lag."""
     rule = series = "label_lag"
     beyond_buckets = most_ms > LAG_EDGES_MS[-1]
@@ -348,7 +346,7 @@ def _late(most_ms: int, older: int, latest: int, n: int) -> Judged:
     low, high = (float(bound) for bound in wilson(value, n, Z99))
     broken = low > LATE
     calm = not broken and value <= LATE * (1 - INSIDE)
-    return Judged(rule, series, _status(broken=broken), calm, value, low, high, LATE, n)
+    return Check(rule, series, _status(broken=broken), calm, value, low, high, LATE, n)
 
 
 def lag_quantile(lags: Ints, q: float = 0.5) -> tuple[float, float, float, int] | None:
@@ -378,7 +376,7 @@ def lag_quantile(lags: Ints, q: float = 0.5) -> tuple[float, float, float, int] 
     return value, float(below[first]), float(above[last]), n
 
 
-def _one_sided(usual: Usual, seen: Seen) -> Judged:
+def _one_sided(usual: Usual, seen: Seen) -> Check:
     """All labels of one class, where the reference makes that impossible."""
     rule, series = "label_one_sided", "label"
     if usual.classes is None or seen.classes is None:
@@ -393,7 +391,7 @@ def _one_sided(usual: Usual, seen: Seen) -> Judged:
     # the chance that so many come by accident; 1 unless all are of one class
     chance = exp(max(n / usual.phi * log(max(float(most), 1e-300)), -690.0)) if share == 1 else 1.0
     broken = chance < SURE
-    return Judged(
+    return Check(
         rule,
         series,
         _status(broken=broken),
@@ -410,7 +408,7 @@ def _one_sided(usual: Usual, seen: Seen) -> Judged:
     )
 
 
-def _corrections(limits: Limits, seen: Seen) -> Judged:
+def _corrections(limits: Limits, seen: Seen) -> Check:
     rule, series = "label_corrections", "label"
     n = max(seen.outcomes, seen.corrected)
     if n < LEAST:
@@ -419,7 +417,7 @@ def _corrections(limits: Limits, seen: Seen) -> Judged:
     low, high = (float(bound) for bound in wilson(value, n, Z99))
     broken = seen.corrected > 0 and low > limits.max_corrections
     calm = not broken and value <= limits.max_corrections * (1 - INSIDE)
-    return Judged(
+    return Check(
         rule, series, _status(broken=broken), calm, value, low, high, limits.max_corrections, n
     )
 

@@ -11,11 +11,11 @@ from typing import Literal, NamedTuple
 from scipy import special
 
 from detectors.operations.measures import Measure
-from detectors.operations.rules import INSIDE, LEAST, Judged, Line, Unit, held
+from detectors.operations.rules import INSIDE, LEAST, Line, held
 from detectors.performance.measured import Answer, Metric
-from detectors.types import Status
+from detectors.types import Check, Status, Unit
 
-__all__ = ["Change", "Gap", "Judged", "Line", "baseline", "degraded", "gap", "judge_line"]
+__all__ = ["Change", "Gap", "Line", "baseline", "degraded", "gap", "judge_line"]
 
 Better = Literal["higher", "lower"] | None
 
@@ -48,7 +48,7 @@ def judge_line(
     series: str | None = None,
     reference: float | None = None,
     unit: Unit = "metric",
-) -> Judged:
+) -> Check:
     """Hold a metric against written lines.
 
     Parameters
@@ -101,7 +101,7 @@ def degraded(
     severe: Change | None = None,
     least: int = MIN_EVENTS,
     unit: Unit = "metric",
-) -> Judged:
+) -> Check:
     r"""Whether a metric is worse than in the reference (or in another version) by more than is allowed.
 
     Parameters
@@ -133,12 +133,12 @@ def degraded(
     need = max(least, LEAST)
     if not isinstance(reference, Metric):
         n = 0 if current is None else current.n
-        return Judged(rule, name, _INSUFFICIENT, False, None, None, None, None, n, unit=unit)
+        return Check(rule, name, _INSUFFICIENT, False, None, None, None, None, n, unit=unit)
     room = allowed.of(reference.value)
     downward = better == "higher"
     limit = reference.value - room if downward else reference.value + room
     if not isinstance(current, Metric) or current.n < need:
-        found = Judged(rule, name, _INSUFFICIENT, False, None, None, None, limit, 0, unit=unit)
+        found = Check(rule, name, _INSUFFICIENT, False, None, None, None, limit, 0, unit=unit)
         found = found._replace(reference=reference.value, n_reference=reference.n)
         if isinstance(current, Metric):
             found = found._replace(value=current.value, low=current.low, high=current.high)
@@ -158,7 +158,7 @@ def degraded(
         else Status.STABLE
     )
     calm = status == Status.STABLE and worse <= room - INSIDE * room
-    return Judged(
+    return Check(
         rule,
         name,
         status,
@@ -177,7 +177,7 @@ def degraded(
 class Gap(NamedTuple):
     """How far apart the values of a segment are, and which two are the furthest."""
 
-    judged: Judged
+    judged: Check
     lowest: str | None
     highest: str | None
 
@@ -218,7 +218,7 @@ def gap(
     smallest = min((m.n for m in known.values()), default=0)
     if len(known) < 2 or (allowed.relative and reference is None):
         limit = None if allowed.relative and reference is None else allowed.of(reference or 0.0)
-        declined = Judged(
+        declined = Check(
             rule, series, _INSUFFICIENT, False, None, None, None, limit, smallest, unit=unit
         )
         return Gap(declined, None, None)
@@ -232,7 +232,7 @@ def gap(
         Status.SEVERE if low > SEVERE * limit else Status.DRIFTING if low > limit else Status.STABLE
     )
     calm = status == Status.STABLE and value <= limit - INSIDE * limit
-    judged = Judged(
+    judged = Check(
         rule, series, status, calm, value, max(low, 0.0), high, limit, smallest, 0.0, 0, unit
     )
     return Gap(judged, lowest, highest)

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from alerting.checks import Check
 from alerting.types import Kind
 from detectors.binning import UNIT
 from detectors.operations.layout import (
@@ -20,18 +19,10 @@ from detectors.operations.layout import (
     predictions,
 )
 from detectors.operations.measures import Measure, measures, share
-from detectors.operations.rules import (
-    LEAST,
-    Z99,
-    Judged,
-    failing,
-    held,
-    silence,
-    volume,
-)
+from detectors.operations.rules import LEAST, Z99, failing, held, silence, volume
 from detectors.operations.volume import LEAST_MS, Volume
 from detectors.samples.effects import Z95
-from detectors.types import Reason, Status, Window
+from detectors.types import Check, Reason, Status, Window
 from streams.judging.limits import Limits, Mean, WrittenLine
 from streams.judging.plans import UNVERSIONED
 from streams.judging.quality import LOUD, Together, gone, quality
@@ -131,7 +122,7 @@ def close(
     sums = _added(limits, memory.sums, counted, window, segment)
     lines = tuple(_lines(limits, sums, counted, of.vector, window, segment))
     answered = failing(measures(of.vector, limits.window_ms, Z99).get("availability"))
-    checks: dict[Kind, tuple[Judged, ...]] = {
+    checks: dict[Kind, tuple[Check, ...]] = {
         "data_quality": judged,
         "operational": (*(j for k, j in lines if k == "operational"), answered, *traffic),
         "performance": tuple(j for k, j in lines if k == "performance"),
@@ -149,7 +140,7 @@ def close(
         window=window,
         status=status,
         reason=reason,
-        checks={kind: tuple(_check(j) for j in _telling(each)) for kind, each in checks.items()},
+        checks={kind: tuple(_telling(each)) for kind, each in checks.items()},
         quality=_entries((*judged, *traffic), len(notices)),
         metrics=_metrics(limits, counted, of.vector, lines),
         notices=notices,
@@ -165,7 +156,7 @@ def close(
 
 def _traffic(
     limits: Limits, usual: Volume, seen: Volume, vector: Ints, window: Window
-) -> tuple[Judged, ...]:
+) -> tuple[Check, ...]:
     n = predictions(vector)
     most = limits.silent_ms if limits.silent_ms is not None else _longest(limits, usual)
     # where it is not known what is usual, nothing is said
@@ -215,7 +206,7 @@ def _lines(
     vector: Ints,
     window: Window,
     segment: str,
-) -> Iterator[tuple[Kind, Judged]]:
+) -> Iterator[tuple[Kind, Check]]:
     """The metrics that were given a line, those of a longer period in the window that completes it."""
     for of in limits.lines:
         if of.segment != segment:
@@ -231,7 +222,7 @@ def _lines(
         yield of.kind, _held(of, found)
 
 
-def _held(of: WrittenLine, found: Mapping[str, Measure]) -> Judged:
+def _held(of: WrittenLine, found: Mapping[str, Measure]) -> Check:
     return held(
         of.line, of.metric, of.series, found.get(of.metric), reference=of.reference, unit=of.unit
     )
@@ -297,7 +288,7 @@ def _unversioned(version: str, window: Window) -> tuple[str, ...]:
     )
 
 
-def _concluded(checks: Iterable[Judged], window: Window) -> tuple[Status, Reason]:
+def _concluded(checks: Iterable[Check], window: Window) -> tuple[Status, Reason]:
     found = [of.status for of in checks]
     status = next((s for s in _WORST if s in found), Status.INSUFFICIENT)
     if status in (Status.SEVERE, Status.DRIFTING):
@@ -309,9 +300,9 @@ def _concluded(checks: Iterable[Judged], window: Window) -> tuple[Status, Reason
     return Status.STABLE, Reason.QUIET
 
 
-def _telling(checks: tuple[Judged, ...]) -> Iterator[Judged]:
+def _telling(checks: tuple[Check, ...]) -> Iterator[Check]:
     """Without what is well: the worst of every rule stands for it."""
-    worst: dict[str, Judged] = {}
+    worst: dict[str, Check] = {}
     for of in checks:
         rule = of.rule.partition("(")[0]
         if of.status != Status.STABLE or not of.calm:
@@ -321,15 +312,11 @@ def _telling(checks: tuple[Judged, ...]) -> Iterator[Judged]:
     yield from worst.values()
 
 
-def _near(of: Judged) -> float:
+def _near(of: Check) -> float:
     return (of.value or 0.0) - (of.limit or 0.0)
 
 
-def _check(of: Judged) -> Check:
-    return Check(**of._asdict())
-
-
-def _entries(quality: tuple[Judged, ...], notices: int) -> dict[str, dict[str, object]]:
+def _entries(quality: tuple[Check, ...], notices: int) -> dict[str, dict[str, object]]:
     """What results show: what is broken, and what is not nothing."""
     shown = [
         j for j in quality if j.value is not None and (j.value or j.rule in ("volume", "leak"))
@@ -352,7 +339,7 @@ def _metrics(
     limits: Limits,
     counted: HealthWindow | None,
     vector: Ints,
-    lines: tuple[tuple[Kind, Judged], ...],
+    lines: tuple[tuple[Kind, Check], ...],
 ) -> dict[str, dict[str, object]]:
     """Every metric with its 95 % interval; those of a longer period as they were held against their line."""
     written = {of.metric: of for of in limits.lines}

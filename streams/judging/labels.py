@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import NamedTuple
 
-from alerting.checks import Check
 from detectors.operations.measures import share as share_of
 from detectors.operations.rules import Z99, Line, held
 from detectors.performance.labels import (
@@ -18,9 +17,9 @@ from detectors.performance.labels import (
 )
 from detectors.performance.measured import Metric
 from detectors.performance.metrics import labels, lags
-from detectors.performance.rules import Judged, judge_line
+from detectors.performance.rules import judge_line
 from detectors.samples.effects import Ints
-from detectors.types import Status, Window
+from detectors.types import Check, Status, Window
 from streams.judging.lines import Rule
 from streams.judging.shown import entry
 from streams.judging.subjects import TruthMemory
@@ -79,7 +78,7 @@ def judge(
     middle = lag_quantile(seen.lags)
     lag = None if middle is None else Metric(*middle)
     extra = [*_lines(truths, found, lag), *_joined(joined)]
-    checks = tuple(Check(**one._asdict()) for one in (*found.checks, *extra))
+    checks = (*found.checks, *extra)
     metrics: dict[str, object] = {} if lag is None else {"label_lag": entry(lag)}
     for check in found.checks:
         if check.rule == "label_coverage" and check.value is not None:
@@ -124,7 +123,7 @@ def _days(truths: TruthPlan, memory: TruthMemory) -> list[Day]:
     return found
 
 
-def _lines(truths: TruthPlan, found: LabelHealth, lag: Metric | None) -> list[Judged]:
+def _lines(truths: TruthPlan, found: LabelHealth, lag: Metric | None) -> list[Check]:
     """Lines that were written for the labels themselves."""
     held_to = []
     coverage = next((c for c in found.checks if c.rule == "label_coverage"), None)
@@ -148,7 +147,7 @@ def _named(rule: Rule) -> str:
     return f"{rule.name}_line" if rule.name == rule.metric else rule.name
 
 
-def _joined(joined: Mapping[str, int]) -> list[Judged]:
+def _joined(joined: Mapping[str, int]) -> list[Check]:
     """Whether too many labels find no prediction."""
     unmatched, matched = joined.get("unmatched", 0), joined.get("matched", 0)
     if not unmatched + matched:

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from alerting.types import Kind
 from detectors.operations.measures import QUANTILES
-from detectors.operations.rules import Line, Unit
+from detectors.operations.rules import Line
 from detectors.reference import joint
 from detectors.reference.build import Reference
 from detectors.reference.derived import features_of
 from detectors.series import Series
+from detectors.types import Unit
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.acts import windows
 from streams.lifecycle.metrics import METRICS, UNKNOWN

@@ -8,17 +8,8 @@ from numpy.typing import NDArray
 
 from detectors.operations import repeats
 from detectors.operations.layout import IDENTIFIED, TIMED, TOTAL
-from detectors.operations.rules import (
-    LEAST,
-    Z99,
-    Judged,
-    Line,
-    Shares,
-    half_unusable,
-    held,
-    shares,
-)
-from detectors.types import Status
+from detectors.operations.rules import LEAST, Z99, Line, Shares, half_unusable, held, shares
+from detectors.types import Check, Status
 from streams.judging.limits import Field, Limits
 from streams.judging.vitals import HealthWindow
 from streams.messages import add
@@ -64,7 +55,7 @@ class Together(NamedTuple):
 
 def quality(
     limits: Limits, counted: HealthWindow | None, of: Together, segment: str
-) -> tuple[Judged, ...]:
+) -> tuple[Check, ...]:
     """Every rule of data quality on one window.
 
     Parameters
@@ -84,7 +75,7 @@ def quality(
     return (*silent, *(j for j in found if j.status in LOUD))
 
 
-def gone(limits: Limits, before: tuple[str, ...], judged: tuple[Judged, ...]) -> tuple[str, ...]:
+def gone(limits: Limits, before: tuple[str, ...], judged: tuple[Check, ...]) -> tuple[str, ...]:
     """The features that are missing everywhere; what is not known stays as it was before."""
     of = {j.series: j for j in judged if j.rule.startswith("missing(")}
     found = []
@@ -97,11 +88,11 @@ def gone(limits: Limits, before: tuple[str, ...], judged: tuple[Judged, ...]) ->
     return tuple(found)
 
 
-def _unknown(rule: str, series: str) -> Judged:
-    return Judged(rule, series, Status.INSUFFICIENT, False, None, None, None, None, 0)
+def _unknown(rule: str, series: str) -> Check:
+    return Check(rule, series, Status.INSUFFICIENT, False, None, None, None, None, 0)
 
 
-def _of_series(limits: Limits, window: HealthWindow, segment: str) -> list[Judged]:
+def _of_series(limits: Limits, window: HealthWindow, segment: str) -> list[Check]:
     of, quality = limits.fields, limits.quality
     whole, odd, missing = _counts(limits, window.counted.cells)
     whole_before, odd_before, missing_before = _counts(limits, limits.usual(segment))
@@ -192,11 +183,11 @@ def _about(of: tuple[Field, ...], which: Ints) -> tuple[list[str], list[str]]:
     return [f.series for f in chosen], [f.name for f in chosen]
 
 
-def _of_times(limits: Limits, window: Together) -> list[Judged]:
+def _of_times(limits: Limits, window: Together) -> list[Check]:
     """How old features were, of the events that say so."""
     by_predictions, by_features = window.vector[TIMED].tolist()
     both = by_predictions + by_features
-    found: list[Judged] = []
+    found: list[Check] = []
     kind = {f.series: f.from_predictions for f in limits.fields}
     for reason, limit in (("stale", limits.quality.stale), ("leak", limits.quality.leak)):
         of = {s: r[reason] for s, r in sorted(window.violations.items()) if reason in r}
@@ -210,7 +201,7 @@ def _of_times(limits: Limits, window: Together) -> list[Judged]:
     return found
 
 
-def _plain(limits: Limits, window: Together) -> tuple[Judged, ...]:
+def _plain(limits: Limits, window: Together) -> tuple[Check, ...]:
     """Fields that are no series."""
     wrong = {n: window.invalid[n] for n in _PLAIN if n in window.invalid}
     part = np.array([sum(reasons.values()) for reasons in wrong.values()], np.int64)
@@ -219,7 +210,7 @@ def _plain(limits: Limits, window: Together) -> tuple[Judged, ...]:
     return shares(Shares("invalid", [*wrong], [*wrong], part, whole, most))
 
 
-def _none_of(reason: str, limit: float, events: int) -> Judged:
+def _none_of(reason: str, limit: float, events: int) -> Check:
     status = Status.STABLE if events >= LEAST else Status.INSUFFICIENT
     calm = status == Status.STABLE
-    return Judged(reason, "feature_timestamp", status, calm, 0.0, 0.0, 0.0, limit, events)
+    return Check(reason, "feature_timestamp", status, calm, 0.0, 0.0, 0.0, limit, events)

@@ -6,9 +6,9 @@ is broken in one of them shows in `all`, or in its inputs.
 
 from collections.abc import Mapping, Sequence
 
-from alerting.checks import Check, from_checks
+from alerting.checks import from_checks
 from alerting.types import Finding, Kind, Subject
-from detectors.types import Window
+from detectors.types import Check, Window
 from streams.judging import health, written
 from streams.judging.conclusions import Conclusion
 from streams.judging.plans import ModelPlan

@@ -13,13 +13,14 @@ from detectors.performance.concept import ConceptPlan, ConceptPolicy
 from detectors.performance.layout import Layout
 from detectors.performance.metrics import Z99, Insufficient, Metric, metric, metrics
 from detectors.performance.reference import OutcomeReference
-from detectors.performance.rules import Change, Judged, degraded, gap, judge_line
+from detectors.performance.rules import Change, degraded, gap, judge_line
 from detectors.performance.slices import SliceLayout
 from detectors.performance.unlabelled import EstimateLayout
 from detectors.performance.watches import LABEL, LOSS
 from detectors.reference.build import Reference
 from detectors.samples.effects import Ints
 from detectors.sequences.values import Settings
+from detectors.types import Check
 from streams import outcomes
 from streams.judging.lines import Lines, Rule
 from streams.judging.scopes import DAY_MS, Timing
@@ -62,7 +63,7 @@ class Held(NamedTuple):
 
     rule: Rule
     counts: Ints | None  # what it is about; None: its period is not over
-    judged: Judged
+    judged: Check
 
 
 @dataclass(slots=True)
@@ -152,7 +153,7 @@ class TruthPlan:
             found.append(Held(rule, counts, judged))
         return found
 
-    def worse(self, counts: Ints) -> list[Judged]:
+    def worse(self, counts: Ints) -> list[Check]:
         """Whether the first metric fell too far below what was written for it, where no reference knows more."""
         if self.fall is None or self.usual(ALL) is not None:
             return []
@@ -166,7 +167,7 @@ class TruthPlan:
             )
         ]
 
-    def apart(self, beside: Mapping[str, Ints], whole: Ints) -> list[Judged]:
+    def apart(self, beside: Mapping[str, Ints], whole: Ints) -> list[Check]:
         """Whether the values of a segment differ too much.
 
         Parameters

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from alerting.checks import Check, from_checks
+from alerting.checks import from_checks
 from alerting.findings import from_concept
 from alerting.settings import Persistence
 from alerting.types import Finding, Kind, Subject
@@ -15,7 +15,7 @@ from detectors.performance.concentration import Slice, search
 from detectors.performance.metrics import confusion
 from detectors.performance.watches import LOSS
 from detectors.samples.effects import Ints
-from detectors.types import Reason, SeriesVerdict, Status, Verdict, Window
+from detectors.types import Check, Reason, SeriesVerdict, Status, Verdict, Window
 from streams.judging import hopes, labels
 from streams.judging.conclusions import LOUD, Conclusion
 from streams.judging.lines import Rule
@@ -88,9 +88,7 @@ def conclude(
     hints = tuple(_hint(of) for of in where)
     performance = None
     if lines and not immature:
-        checks = [
-            called(Check(**one._asdict()), one.series.removeprefix("metric:")) for one in lines
-        ]
+        checks = [called(one, one.series.removeprefix("metric:")) for one in lines]
         performance = _ruled(
             share, plan, key, window, "performance", checks, verdict, hints, truths.waits
         )

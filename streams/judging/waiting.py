@@ -1,12 +1,11 @@
 """Has a broken rule been broken for long enough? Every rule waits for itself; what is still waiting is not calm."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
-from alerting.checks import Check, from_checks, in_words, persisted
+from alerting.checks import from_checks, in_words, persisted
 from alerting.settings import Persistence
 from alerting.types import Kind
-from detectors.types import Status, Window
+from detectors.types import Check, Status, Window
 
 USUAL = Persistence()
 _LOUD = (Status.DRIFTING, Status.SEVERE)
@@ -18,7 +17,7 @@ def called(check: Check, metric: str) -> Check:
     """A check that people read as one of the metric, whatever its rule is called."""
     if check.rule == metric or check.said is not None:
         return check
-    return replace(check, said=in_words(replace(check, rule=metric)))
+    return check._replace(said=in_words(check._replace(rule=metric)))
 
 
 def patient(
@@ -52,7 +51,7 @@ def patient(
             if not after:
                 del violated[key]
         if heard.status != alone.status:
-            check = replace(check, status=Status.STABLE, calm=False)
+            check = check._replace(status=Status.STABLE, calm=False)
         found.append(check)
     return found, moved
 

@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alerting.checks import Check
 from alerting.settings import Persistence
 from alerting.types import Kind
 from detectors.operations.layout import TOTAL
 from detectors.operations.measures import measures, share
-from detectors.operations.rules import LEAST, Z99, Judged, Line, held, silence
-from detectors.types import Window
+from detectors.operations.rules import LEAST, Z99, Line, held, silence
+from detectors.types import Check, Window
 from streams.judging.limits import OPERATIONAL, Limits
 from streams.judging.lines import Lines, Rule, waits_of
 from streams.judging.vitals import HealthWindow
@@ -92,15 +91,12 @@ def checks(
     counted = windows.get(limits.digest)
     quality = [_share(test, limits, counted) for test in conditions.shares]
     return {
-        "operational": [
-            called(Check(**one._asdict()), one.series.removeprefix("metric:"))
-            for one in operational
-        ],
-        "data_quality": [Check(**one._asdict()) for one in quality],
+        "operational": [called(one, one.series.removeprefix("metric:")) for one in operational],
+        "data_quality": quality,
     }
 
 
-def _share(test: SeriesTest, limits: Limits, counted: HealthWindow | None) -> Judged:
+def _share(test: SeriesTest, limits: Limits, counted: HealthWindow | None) -> Check:
     """The share of a field's values that a test is about."""
     name, series = str(test), f"feature:{test.feature}"
     field = next((f for f in limits.fields if test.feature in (f.name, f.series)), None)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting.checks import Check, from_checks, in_words, persisted
+from alerting.checks import from_checks, in_words, persisted
 from alerting.episodes import advance, inhibitor
 from alerting.findings import from_concept
 from alerting.routing import route
@@ -15,7 +15,7 @@ from alerting.settings import AlertRule, Persistence, RetrainingCondition, Retra
 from alerting.triggers import request
 from alerting.types import Episode, Finding, Kind, TriggerMemory
 from alerting.wording import SUMMARY_LIMIT, TITLE_LIMIT
-from detectors.types import Culprit, Effect, Status
+from detectors.types import Check, Culprit, Effect, Status
 from tests.alerting.builders import HOUR, MODEL, SEVEN, SUBJECT, context, policy, series, verdict
 
 STABLE, DRIFTING, SEVERE, UNKNOWN = (
@@ -30,7 +30,7 @@ def check(rule: str = "recall", status: Status = DRIFTING, **changes: Any) -> Ch
     usual = Check(
         rule, f"metric:{rule}", status, status == STABLE, 0.534, 0.497, 0.571, 0.62, 1204, 0.71
     )
-    return replace(usual, **changes)
+    return usual._replace(**{"unit": "metric", **changes})
 
 
 def found(*checks: Check, kind: Kind = "performance", **more: Any) -> Finding:

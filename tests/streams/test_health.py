@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.checks import Check, from_checks
+from alerting.checks import from_checks
 from detectors.reference.build import Reference, from_document, to_document
-from detectors.types import Reason, Status, Window
+from detectors.types import Check, Reason, Status, Window
 from streams.judging.health import HealthMemory, HealthVerdict, close
 from streams.judging.limits import Limits, compile_limits
 from streams.judging.vitals import HealthWindow

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.operations.rules import Judged
 from detectors.performance.labels import (
     Day,
     LabelHealth,
@@ -21,7 +20,7 @@ from detectors.performance.labels import (
 )
 from detectors.performance.layout import LAGS
 from detectors.samples.effects import Ints
-from detectors.types import Reason, Status, Verdict, Window
+from detectors.types import Check, Reason, Status, Verdict, Window
 
 HOUR, DAY = 3_600_000, 86_400_000
 NOTHING, UNKNOWN, EMPTY = Limits(), Usual(), LabelMemory()
@@ -44,7 +43,7 @@ def day(at: int) -> Window:
     return Window(at * DAY, (at + 1) * DAY)
 
 
-def check(found: LabelHealth, rule: str) -> Judged:
+def check(found: LabelHealth, rule: str) -> Check:
     return next(c for c in found.checks if c.rule == rule)
 
 
@@ -192,7 +191,7 @@ def test_the_largest_lag_may_be_exceeded_by_a_twentieth_of_the_labels() -> None:
 def test_labels_of_one_class_only_are_told_where_the_reference_makes_them_impossible() -> None:
     usual = Usual(classes=np.array([9000, 1000]))
 
-    def one(classes: list[int]) -> Judged:
+    def one(classes: list[int]) -> Check:
         return check(
             judged(usual=usual, of=seen()._replace(classes=np.array(classes))), "label_one_sided"
         )

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from detectors.performance.measured import Insufficient, Metric
 from detectors.performance.metrics import Z99
-from detectors.performance.rules import Change, Judged, Line, baseline, degraded, gap, judge_line
+from detectors.performance.rules import Change, Line, baseline, degraded, gap, judge_line
 from detectors.samples.effects import difference, wilson
-from detectors.types import Status
+from detectors.types import Check, Status
 
 POINTS = Change(0.02, relative=False)
 
@@ -126,7 +126,7 @@ def test_nothing_is_said_without_reference_or_outcomes() -> None:
     assert degraded("accuracy", missing, was, POINTS, "higher").n == 12
 
 
-def held(answers: dict[str, Metric | Insufficient], allowed: Change = POINTS) -> Judged:
+def held(answers: dict[str, Metric | Insufficient], allowed: Change = POINTS) -> Check:
     return gap("max_gap(country)", answers, allowed, series="metric:recall", reference=0.8).judged
 
 
