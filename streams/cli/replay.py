@@ -49,7 +49,7 @@ def command(
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> int:
-    """Run events through profiler and judge, and show or write what was found.
+    """Run events through joiner, profiler and judge, and show or write what was found.
 
     Times are those of the events, so the same file gives the same bytes, today and in a year.
     """
