@@ -93,7 +93,15 @@ class Reading:
             w.name: codes[w.name] for w in self.wants if w.name in codes and wanted[w.path] == 1
         }
         self.version = lru_cache(maxsize=1000)(self._version)  # asked for every group of events
-        self._tree = Tree(self)
+        self._tree = Tree(
+            self.wants,
+            self.series,
+            self.codes,
+            self.lengths,
+            self.unit,
+            self.id_path,
+            self.model_id,
+        )
         self.struct = self._tree.struct
         self.attribute, self.dotted = self._tree.attribute, self._tree.dotted
         self.extract = self._tree.extract  # the same for `columns` of many events

@@ -4,17 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter, itemgetter
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from detectors.binning import MAX_CATEGORY_LENGTH
 from detectors.reference.text import MOST_BYTES
 from streams.lifecycle.paths import Const, Path
+from streams.profiling.codes import Codes
 from streams.profiling.fields import FIRST_MS, LAST_MS, MOST_CHARACTERS, UNIT_PER_S
-
-if TYPE_CHECKING:
-    from streams.profiling.reading import Reading
 
 Columns = Sequence[Sequence[Any]]  # the fields of several events, as `columns` gives them
 _astuple: Callable[[Any], tuple[Any, ...]] = msgspec.structs.astuple
@@ -34,20 +32,37 @@ class Want:
 
 
 class Tree:
-    """The struct types of a reading: one per object of the event that holds something wanted."""
+    """The struct types of a reading: one per object of the event that holds something wanted.
 
-    def __init__(self, reading: "Reading") -> None:
+    Parameters
+    ----------
+    wants, series : all that is wanted of an event, and those of them that are series
+    codes, lengths : of categories that are read as codes, and of vectors
+    unit : of whole numbers that are times
+    id_path, model_id : where an event says whose it is, and what it says there
+    """
+
+    def __init__(
+        self,
+        wants: Sequence[Want],
+        series: Sequence[Want],
+        codes: Mapping[str, Codes],
+        lengths: Mapping[str, int],
+        unit: str,
+        id_path: Path | Const,
+        model_id: str,
+    ) -> None:
         types: dict[Path, str] = {}
         annotations: dict[Path, Any] = {}
         self.fast = True
-        for want in reading.wants:
+        for want in wants:
             both = _together(types.get(want.path, want.type), want.type)
             self.fast = self.fast and both is not None
             types[want.path] = both or want.type
             annotations[want.path] = (
-                reading.codes[want.name].annotation
-                if want.name in reading.codes
-                else _annotation(types[want.path], reading.unit, reading.lengths.get(want.name))
+                codes[want.name].annotation
+                if want.name in codes
+                else _annotation(types[want.path], unit, lengths.get(want.name))
             )
         paths = list(types)
         # $key and the like, list indexes, and a value inside a value need the careful way
@@ -56,28 +71,28 @@ class Tree:
             inside = any(a != b and b[: len(a)] == a for b in paths)
             self.fast = self.fast and not odd and not inside
         tag: tuple[str, str] | None = None
-        if not isinstance(reading.id_path, Const):
-            (*above, name) = reading.id_path or ("$",)
+        if not isinstance(id_path, Const):
+            (*above, name) = id_path or ("$",)
             free = not above and isinstance(name, str) and name not in {p[0] for p in paths if p}
             self.fast = self.fast and free and not str(name).startswith("$")
-            tag = str(name), reading.model_id
+            tag = str(name), model_id
         self._shape: Any = None
         self.dotted: dict[str, str] = {}
         if self.fast:
             self._names = {path: f"v{i}" for i, path in enumerate(paths)}
             places: dict[Path, str] = {}
             # These lead in a struct, so that it begins with what is packed for numpy.
-            self._packed = {w.path for w in reading.series if w.type in NUMERIC} | {
-                w.path for w in reading.series if w.name in reading.codes
+            self._packed = {w.path for w in series if w.type in NUMERIC} | {
+                w.path for w in series if w.name in codes
             }
             self._shape = _shape(paths)
             self.struct = self._define(self._shape, (), annotations, places, "", tag)
-            self.dotted = {want.name: places[want.path] for want in reading.wants}
+            self.dotted = {want.name: places[want.path] for want in wants}
         else:  # one flat struct, filled by hand
-            self.dotted = {want.name: f"v{i}" for i, want in enumerate(reading.wants)}
+            self.dotted = {want.name: f"v{i}" for i, want in enumerate(wants)}
             fields = [(name, Any, None) for name in self.dotted.values()]
             self.struct = msgspec.defstruct("Event", fields, gc=False, frozen=True)
-        self._wants = reading.wants
+        self._wants = wants
         self.attribute: dict[str, Callable[[Any], Any]] = {
             name: attrgetter(place) for name, place in self.dotted.items()
         }
