@@ -29,16 +29,12 @@ import numpy as np
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from benchmarks import _joined as joined
-from streams.joining.joiner import Joiner
-from streams.joining.rocks import Memory, RocksStore
+from benchmarks._joiner_alone import Taken
 from streams.kafka.admin import create_topics
-from streams.kafka.broker import KafkaBroker
 from streams.kafka.commands import Tail
 from streams.local_kafka import AnyBroker, any_broker
-from streams.loop import FOREVER_MS, Loop
 from streams.messages import Joined, decode_profile, mark_of
 from streams.registry import lifecycle_record
-from streams.roles import collect_rarely, side_by_side
 from streams.supervisor import SUPERVISED, leeway
 from streams.topics import Names
 
@@ -220,54 +216,29 @@ def torment(
     print(f"  {kills} kills in {time.monotonic() - began:.0f} s", flush=True)
 
 
-def measure(brokers: str, prefix: str, predictions: int, labels: int, folder: Path) -> int:
-    """One undisturbed run in this process; prints what it took."""
-    collect_rarely()
-    names = Names(prefix)
-    properties = side_by_side({"bootstrap.servers": brokers})
-    broker = KafkaBroker(properties, f"{prefix}measured", "0")
-    memory = Memory(MEMORY_BYTES)
-    stage = Joiner(names, lambda lane: RocksStore(folder / lane, memory), broker.partition_count)
-    topics = [names("labels"), names("predictions")]
-    loop = Loop(broker, stage, topics, [names("models")], limit=2_000, clock=time.monotonic)
-    loop.start()
-    left, seen_disk, due = predictions + labels, 0, 0.0
-    cpu, wall = time.process_time(), time.perf_counter()
-    while left > 0:
-        polled = loop.turn(0.2)
-        left -= sum(len(batch.values) for batch in polled.batches)
-        now = time.perf_counter()
-        if now >= due and polled.batches:
-            loop.commit()
-            seen_disk = max(seen_disk, stage.size().disk_bytes)
-            due = now + 1.0
-    stage.idle(dict.fromkeys(loop.owned, FOREVER_MS))
-    loop.commit()
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    stage.close()
-    broker.close()
-    disk = sum(file.stat().st_size for file in folder.rglob("*.sst"))
+def undisturbed(brokers: str, names: Names, predictions: int, labels: int, folder: Path) -> Taken:
+    """One run that nobody disturbs, in a process that holds nothing else."""
+    mine = [sys.executable, "-m", "benchmarks._joiner_alone", brokers, names.prefix]
+    mine += [str(predictions + labels), str(folder), str(MEMORY_BYTES)]
+    return msgspec.json.decode(subprocess.check_output(mine), type=Taken)
+
+
+def within(taken: Taken, predictions: int, labels: int) -> bool:
+    """Print what a run took; whether that is what the README promises."""
     live = predictions * min(1.0, 2 * joined.HORIZON_MS / joined.SPAN_MS)
     most_disk = live * STORED_BYTES
-    rss = _most_resident()
-    rate = predictions / cpu
+    rate = predictions / taken.cpu_s
     print(
         f"throughput: {rate:,.0f} predictions/s of one core (at least {TARGET_PER_S:,}); "
-        f"{predictions / wall:,.0f}/s by the clock, with {labels:,} labels\n"
-        f"disk: {max(disk, seen_disk) / 1e6:.0f} MB (at most {most_disk / 1e6:.0f}: "
+        f"{predictions / taken.wall_s:,.0f}/s by the clock, with {labels:,} labels\n"
+        f"disk: {taken.disk_bytes / 1e6:.0f} MB (at most {most_disk / 1e6:.0f}: "
         f"{STORED_BYTES} bytes for each prediction of two horizons)\n"
-        f"memory: {rss / 1e6:.0f} MB resident (at most {MOST_RSS / 1e6:.0f}), "
+        f"memory: {taken.resident_bytes / 1e6:.0f} MB resident (at most {MOST_RSS / 1e6:.0f}), "
         f"stores bounded to {MEMORY_BYTES / 1e6:.0f}"
     )
     return (
-        0 if rate >= TARGET_PER_S and max(disk, seen_disk) <= most_disk and rss <= MOST_RSS else 1
+        rate >= TARGET_PER_S and taken.disk_bytes <= most_disk and taken.resident_bytes <= MOST_RSS
     )
-
-
-def _most_resident() -> int:
-    """Bytes; `getrusage` would tell of the parent, too."""
-    (line,) = (x for x in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x)
-    return int(line.split()[1]) * 1024
 
 
 def differences(expected: joined.Expected, got: joined.Expected) -> list[str]:
@@ -285,7 +256,7 @@ def differences(expected: joined.Expected, got: joined.Expected) -> list[str]:
     return lines
 
 
-def run(broker: AnyBroker, events: int, kills: int, seed: int, *, timed: bool) -> int:
+def run(broker: AnyBroker, events: int, kills: int, seed: int) -> int:
     """The whole of it; the exit code."""
     names = Names(f"joiner-{uuid.uuid4().hex[:8]}.")
     properties = {"bootstrap.servers": broker.bootstrap}
@@ -300,17 +271,14 @@ def run(broker: AnyBroker, events: int, kills: int, seed: int, *, timed: bool) -
     print(
         f"{events:,} predictions, {len(logs.labels):,} labels, {PARTITIONS} partitions", flush=True
     )
-    failed = 0
     with tempfile.TemporaryDirectory() as folder:
-        if timed:
-            mine = [sys.executable, "-m", "benchmarks.joiner", "--measure", names.prefix]
-            mine += ["--brokers", broker.bootstrap, "--labels", str(len(logs.labels))]
-            mine += ["--events", str(events), "--folder", f"{folder}/timed"]
-            failed |= subprocess.run(mine, check=False).returncode
-        committed = found(properties, names) if timed else joined.Expected({}, {})
-        for line in differences(expected, committed) if timed else ():
+        taken = undisturbed(
+            broker.bootstrap, names, events, len(logs.labels), Path(folder, "alone")
+        )
+        failed = not within(taken, events, len(logs.labels))
+        for line in differences(expected, found(properties, names)):
             print(f"MISSED undisturbed: {line}")
-            failed = 1
+            failed = True
         other = Names(f"{names.prefix}killed.")  # the same sources, with outputs of its own
         create_topics(properties, other, partitions=PARTITIONS)
         register(broker.bootstrap, other, sources)
@@ -331,16 +299,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--brokers")
-    parser.add_argument("--measure", help=argparse.SUPPRESS)
-    parser.add_argument("--labels", type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    if options.measure:
-        return measure(
-            options.brokers, options.measure, options.events, options.labels, options.folder
-        )
     with any_broker(options.brokers) as broker:
-        return run(broker, options.events, options.kills, options.seed, timed=True)
+        return run(broker, options.events, options.kills, options.seed)
 
 
 if __name__ == "__main__":

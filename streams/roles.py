@@ -42,7 +42,7 @@ _PROFILER_BATCH = (
 _PROFILER_COMMIT_S = 1.0
 _JUDGE_COMMIT_S = 1.0
 _JOINER_COMMIT_S = 1.0
-_JOINER_BATCH = 2_000  # looked up together
+JOINER_BATCH = 2_000  # looked up together
 _AHEAD_KIB = "16384"  # of each process, in the client
 _TELL_S = 5.0  # between two lines about a store that is made anew
 
@@ -96,9 +96,9 @@ def profiler(process: Process) -> None:
 
 
 def collect_rarely() -> None:
-    """Look for cycles of garbage less often. A joiner holds tens of thousands of tuples and has no cycles; looking
-    through them again and again took a quarter of its time."""
-    gc.set_threshold(50_000, 20, 100)
+    """Look for cycles of garbage only after a million more objects than before. A joiner holds tens of thousands of
+    tuples and makes no cycles; looking through them again and again took a quarter of its time."""
+    gc.set_threshold(1_000_000, 10, 10)
 
 
 def joiner(process: Process, directory: Path, memory_bytes: int) -> None:
@@ -141,7 +141,7 @@ def joiner(process: Process, directory: Path, memory_bytes: int) -> None:
             topics=topics,
             followed=[process.names("models")],
             commit_every_s=_JOINER_COMMIT_S,
-            limit=_JOINER_BATCH,
+            limit=JOINER_BATCH,
             stop=lambda stale=stale: process.stopped() or stale(),  # type: ignore[misc]
             observe=_Joining(process.meter, stage, place),
         )

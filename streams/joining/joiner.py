@@ -19,7 +19,7 @@ from streams.joining.reading import (
     read_predictions,
     sliced,
 )
-from streams.joining.records import Fold, Found, Terms
+from streams.joining.records import Fold, Found, Prediction, Terms
 from streams.joining.store import Size, Store
 from streams.lifecycle import Lifecycle
 from streams.messages import KIND, Joined, Mark, encode_mark, encode_profile
@@ -59,6 +59,7 @@ class Joiner:
         self._registry = Registry()
         self._compiled = -1
         self._terms: dict[str, Terms] = {}  # shared with all lanes
+        self._readings: dict[str, PredictionReading] = {}  # by model
         self._predictions: dict[str, Topic] = {}
         self._labels: dict[str, list[Topic]] = {}
         self._group_of: dict[str, list[Pair]] = {}  # by topic
@@ -107,7 +108,7 @@ class Joiner:
         lane = self._lanes.get(name)
         if lane is None:
             of = shape(group)
-            fold = Fold(self._terms, of.slack_ms)
+            fold = Fold(self._terms, of.slack_ms, self._members)
             lane = Lane(partition.number, of, fold, self._open_store(name), Found())
             self._lanes[name] = lane
         lane.gained(partition.topic)
@@ -227,6 +228,9 @@ class Joiner:
                 value = encode_profile(Joined(model_id, pane, counts))
                 yield Outgoing(self._names("profiles"), model_id.encode(), value, header)
 
+    def _members(self, one: Prediction) -> bytes:
+        return self._readings[one.model_id].members(one.kept, one.time_ms)
+
     def _empty(self) -> None:
         for lane in self._lanes.values():
             lane.found.outcomes.clear()
@@ -255,6 +259,7 @@ class Joiner:
             for pair in group
             for topic in (pair.predictions, pair.labels)
         }
+        self._readings.clear()
         predictions: defaultdict[str, list[PredictionReading]] = defaultdict(list)
         labels: defaultdict[str, defaultdict[Any, list[Lifecycle]]] = defaultdict(
             lambda: defaultdict(list)
@@ -263,6 +268,7 @@ class Joiner:
             one = registered[pair.lifecycle.model_id]
             wanted = sliced(one.lifecycle)
             reading = PredictionReading(one.lifecycle, self._names, wanted)
+            self._readings[reading.model_id] = reading
             predictions[pair.predictions].append(reading)
             labels[pair.labels][_mapping(one.lifecycle)].append(one.lifecycle)
         self._predictions = {topic: Topic(of) for topic, of in predictions.items()}

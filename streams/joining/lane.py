@@ -9,7 +9,7 @@ what is committed. Where it is behind (after a crash), or empty (on another mach
 to what is committed, and nothing is said about it.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -120,10 +120,8 @@ class Lane:
         sealed, self._sealed = self._sealed, _Unwritten()
         if sealed.marks is None:
             return
-        gone_ms, changes = self._gone_ms, sealed.changes
-        if any(change[0] < gone_ms for change in changes.values()):
-            changes = {key: c for key, c in changes.items() if c[0] >= gone_ms}
-        self._store.write(changes, sealed.marks)
+        gone_ms = self._gone_ms
+        self._store.write(sealed.changes, sealed.marks, gone_ms)
         self._store.drop([bucket for bucket in self._store.buckets() if bucket < gone_ms])
 
     @property
@@ -293,28 +291,30 @@ class Lane:
             return
         before = reached(self._clocks.get(topic, _NEVER), read.times_ms)
         changes, fold, slack_ms = self._changes, self.fold, self.fold.slack_ms
-        opened: dict[tuple[int, str], int] = {}
+        opened: Counter[tuple[int, str]] = Counter()
         known = self._known(read.keys)
         size, gone_ms = self.shape.bucket_ms, self._gone_ms
-        terms = fold.terms
-        for at, key, (model_id, content) in zip(read.at, read.keys, read.rows, strict=True):
-            time_ms, reached_ms = read.times_ms[at], before[at]
+        terms, times_ms = fold.terms, read.times_ms
+        for at, key, (model_id, kept) in zip(read.at, read.keys, read.rows, strict=True):
+            time_ms, reached_ms = times_ms[at], before[at]
             bucket = (time_ms // size + 1) * size
             if bucket < gone_ms or model_id not in terms:
                 continue
-            change = changes.get(key) or known.get(key)
+            change = changes.get(key)
+            if change is None and known:
+                change = known.get(key)
             if change is None:
                 if reached_ms > time_ms + slack_ms:
                     continue
                 # as `Known((Prediction(…),))` is written, without making them
-                changes[key] = bucket, encode((((model_id, time_ms, reached_ms, content),),))
+                changes[key] = bucket, encode((((model_id, time_ms, reached_ms, kept),),))
             else:
-                new = Prediction(model_id, time_ms, reached_ms, content)
+                new = Prediction(model_id, time_ms, reached_ms, kept)
                 folded = fold.predicted(key, decode(change[1]), new, gone_ms, self._found)
                 if folded is None:
                     continue
                 changes[key] = max(bucket, change[0]), encode(folded)
-            opened[bucket, model_id] = opened.get((bucket, model_id), 0) + 1
+            opened[bucket, model_id] += 1
         for (bucket, model_id), n in opened.items():
             of = self._open.setdefault(bucket, {})
             of[model_id] = of.get(model_id, 0) + n
@@ -345,19 +345,19 @@ class Lane:
     def _label(self, turn: Sequence[Pending]) -> None:
         if not turn:
             return
-        known = self._known([one.key for one in turn])
-        size = self.shape.bucket_ms
+        known, changes = self._known([one.key for one in turn]), self._changes
+        size, labelled, found = self.shape.bucket_ms, self.fold.labelled, self._found
         for one in turn:
-            change = self._changes.get(one.key) or known.get(one.key)
-            label, before = one.label, decode(change[1]) if change else NOTHING
-            folded = self.fold.labelled(one.key, before, label, self._found)
-            if folded is not None:
-                bucket = change[0] if change else 0
-                if len(folded.waiting) > len(
-                    before.waiting
-                ):  # it must be there for as long as a prediction
-                    bucket = max(bucket, (label.time_ms // size + 1) * size)
-                self._changes[one.key] = bucket, encode(folded)
+            key, label = one.key, one.label
+            change = changes.get(key) or known.get(key)
+            before = decode(change[1]) if change else NOTHING
+            folded = labelled(key, before, label, found)
+            if folded is None:
+                continue
+            bucket = change[0] if change else 0
+            if folded.waiting is not before.waiting:  # it must be there for as long as a prediction
+                bucket = max(bucket, (label.time_ms // size + 1) * size)
+            changes[key] = bucket, encode(folded)
         self._close_labelled()
 
     def _close_labelled(self) -> None:

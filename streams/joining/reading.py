@@ -1,4 +1,5 @@
-"""What of an event does the joiner need? A prediction's id, time and own members; a label's id, time and truth.
+"""What of an event does the joiner need? A prediction's id and time, and the rest of it once there is a label; a label's
+id, time and truth.
 
 Values are passed on as the JSON they came in: what is wrong with one of them is found and counted by the profiler,
 which reads the outcome. So are dead letters: what cannot be read here is left out without a word.
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple, get_args
 import msgspec
 
 from detectors.series import SeriesType
-from streams.broker import Batch
+from streams.broker import Batch, Record
 from streams.joining.records import Said
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.paths import Const, Path
@@ -21,6 +22,7 @@ from streams.profiling.events import Topic
 from streams.profiling.fields import ANSWERED
 from streams.profiling.reading import PREDICTIONS, Reading
 from streams.profiling.structs import Want
+from streams.profiling.wire import parse
 from streams.topics import Names
 
 _json = msgspec.json.Encoder().encode
@@ -37,11 +39,14 @@ class Read(NamedTuple):
     offsets: list[int]
     at: list[int]  # which of these each of the rest is
     keys: list[bytes]
-    rows: list[Any]  # predictions: (model id, content); labels: (models, said)
+    rows: list[Any]  # predictions: (model id, what is kept of it); labels: (models, said)
 
 
 class PredictionReading(Reading):
-    """How one lifecycle reads the predictions that wait for their labels.
+    """How one lifecycle reads the predictions that wait for their labels: whose they are, and when they were made.
+
+    The rest is left in the event, for most predictions never get a label. `kept` is what waits in its place, and
+    `members` what an outcome takes from that.
 
     Parameters
     ----------
@@ -49,11 +54,36 @@ class PredictionReading(Reading):
     """
 
     def __init__(self, lifecycle: Lifecycle, names: Names, sliced: Sequence[str]) -> None:
+        super().__init__(lifecycle, PREDICTIONS, names, {})
+        #: the id of an event; None where there is none
+        self.event_id: Callable[[Any], str | None] = self.attribute.get("event_id", _nothing)
+        self._outputs = _Outputs(lifecycle, names, sliced)
+
+    def _wanted(self, lifecycle: Lifecycle, types: Mapping[str, str]) -> Iterator[Want]:
+        yield from self._special("timestamp", "time")
+        yield from self._special("event_id", "id")
+
+    def kept(self, batch: Batch, index: int, time_ms: int) -> bytes:
+        """A record as it waits for its label."""
+        if self._outputs.of_value:
+            return batch.values[index] or b""
+        return self._outputs.members(batch.rows[index], time_ms)
+
+    def members(self, kept: bytes, time_ms: int) -> bytes:
+        """The members of outcomes that are the prediction's, as JSON without the brackets."""
+        if not self._outputs.of_value:
+            return kept
+        return self._outputs.members(Record(self.topic, 0, 0, None, None, kept), time_ms)
+
+
+class _Outputs(Reading):
+    """How one lifecycle reads what outcomes repeat of a prediction. `of_value`: all of it is in the record's value."""
+
+    def __init__(self, lifecycle: Lifecycle, names: Names, sliced: Sequence[str]) -> None:
         self._sliced = sliced
         super().__init__(lifecycle, PREDICTIONS, names, {})
+        self.of_value = not any(str(want.path[0]).startswith("$") for want in self.wants)
         has = self.attribute
-        #: the id of an event; None where there is none
-        self.event_id: Callable[[Any], str | None] = has.get("event_id", _nothing)
         tags = [name for name in has if name.startswith("segment:")]
         features = [name for name in has if name.startswith("feature:")]
         mapped = {name: self._mapped(name) for name in _OUTPUTS}
@@ -70,10 +100,9 @@ class PredictionReading(Reading):
         self._features = _object("Features", features)
         fixed = ["model_version", "prediction_timestamp"]
         self._content = _object("Content", [*fixed, *outputs, "tags", "features", *constant])
+        self._decode = msgspec.json.Decoder(self.struct).decode if self.fast else None
 
     def _wanted(self, lifecycle: Lifecycle, types: Mapping[str, str]) -> Iterator[Want]:
-        yield from self._special("timestamp", "time")
-        yield from self._special("event_id", "id")
         yield from self._special("model_version", "version")
         yield from self._special("status", "status")
         for name in _OUTPUTS:
@@ -89,28 +118,32 @@ class PredictionReading(Reading):
             elif not isinstance(root, Const):
                 yield Want(f"feature:{name}", (*root, name), "json")
 
-    def contents(self, events: Sequence[Any], times_ms: Sequence[int]) -> list[bytes]:
-        """The members of outcomes that are the predictions', as JSON without the brackets."""
-        take, version, make = self._take, self.version, self._content
-        tags_of, features_of, (outputs, tags, features) = self._tags, self._features, self._widths
-        constant = self._constant
-        nothing = (None,) * (outputs - 2), (None,) * len(constant)
-        found = []
-        for event, time_ms in zip(events, times_ms, strict=True):
-            values = take(event)
-            said, fixed = values[2:outputs], constant
-            if values[1] not in ANSWERED:
-                said, fixed = nothing
-            content = make(
-                version(values[0]),
-                time_ms,
-                *said,
-                tags_of(*values[outputs:tags]) if tags > outputs else None,
-                features_of(*values[tags:]) if features > tags else None,
-                *fixed,
-            )
-            found.append(_json(content)[1:-1])
-        return found
+    def members(self, record: Record, time_ms: int) -> bytes:
+        """As JSON without the brackets, of a record that could be read before."""
+        event = self._event(record)
+        outputs, tags, features = self._widths
+        values = self._take(event)
+        said, constant = values[2:outputs], self._constant
+        if values[1] not in ANSWERED:
+            said, constant = (None,) * len(said), (None,) * len(constant)
+        content = self._content(
+            self.version(values[0]),
+            time_ms,
+            *said,
+            self._tags(*values[outputs:tags]) if tags > outputs else None,
+            self._features(*values[tags:]) if features > tags else None,
+            *constant,
+        )
+        return _json(content)[1:-1]
+
+    def _event(self, record: Record) -> Any:
+        if self._decode is not None:
+            try:
+                return self._decode(record.value or b"")
+            except (msgspec.MsgspecError, RecursionError):
+                pass  # some field is not what it should be: which one, the careful way finds
+        event, _ = self.read(parse(record.value), record)
+        return event
 
 
 class LabelReading(Reading):
@@ -206,7 +239,7 @@ def sliced(lifecycle: Lifecycle) -> tuple[str, ...]:
 def read_predictions(topic: Topic, batch: Batch) -> dict[int, Read]:
     """Predictions by partition."""
     found: dict[int, Read] = {}
-    for number, read, events in _by_partition([topic], batch):
+    for number, read, events, rows in _by_partition([topic], batch):
         found[number] = read
         kinds = dict.fromkeys(map(type, events))
         for kind in kinds:
@@ -218,10 +251,10 @@ def read_predictions(topic: Topic, batch: Batch) -> dict[int, Read]:
             if None in ids:
                 of = [i for i, event_id in zip(of, ids, strict=True) if event_id is not None]
                 ids = [event_id for event_id in ids if event_id is not None]
-            contents = reading.contents([events[i] for i in of], [read.times_ms[i] for i in of])
             read.at.extend(of)
-            read.keys.extend([event_id.encode() for event_id in ids])
-            read.rows.extend([(reading.model_id, content) for content in contents])
+            read.keys.extend(map(str.encode, ids))
+            kept, times_ms = reading.kept, read.times_ms
+            read.rows.extend([(reading.model_id, kept(batch, rows[i], times_ms[i])) for i in of])
         if len(kinds) > 1:
             order = sorted(range(len(read.at)), key=read.at.__getitem__)
             columns: tuple[list[Any], ...] = (read.at, read.keys, read.rows)
@@ -234,7 +267,7 @@ def read_labels(topics: Sequence[Topic], batch: Batch) -> dict[int, Read]:
     """Labels by partition, those that are to be joined. `topics`: the topic in each of its mappings."""
     readings: dict[type, Any] = {kind: of for t in topics for kind, of in t.reading_of.items()}
     found: dict[int, Read] = {}
-    for number, read, events in _by_partition(topics, batch):
+    for number, read, events, _ in _by_partition(topics, batch):
         found[number] = read
         for at, event in enumerate(events):
             label = readings[type(event)].label(event)
@@ -246,8 +279,11 @@ def read_labels(topics: Sequence[Topic], batch: Batch) -> dict[int, Read]:
     return found
 
 
-def _by_partition(topics: Sequence[Topic], batch: Batch) -> Iterator[tuple[int, Read, list[Any]]]:
-    """What can be read of a batch, in the order of each partition, with nothing said yet about joining."""
+def _by_partition(
+    topics: Sequence[Topic], batch: Batch
+) -> Iterator[tuple[int, Read, list[Any], Sequence[int]]]:
+    """What can be read of a batch, in the order of each partition, with nothing said yet about joining: partition, what
+    is known, events, and where in the batch each of them is."""
     partitions, offsets = batch.partitions, batch.offsets
     at, events, times_ms = _events(topics[0], batch)
     for topic in topics[1:]:
@@ -260,13 +296,14 @@ def _by_partition(topics: Sequence[Topic], batch: Batch) -> Iterator[tuple[int, 
         first[number] = offset
     if len(first) == 1:
         ((number, offset),) = first.items()
-        yield number, Read(offset, times_ms, [offsets[i] for i in at], [], [], []), events
+        yield number, Read(offset, times_ms, [offsets[i] for i in at], [], [], []), events, at
         return
     of = [partitions[i] for i in at]
     for number, offset in sorted(first.items()):
         mine = [i for i, where in enumerate(of) if where == number]
-        read = Read(offset, [times_ms[i] for i in mine], [offsets[at[i]] for i in mine], [], [], [])
-        yield number, read, [events[i] for i in mine]
+        rows = [at[i] for i in mine]
+        read = Read(offset, [times_ms[i] for i in mine], [offsets[i] for i in rows], [], [], [])
+        yield number, read, [events[i] for i in mine], rows
 
 
 def _events(topic: Topic, batch: Batch) -> tuple[list[int], list[Any], list[int]]:

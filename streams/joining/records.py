@@ -14,7 +14,7 @@ what has been read by now, only what the two partitions say:
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -47,14 +47,14 @@ class Said(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Prediction(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A prediction, and its truth once there is one.
 
-    `reached_ms`: how far the predictions before it in its partition had come. `content`: the members of its outcomes
-    that are its own, as JSON without the brackets.
+    `reached_ms`: how far the predictions before it in its partition had come. `kept`: what its outcomes are made of,
+    which whoever read it understands.
     """
 
     model_id: str
     time_ms: int
     reached_ms: int
-    content: bytes
+    kept: bytes
     first_ms: int = 0  # when its truth became known first
     said: Said | None = None
 
@@ -103,10 +103,12 @@ class Fold:
     terms : by model id
     slack_ms : how far events may be behind those before them in their partition: a prediction further behind is too
         late for any label; a label's own age within the horizon counts, and this is how much longer it is waited for
+    members : of outcomes, those that are the prediction's, as JSON without the brackets
     """
 
     terms: Mapping[str, Terms]
     slack_ms: int
+    members: Callable[[Prediction], bytes]
 
     def predicted(
         self, event_id: bytes, known: Known, new: Prediction, gone_ms: int, found: Found
@@ -161,40 +163,39 @@ class Fold:
     def _told(self, event_id: bytes, one: Prediction, label: Label, found: Found) -> Prediction:
         """The prediction with what this label says."""
         terms = self.terms[one.model_id]
-
-        def count(what: str) -> None:
-            found.count(one.model_id, terms, label.time_ms, what)
-
+        counts = found.counts[one.model_id, label.time_ms // terms.pane_ms * terms.pane_ms]
         if label.time_ms < one.time_ms:
-            count(BEFORE)
+            counts[BEFORE] += 1
             return one
         if _below(label.said.confidence, terms.min_confidence):
-            count(UNCERTAIN)
+            counts[UNCERTAIN] += 1
             return one
         if one.reached_ms >= label.turn_ms:
-            count(EARLY)
+            counts[EARLY] += 1
         if one.said is None:
-            count(MATCHED)
+            counts[MATCHED] += 1
             found.labelled.append(one)
             first_ms = label.time_ms
         elif _equal(one.said.label, label.said.label):
-            count(DUPLICATE)
+            counts[DUPLICATE] += 1
             return one
         else:
-            count(CORRECTED)
+            counts[CORRECTED] += 1
             first_ms = one.first_ms
-            found.outcomes.append((event_id, outcome(event_id, one, first_ms, one.said, -1)))
-        found.outcomes.append((event_id, outcome(event_id, one, first_ms, label.said, 1)))
-        return Prediction(
-            one.model_id, one.time_ms, one.reached_ms, one.content, first_ms, label.said
-        )
+            former = outcome(event_id, one, self.members(one), first_ms, one.said, -1)
+            found.outcomes.append((event_id, former))
+        now = outcome(event_id, one, self.members(one), first_ms, label.said, 1)
+        found.outcomes.append((event_id, now))
+        return Prediction(one.model_id, one.time_ms, one.reached_ms, one.kept, first_ms, label.said)
 
 
-def outcome(event_id: bytes, one: Prediction, time_ms: int, said: Said, weight: int) -> bytes:
+def outcome(
+    event_id: bytes, one: Prediction, members: bytes, time_ms: int, said: Said, weight: int
+) -> bytes:
     """A self-contained label event in the names of contracts §1.1.
 
-    >>> one = Prediction("fraud", 1000, 0, b'"model_version":"1","prediction":true')
-    >>> outcome(b"e1", one, 5000, Said(b"false"), 1).decode()
+    >>> one, members = Prediction("fraud", 1000, 0, b""), b'"model_version":"1","prediction":true'
+    >>> outcome(b"e1", one, members, 5000, Said(b"false"), 1).decode()
     '{"event_id":"e1","model_id":"fraud","timestamp":5000,"label":false,"weight":1,"model_version":"1","prediction":true}'
     """
     confidence = b',"label_confidence":' + said.confidence if said.confidence else b""
@@ -205,7 +206,7 @@ def outcome(event_id: bytes, one: Prediction, time_ms: int, said: Said, weight: 
         said.label,
         confidence,
         weight,
-        one.content,
+        members,
     )
 
 

@@ -99,22 +99,22 @@ class RocksStore:
                 wanted = [key for key in wanted if key not in found]
         return found
 
-    def write(self, changes: Mapping[bytes, Change], marks: bytes) -> None:
-        for bucket in sorted({bucket for bucket, _ in changes.values()} - self._families.keys()):
-            self._add(bucket)
+    def write(self, changes: Mapping[bytes, Change], marks: bytes, gone_ms: int) -> None:
         batch, handles = WriteBatch(raw_mode=True), self._handles
         put = batch.put
         for key, (bucket, value) in changes.items():
-            put(key, value, handles[bucket])
+            if bucket >= gone_ms:
+                put(key, value, handles.get(bucket) or self._add(bucket))
         put(_MARKS, marks, self._own)
         self._db.write(batch, self._write)
         self.marks = marks
 
-    def _add(self, bucket: int) -> None:
+    def _add(self, bucket: int) -> Any:
         family = self._db.create_column_family(str(bucket), _options(self._memory))
         self._families[bucket] = family
         self._families = dict(sorted(self._families.items(), reverse=True))
-        self._handles[bucket] = self._db.get_column_family_handle(str(bucket))
+        handle = self._handles[bucket] = self._db.get_column_family_handle(str(bucket))
+        return handle
 
     def drop(self, buckets: Collection[int]) -> None:
         for bucket in buckets:

@@ -26,8 +26,8 @@ class Store(Protocol):
     def get(self, keys: Sequence[bytes]) -> Mapping[bytes, Change]:
         """Those of the keys that are there, each from its latest bucket."""
 
-    def write(self, changes: Mapping[bytes, Change], marks: bytes) -> None:
-        """All of it or nothing."""
+    def write(self, changes: Mapping[bytes, Change], marks: bytes, gone_ms: int) -> None:
+        """All of it or nothing, but for what belongs to buckets that end before `gone_ms`."""
 
     def drop(self, buckets: Collection[int]) -> None:
         """Throw buckets away, those that are there."""
@@ -56,9 +56,10 @@ class MemoryStore:
             found |= {key: (bucket, values[key]) for key in keys if key in values}
         return found
 
-    def write(self, changes: Mapping[bytes, Change], marks: bytes) -> None:
+    def write(self, changes: Mapping[bytes, Change], marks: bytes, gone_ms: int) -> None:
         for key, (bucket, value) in changes.items():
-            self._buckets.setdefault(bucket, {})[key] = value
+            if bucket >= gone_ms:
+                self._buckets.setdefault(bucket, {})[key] = value
         self.marks = marks
 
     def drop(self, buckets: Collection[int]) -> None:

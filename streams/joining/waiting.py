@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+import msgspec
+
 from streams.joining.reading import Read
 from streams.joining.records import Label
 
@@ -17,8 +19,7 @@ class Chunk:
     end: int  # the offset after it
 
 
-@dataclass(slots=True)
-class Pending:
+class Pending(msgspec.Struct, gc=False):
     """A label before its turn."""
 
     offset: int

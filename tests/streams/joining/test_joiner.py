@@ -27,9 +27,9 @@ SLACK_MS = 2 * MINUTE_MS
 PREDICTIONS, LABELS = NAMES("predictions"), NAMES("labels")
 
 
-def joining(**keys: Any) -> Any:
-    """A lifecycle whose labels are joined within six minutes."""
-    source = {"labels": {}, "join": {"window": "6m"}}
+def joining(predictions: dict[str, Any] | None = None, **keys: Any) -> Any:
+    """A lifecycle whose labels are joined within six minutes. `predictions`: where it has them from."""
+    source = {"predictions": predictions or {}, "labels": {}, "join": {"window": "6m"}}
     return lifecycle(
         prediction={"classes": ["yes", "no"], "positive": "yes"}, source=source, **keys
     )
@@ -47,8 +47,8 @@ class Forgetful(MemoryStore):
         super().__init__()
         self.former: list[tuple[bytes | None, dict[int, dict[bytes, bytes]]]] = [(None, {})]
 
-    def write(self, changes: Mapping[bytes, Change], marks: bytes) -> None:
-        super().write(changes, marks)
+    def write(self, changes: Mapping[bytes, Change], marks: bytes, gone_ms: int) -> None:
+        super().write(changes, marks, gone_ms)
         self.former.append((self.marks, copy.deepcopy(self._buckets)))
 
     def as_found(self, lost: int) -> "Forgetful":
@@ -182,6 +182,32 @@ def test_a_label_that_finds_its_prediction_is_an_outcome_in_the_names_of_the_con
         "features": {"income": 1.0, "home": "rent"},
     }
     world.check()
+
+
+def test_an_outcome_has_what_can_be_read_of_a_prediction_that_is_not_as_it_should_be() -> None:
+    world = World()
+    world.predict(event(event_id="odd", features=None, model_version=5, status="who knows"))
+    world.predict(event(event_id="failed", status="error"))
+    for event_id in ("odd", "failed"):
+        world.label(label(event_id, START_MS + 5_000))
+    world.drain()
+    odd, failed = (msgspec.json.decode(record.value or b"") for record in world.written)
+    assert odd["model_version"] == "unversioned"
+    assert (odd["prediction"], odd["features"]) == ("yes", {})
+    assert failed["features"] == {"income": 1.0, "home": "rent"}
+    assert not {"prediction", "score"} & failed.keys()
+    world.check()
+
+
+def test_what_stands_beside_a_prediction_is_kept_until_its_label_comes() -> None:
+    world = World(predictions={"fields": {"model_version": "$headers.release"}})
+    written = event(event_id="a", model_version="2.0.0")
+    value = msgspec.json.encode(written)
+    world.log.append(PREDICTIONS, value, b"a", headers=(("release", b"3.0.0"),))
+    world.label(label("a", START_MS + 5_000))
+    world.drain()
+    (record,) = world.written
+    assert msgspec.json.decode(record.value or b"")["model_version"] == "3.0.0"
 
 
 HOUR_MS = 60 * MINUTE_MS
