@@ -24,7 +24,7 @@ Severity = Literal["info", "warning", "error", "critical"]
 Change = Literal["opened", "escalated", "eased", "acknowledged", "repeated", "resolved"]
 ResolveReason = Literal["recovered", "retrained", "rebaselined", "deployed", "manual", "retired"]
 EpisodeStatus = Literal["open", "acknowledged", "resolved"]
-Held = Literal["grace", "flapping", "staging"]
+Held = Literal["grace", "flapping", "staging", "muted", "snoozed"]
 CauseClass = Literal[
     "pipeline_break",
     "input_shift",

@@ -129,7 +129,12 @@ PARTS = (
         True,
     ),
     Part("detectors", ("detectors/*",), ("detectors", "numpy", "scipy"), True),
-    Part("delivery", ("alerting/deliver/*",), ("alerting", "aiohttp", "pydantic"), False),
+    Part(
+        "delivery",
+        ("alerting/deliver/*",),
+        ("alerting", "anyio", "httpx2", "pydantic", "stamina"),
+        False,
+    ),
     Part(
         "alerting",
         ("alerting/*",),

@@ -1,5 +1,4 @@
-"""What of an event does the joiner need? A prediction's id and time, and the rest of it once there is a label; a label's
-id, time and truth.
+"""What of an event does the joiner need? A prediction's id and time, the rest once it has a label; a label's truth.
 
 Values are passed on as the JSON they came in: what is wrong with one of them is found and counted by the profiler,
 which reads the outcome. So are dead letters: what cannot be read here is left out without a word.
