@@ -55,6 +55,19 @@ COMMANDS = (
     Command("models", "list what is registered", "Look"),
     Command("status", "what is firing, stale or silent", "Look"),
     Command("explain", "why a verdict is what it is", "Look"),
+    Command("ack", "an episode is being looked after: no repeats", "Act"),
+    Command("snooze", "tell nobody of an episode for a while", "Act"),
+    Command("resolve", "an episode is over, whatever the numbers say", "Act"),
+    Command("silence", "tell nobody of such problems for a while", "Act"),
+    Command("unsilence", "end a silence", "Act"),
+    Command("retrain", "ask for a retraining", "Act"),
+    Command("approve", "let a retraining begin", "Act"),
+    Command("reject", "refuse a retraining", "Act"),
+    Command("cancel", "call a retraining off", "Act"),
+    Command("tick", "a check that only a person can make was made", "Act"),
+    Command("report", "what became of a retraining, for pipelines", "Act"),
+    Command("deployed", "another version answers now", "Act"),
+    Command("rebaseline", "the present is normal", "Act"),
 )
 
 _USAGE = "Usage: leeway COMMAND [ARGUMENTS]"

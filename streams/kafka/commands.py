@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
+from zlib import crc32
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
     KafkaError,
+    KafkaException,
     Message,
     Producer,
     TopicPartition,
@@ -25,18 +27,28 @@ from streams.kafka.admin import topic_partitions
 from streams.kafka.errors import QUIET, explained, is_permanent, translated
 from streams.kafka.reader import record_of
 
-__all__ = ["Tail", "Writer", "past"]
+__all__ = ["NOTHING_YET", "Tail", "Writer", "past"]
 
 _LOG = logging.getLogger("streams.kafka.broker")
 _AT_ONCE = 5000
 _WAIT_S = 0.2
 _STUCK_S = 60.0
 _FLUSH_S = 30.0
+_ASKING_S = 10.0
 _ANY_PARTITION = -1
+NOTHING_YET = 2**62  # later than anything
 
 
 class Tail:
     """Reads topics from their beginning, committed records only, and then whatever is new.
+
+    Parameters
+    ----------
+    since_ms
+        Begin with what was written at this time or later, by the log's clock; None: with everything. `NOTHING_YET`:
+        with what is written after this was made.
+    key
+        Read only the partitions that hold records of this key; None: all of them.
 
     Raises
     ------
@@ -46,12 +58,23 @@ class Tail:
         No broker answers, or none that accepts us.
     """
 
-    def __init__(self, properties: Mapping[str, str], topics: Sequence[str]) -> None:
+    def __init__(
+        self,
+        properties: Mapping[str, str],
+        topics: Sequence[str],
+        *,
+        since_ms: int | None = None,
+        key: str | None = None,
+    ) -> None:
         self._brokers = properties.get("bootstrap.servers", "")
         there = topic_partitions(properties)
         if lacking := [topic for topic in topics if topic not in there]:
             raise UsageError(f"topic {lacking[0]} does not exist")
-        self._unread = {Partition(t, number) for t in topics for number in range(there[t])}
+        self._unread = {
+            Partition(t, one)
+            for t in topics
+            for one in (range(there[t]) if key is None else [crc32(key.encode()) % there[t]])
+        }
         self._doing = f"read {', '.join(topics)}"
         with translated(self._doing, self._brokers):
             self._consumer = Consumer(
@@ -69,7 +92,19 @@ class Tail:
                 },
                 logger=_LOG,
             )
-            self._consumer.assign([TopicPartition(*p, OFFSET_BEGINNING) for p in self._unread])
+            self._consumer.assign(self._beginnings(since_ms))
+
+    def _beginnings(self, since_ms: int | None) -> list[TopicPartition]:
+        if since_ms is None:
+            return [TopicPartition(*p, OFFSET_BEGINNING) for p in self._unread]
+        asked = [TopicPartition(*p, since_ms) for p in self._unread]
+        found = self._consumer.offsets_for_times(asked, timeout=_ASKING_S)
+        for one in found:
+            if one.error is not None:
+                raise KafkaException(one.error)
+            if one.offset < 0:  # nothing is that late: asked for now, so that nothing can slip by
+                _, one.offset = self._consumer.get_watermark_offsets(one, timeout=_ASKING_S)
+        return found
 
     @property
     def at_end(self) -> bool:
