@@ -1,52 +1,63 @@
-"""Should this model be retrained? Requests, their guards, and the life of a trigger."""
+"""Should this model be retrained? Who may ask, and what holds a request back.
 
-from collections.abc import Callable, Iterable
+A request is made once for its reason, one at a time, and not too often. What becomes of it is in `transitions`.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
 
 from alerting.findings import BROKEN
-from alerting.identity import alert_id, rfc3339, trigger_id
+from alerting.requests import (
+    OF_LABELS,
+    PRIORITIES,
+    Since,
+    Wish,
+    document,
+    of_problem,
+    training_window,
+)
+from alerting.schedules import last_slot
 from alerting.settings import Context, RetrainingCondition, RetrainingPolicy
+from alerting.transitions import (
+    TRANSITIONS,
+    Moved,
+    Refused,
+    approve,
+    cancel,
+    is_open,
+    move,
+    overdue,
+    reject,
+    report,
+    tick,
+)
 from alerting.types import (
-    Basis,
     Episode,
     Finding,
-    Gates,
-    Kind,
-    Link,
-    ReasonCode,
+    Priority,
     TrainingWindow,
     Trigger,
-    TriggerEvidence,
     TriggerMemory,
-    TriggerModel,
-    TriggerPolicy,
-    TriggerReason,
-    TriggerState,
-    TriggerStatus,
 )
-from alerting.wording import duration
+from alerting.wording import SUMMARY_LIMIT, clip
 from detectors.types import Status
 
-# From each status to those that may follow; every other step is refused.
-TRANSITIONS: dict[TriggerStatus, tuple[TriggerStatus, ...]] = {
-    "requested": ("approved", "rejected", "cancelled"),
-    "approved": ("started", "failed", "cancelled"),
-    "started": ("completed", "failed", "cancelled"),
-    "rejected": (),
-    "cancelled": (),
-    "completed": (),
-    "failed": (),
-}
-MOST_ALERTS = 100
-OF_LABELS = ("performance", "concept_drift")
-_CODES: dict[Kind, ReasonCode] = {
-    "data_drift": "data_drift",
-    "prediction_drift": "prediction_drift",
-    "concept_drift": "concept_drift",
-    "performance": "performance",
-}
-_PRIORITIES = ("low", "normal", "high")
+__all__ = [
+    "TRANSITIONS",
+    "Moved",
+    "Refused",
+    "approve",
+    "asked",
+    "cancel",
+    "move",
+    "overdue",
+    "reject",
+    "report",
+    "request",
+    "scheduled",
+    "tick",
+]
 
 HeldBack = Literal[
     "broken_input",
@@ -58,8 +69,9 @@ HeldBack = Literal[
     "too_few_records",
     "too_few_labels",
 ]
-Moved = tuple[TriggerMemory, tuple[Trigger, ...]]
-Counters = tuple[Callable[[int], int], Callable[[int], int]]  # of events, of labels
+# A date that comes while a retraining is under way is met by that; one that comes too often is not.
+_SPENT: tuple[HeldBack, ...] = ("open_trigger", "at_most")
+_MOST_REMEMBERED = 100
 
 
 def request(
@@ -68,8 +80,8 @@ def request(
     episode: Episode | None,
     finding: Finding,
     context: Context,
-    events_since: Callable[[int], int],
-    labels_since: Callable[[int], int] = lambda since_ms: 0,
+    events_since: Since,
+    labels_since: Since = lambda since_ms: 0,
     others: Iterable[Episode] = (),
 ) -> Moved:
     """Fold one window of one subject into the triggers of its model.
@@ -91,90 +103,104 @@ def request(
     memory, triggers
         One document per step. Under approval `auto` `requested` and `approved` come together.
     """
-    memory, ended = _overdue(policy, memory, context.at_ms)
-    memory, news = _weigh(
-        policy, memory, episode, finding, context, (events_since, labels_since), others
-    )
-    return memory, ended + news
-
-
-def move(
-    policy: RetrainingPolicy,
-    memory: TriggerMemory,
-    status: TriggerStatus,
-    at_ms: int,
-    *,
-    by: str,
-    note: str | None = None,
-) -> Moved:
-    """Take the model's trigger one step further; a step that `TRANSITIONS` does not have changes nothing."""
-    trigger = memory.trigger
-    if trigger is None or status not in TRANSITIONS[trigger.status.name]:
-        return memory, ()
-    if status == "approved" and trigger.policy.dry_run:
-        return memory, ()
-    state = TriggerState(status, trigger.status.sequence + 1, rfc3339(at_ms), by, note)
-    trigger = replace(trigger, status=state)
-    allowed = {"approved": policy.start_within_ms, "started": policy.finish_within_ms}.get(status)
-    deadline_ms = None if allowed is None else at_ms + allowed
-    return replace(memory, trigger=trigger, deadline_ms=deadline_ms), (trigger,)
-
-
-def _overdue(policy: RetrainingPolicy, memory: TriggerMemory, at_ms: int) -> Moved:
-    """End what has waited too long."""
-    if memory.trigger is None or memory.deadline_ms is None or at_ms < memory.deadline_ms:
-        return memory, ()
-    status = memory.trigger.status.name
-    if status == "requested":
-        return move(policy, memory, "cancelled", at_ms, by="policy", note="expired")
-    if status == "approved":
-        note = f"not started within {duration(policy.start_within_ms or 0)}"
-    else:
-        note = f"not finished within {duration(policy.finish_within_ms or 0)}"
-    return move(policy, memory, "failed", at_ms, by="policy", note=note)
-
-
-def _weigh(
-    policy: RetrainingPolicy,
-    memory: TriggerMemory,
-    episode: Episode | None,
-    finding: Finding,
-    context: Context,
-    since: Counters,
-    others: Iterable[Episode],
-) -> Moved:
-    """Request, hold back, or take back a request whose reason is gone."""
+    memory, ended = overdue(policy, memory, context.at_ms)
     subject = context.subject
     if episode is None or (subject.version, subject.segment) != (policy.model.version, "all"):
-        return memory, ()
-    about = None if memory.trigger is None else memory.trigger.reason.episode_id
-    if about == episode.episode_id:  # one trigger per episode
-        waits = memory.trigger is not None and memory.trigger.status.name == "requested"
-        if episode.open or not waits:
-            return memory, ()
+        return memory, ended
+    if _about(memory) == episode.episode_id and not episode.open:
+        if memory.trigger is None or memory.trigger.status.name != "requested":
+            return memory, ended
         note = "episode resolved before approval"
-        return move(policy, memory, "cancelled", context.at_ms, by="policy", note=note)
+        memory, gone = move(policy, memory, "cancelled", context.at_ms, by="policy", note=note)
+        return memory, (*ended, *gone)
     condition = _fulfilled(policy, episode, finding)
     if condition is None:
-        return memory, ()
-    window = _training_window(policy, episode, finding, context.at_ms, since)
-    if _held_back(policy, memory, finding, window, context.at_ms, others) is not None:
-        if memory.suppressed_episode == episode.episode_id:  # counted already
-            return memory, ()
-        count = memory.suppressed + 1
-        return replace(memory, suppressed=count, suppressed_episode=episode.episode_id), ()
-    trigger = _trigger(policy, memory, condition, episode, finding, context, window)
-    since_ms = context.at_ms - policy.at_most_per_ms
-    memory = TriggerMemory(
-        trigger=trigger,
-        deadline_ms=context.at_ms + policy.expires_ms,
-        cooldown_until_ms=context.at_ms + policy.cooldown_ms,
-        requested_ms=(*(ms for ms in memory.requested_ms if ms > since_ms), context.at_ms),
+        return memory, ended
+    wish = of_problem(condition, episode, finding, context.result_id)
+    if _about(memory) == episode.episode_id and not _outranks(wish, memory):
+        return memory, ended  # one trigger per episode, unless it became more urgent
+    window = training_window(policy, wish, context.at_ms, events_since, labels_since)
+    memory, _, news = _weigh(policy, memory, wish, window, context.at_ms, tuple(others))
+    return memory, (*ended, *news)
+
+
+def scheduled(
+    policy: RetrainingPolicy,
+    memory: TriggerMemory,
+    before_ms: int,
+    at_ms: int,
+    events_since: Since,
+    labels_since: Since = lambda since_ms: 0,
+    others: Iterable[Episode] = (),
+    new_labels: int = 0,
+) -> Moved:
+    """Fold the time from one window to the next: dates that passed, and labels that became known.
+
+    Each date asks once. Of several that passed at once only the last one asks. What broken data, too few of them or the
+    cool-down hold back is asked when that is over, unless the next date comes first.
+
+    Parameters
+    ----------
+    before_ms, at_ms : int
+        The dates in (`before_ms`, `at_ms`] are looked at, each of them once.
+    new_labels : int
+        Labels that became known since the last call.
+    """
+    memory, ended = overdue(policy, memory, at_ms)
+    since_ms = max(before_ms, memory.scheduled_until_ms)
+    memory = replace(
+        memory,
+        scheduled_until_ms=max(since_ms, at_ms),
+        labels=memory.labels + max(new_labels, 0),
     )
-    if trigger.policy.approval != "auto":
-        return memory, (trigger,)
-    memory, approved = move(policy, memory, "approved", context.at_ms, by="policy")
-    return memory, (trigger, *approved)
+    told, problems = ended, tuple(others)
+    for wish in _due(policy, memory, since_ms, at_ms):
+        window = training_window(policy, wish, at_ms, events_since, labels_since)
+        memory, held, news = _weigh(policy, memory, wish, window, at_ms, problems)
+        told = (*told, *news)
+        if isinstance(wish.anchor, int) and wish.condition.schedule is not None:
+            waits = held is not None and held not in _SPENT
+            memory = _waiting(memory, wish.condition.name, wish.anchor if waits else None)
+    return memory, told
+
+
+def asked(
+    policy: RetrainingPolicy,
+    memory: TriggerMemory,
+    at_ms: int,
+    by: str,
+    reason: str | None,
+    priority: Priority,
+    command_id: str,
+    events_since: Since,
+    labels_since: Since = lambda since_ms: 0,
+) -> Moved | Refused:
+    """Somebody asks for a retraining: an entry `Manual` says what that comes to, else it is retrained.
+
+    A person is not held back by the cool-down or by broken data, but by an open trigger and by `at_most`. Who may
+    approve need not ask twice.
+    """
+    if policy.approvers and by not in policy.approvers:
+        return Refused("not_an_approver")
+    memory, ended = overdue(policy, memory, at_ms)
+    usual = RetrainingCondition("manual", approval="required" if policy.approvers else "auto")
+    written = next((condition for condition in policy.conditions if condition.by_hand), usual)
+    urgent = max(priority, written.priority, key=PRIORITIES.index)
+    said = clip(f"Asked for by {by}" + (f": {reason}" if reason else ""), SUMMARY_LIMIT)
+    wish = Wish(replace(written, priority=urgent), "manual", command_id, said, by)
+    if wish.trigger_id(policy) in memory.asked or _many(policy, memory, at_ms):
+        return Refused("not_possible")
+    if is_open(memory) and not _outranks(wish, memory):
+        return Refused("not_possible")
+    window = training_window(policy, wish, at_ms, events_since, labels_since)
+    memory, told = _make(policy, memory, wish, window, at_ms)
+    if wish.approval == "required" and by in policy.approvers:
+        memory, agreed = move(policy, memory, "approved", at_ms, by=by)
+        told = (*told, *agreed)
+    return memory, (*ended, *told)
+
+
+# ---- what asks
 
 
 def _fulfilled(
@@ -183,122 +209,174 @@ def _fulfilled(
     """The condition that this problem fulfils; of several the most urgent, else the first.
 
     Drift of inputs must be severe and last. What labels say needs no more than its episode: there a detector has spent
-    its budget, or a rule has waited (statistics 3.8). A condition that names a rule waits for that rule.
+    its budget, or a rule has waited (statistics 3.8). A condition that names a rule waits for that rule; where it was
+    drawn for inputs, it is the user's own line, and has waited as well.
     """
     if not episode.open or finding.status not in (Status.DRIFTING, Status.SEVERE):
         return None
     lasting = finding.status == Status.SEVERE and finding.severe_windows >= policy.severe_windows
-    if episode.kind not in OF_LABELS and not lasting:
-        return None
     matching = [
         condition
         for condition in policy.conditions
         if episode.kind in condition.kinds
+        and (lasting or condition.by_rule or episode.kind in OF_LABELS)
         and (condition.rule is None or condition.rule in finding.rules)
     ]
-    return max(matching, key=lambda c: _PRIORITIES.index(c.priority), default=None)
+    return max(matching, key=_standing, default=None)
+
+
+def _due(
+    policy: RetrainingPolicy, memory: TriggerMemory, since_ms: int, at_ms: int
+) -> Sequence[Wish]:
+    """The dates that passed or were held back, and enough labels; the most urgent first."""
+    found = []
+    for condition in policy.conditions:
+        if condition.schedule is not None:
+            slot = last_slot(condition.schedule, since_ms, at_ms)
+            if slot is None:
+                slot = memory.waiting.get(condition.name)
+            if slot is not None:
+                every = condition.schedule
+                rhythm = f"every {every.days} days" if every.days else every.every
+                found.append(Wish(condition, "schedule", slot, f"Scheduled: {rhythm}"))
+        if condition.labels is not None:
+            new = memory.labels - memory.labels_used
+            if new >= condition.labels:
+                said = f"{new:,} new labels, {condition.labels:,} were waited for"
+                found.append(Wish(condition, "new_labels", memory.labels, said))
+    return sorted(found, key=lambda wish: _standing(wish.condition), reverse=True)
+
+
+# ---- what holds it back
+
+
+def _weigh(
+    policy: RetrainingPolicy,
+    memory: TriggerMemory,
+    wish: Wish,
+    window: TrainingWindow,
+    at_ms: int,
+    others: Sequence[Episode],
+) -> tuple[TriggerMemory, HeldBack | None, tuple[Trigger, ...]]:
+    """Make a request, or hold it back and count that once."""
+    if wish.trigger_id(policy) in memory.asked:
+        return memory, "open_trigger", ()
+    held = _held_back(policy, memory, wish, window, at_ms, others)
+    if held is None:
+        memory, told = _make(policy, memory, wish, window, at_ms)
+        return memory, None, told
+    if wish.about not in memory.suppressed_of:
+        known = (*memory.suppressed_of, wish.about)[-_MOST_REMEMBERED:]
+        memory = replace(memory, suppressed=memory.suppressed + 1, suppressed_of=known)
+    return memory, held, ()
 
 
 def _held_back(
     policy: RetrainingPolicy,
     memory: TriggerMemory,
-    finding: Finding,
+    wish: Wish,
     window: TrainingWindow,
     at_ms: int,
-    others: Iterable[Episode],
+    others: Sequence[Episode],
 ) -> HeldBack | None:
     """Why a request that is due must not be made now."""
-    if finding.leading_score in BROKEN:  # a broken pipeline is not new data: statistics 3.8
-        return "broken_input"
+    finding = wish.finding
+    if finding is not None and finding.leading_score in BROKEN:
+        return "broken_input"  # a broken pipeline is not new data: statistics 3.8
     for other in others:
-        if other.open and other.kind == "data_quality":
+        if other.open and other.kind == "data_quality" and _same_features(other, finding):
             return "data_quality"
         unhealthy = other.open and other.kind == "label_health"
-        if unhealthy and other.severity in ("error", "critical") and finding.kind in OF_LABELS:
+        if unhealthy and other.severity in ("error", "critical") and wish.kind in OF_LABELS:
             return "label_health"
-    if memory.trigger is not None and TRANSITIONS[memory.trigger.status.name]:
+    superseded = is_open(memory) and _outranks(wish, memory)
+    if is_open(memory) and not superseded:
         return "open_trigger"
-    if at_ms < memory.cooldown_until_ms:
+    if at_ms < memory.cooldown_until_ms and not superseded:
         return "cooldown"
-    if sum(ms > at_ms - policy.at_most_per_ms for ms in memory.requested_ms) >= policy.at_most:
+    if _many(policy, memory, at_ms):
         return "at_most"
     if window.records < policy.min_records:
         return "too_few_records"
     return "too_few_labels" if window.labelled < policy.min_labels else None
 
 
-def _training_window(
-    policy: RetrainingPolicy, episode: Episode, finding: Finding, at_ms: int, since: Counters
-) -> TrainingWindow:
-    """From the change to now if the lifecycle says so and the change is known, else the newest data.
-
-    A rule does not know when a change began: its episode at least knows when it was first broken.
-    """
-    basis: Basis = "lookback"
-    start_ms = at_ms - policy.lookback_ms
-    if policy.basis == "change_point" and finding.since_ms is not None:
-        basis, start_ms = "change_point", finding.since_ms
-        if finding.rules:
-            start_ms = min(start_ms, episode.opened_ms)
-    events_since, labels_since = since
-    return TrainingWindow(
-        start=rfc3339(start_ms),
-        end=rfc3339(at_ms),
-        basis=basis,
-        records=events_since(start_ms),
-        labelled=labels_since(start_ms),
-        offsets=(),
+def _same_features(broken: Episode, finding: Finding | None) -> bool:
+    """Whether broken data may be what is seen, or trained upon; not where both name features, and none of the same."""
+    if finding is None or finding.kind != "data_drift":
+        return True
+    damaged, drifted = (
+        {one.series for one in of.affected if one.series.startswith("feature:")}
+        for of in (broken.finding, finding)
     )
+    return not (damaged and drifted) or bool(damaged & drifted)
 
 
-def _trigger(
+def _many(policy: RetrainingPolicy, memory: TriggerMemory, at_ms: int) -> bool:
+    recent = sum(ms > at_ms - policy.at_most_per_ms for ms in memory.requested_ms)
+    return recent >= policy.at_most
+
+
+def _outranks(wish: Wish, memory: TriggerMemory) -> bool:
+    """Whether a request that still waits for an answer gives way: to one that matters more, or to the next date."""
+    waits = memory.trigger
+    if waits is None or waits.status.name != "requested":
+        return False
+    if wish.code == waits.reason.code == "schedule" and wish.condition.name == waits.policy.name:
+        return True
+    mine = (not wish.evaluates, PRIORITIES.index(wish.condition.priority))
+    return mine > (waits.policy.action == "retrain", PRIORITIES.index(waits.policy.priority))
+
+
+def _standing(condition: RetrainingCondition) -> int:
+    return PRIORITIES.index(condition.priority)
+
+
+# ---- what is made of it
+
+
+def _make(
     policy: RetrainingPolicy,
     memory: TriggerMemory,
-    condition: RetrainingCondition,
-    episode: Episode,
-    finding: Finding,
-    context: Context,
+    wish: Wish,
     window: TrainingWindow,
-) -> Trigger:
-    """The document of a request."""
-    model, at_ms = policy.model, context.at_ms
-    code = _CODES[episode.kind]
-    # drifting predictions are evaluated, never retrained upon by themselves (contracts §6)
-    evaluate = condition.action == "evaluate" or code == "prediction_drift"
-    alerts = range(max(1, episode.sequence - MOST_ALERTS + 1), episode.sequence + 1)
-    results = dict.fromkeys(r for r in (episode.result_id, context.result_id) if r is not None)
-    return Trigger(
-        trigger_id=trigger_id(model.id, model.version, condition.name, code, episode.opened_ms),
-        status=TriggerState("requested", 1, rfc3339(at_ms), "policy", None),
-        model=TriggerModel(
-            model.id,
-            model.name,
-            model.version,
-            model.environment,
-            model.owner,
-            model.training_data_snapshot,
-        ),
-        reason=TriggerReason(code, finding.summary, episode.episode_id, episode.severity),
-        training_window=window,
-        evidence=TriggerEvidence(
-            alert_ids=tuple(alert_id(episode.episode_id, sequence) for sequence in alerts),
-            result_ids=tuple(results),
-            signals=finding.signals,
-            truncated=finding.affected_total - len(finding.affected),
-        ),
-        policy=TriggerPolicy(
-            name=condition.name,
-            action="evaluate" if evaluate else "retrain",
-            approval="advisory" if evaluate else condition.approval,
-            approvers=policy.approvers,
-            priority=condition.priority,
-            expires_at=rfc3339(at_ms + policy.expires_ms),
-            cooldown_until=rfc3339(at_ms + policy.cooldown_ms),
-            previous_trigger_id=None if memory.trigger is None else memory.trigger.trigger_id,
-            suppressed_since_last=memory.suppressed,
-            dry_run=policy.dry_run,
-        ),
-        pipeline=policy.pipeline,
-        gates=Gates(policy.gates, policy.checks, None, (), (), ()),
-        links=() if policy.console is None else (Link(policy.console, "Console"),),
+    at_ms: int,
+) -> Moved:
+    """The request, in place of one that gives way to it; approved at once where nobody must agree."""
+    before: tuple[Trigger, ...] = ()
+    trigger = document(policy, memory, wish, at_ms, window)
+    if is_open(memory):
+        note = f"superseded by {trigger.trigger_id}"
+        memory, before = move(policy, memory, "cancelled", at_ms, by="policy", note=note)
+    since_ms = at_ms - policy.at_most_per_ms
+    uses_labels = not wish.evaluates or wish.code == "new_labels"
+    memory = replace(
+        memory,
+        trigger=trigger,
+        deadline_ms=at_ms + policy.expires_ms,
+        cooldown_until_ms=at_ms + policy.cooldown_ms,
+        requested_ms=(*(ms for ms in memory.requested_ms if ms > since_ms), at_ms),
+        asked=(*memory.asked, trigger.trigger_id)[-_MOST_REMEMBERED:],
+        suppressed=0,
+        suppressed_of=(),
+        labels_used=memory.labels if uses_labels else memory.labels_used,
+        ticked=(),
+        review=(),
     )
+    if wish.approval != "auto":
+        return memory, (*before, trigger)
+    memory, approved = move(policy, memory, "approved", at_ms, by="policy")
+    return memory, (*before, trigger, *approved)
+
+
+def _waiting(memory: TriggerMemory, name: str, slot: int | None) -> TriggerMemory:
+    """With a date that is held back; None: it is no longer."""
+    if memory.waiting.get(name) == slot:
+        return memory
+    kept = {other: ms for other, ms in memory.waiting.items() if other != name}
+    return replace(memory, waiting=kept if slot is None else {**kept, name: slot})
+
+
+def _about(memory: TriggerMemory) -> str | None:
+    """The episode that the last trigger is about."""
+    return None if memory.trigger is None else memory.trigger.reason.episode_id

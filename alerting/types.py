@@ -4,7 +4,7 @@
 Times in them are RFC 3339 text. `Episode` and `TriggerMemory` outlive a window: plain data, times as epoch ms.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
 from detectors.types import Status
@@ -382,6 +382,7 @@ class Finding:
     visible: bool = True  # this window alone shows the problem, not only what came before
     rules: tuple[str, ...] = ()  # written rules that are broken in this window
     at_once: bool = False  # has waited long enough by itself: opens without persistence
+    cost: float | None = None  # what one prediction costs more than in the reference, once labels say so
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,6 +411,9 @@ class Episode:
     inhibited_ms: int | None  # the last window in which another episode kept this one from delivery
     result_id: str | None  # of the window that opened it
     finding: Finding
+    levels: dict[str, int] = field(default_factory=dict)  # how bad each of `told` was last told it is
+    told_ms: int | None = None  # when somebody was last told how it stands
+    snoozed_until_ms: int | None = None
 
     @property
     def open(self) -> bool:
@@ -424,5 +428,12 @@ class TriggerMemory:
     deadline_ms: int | None = None  # when its present status ends by itself
     cooldown_until_ms: int = 0
     requested_ms: tuple[int, ...] = ()  # requests that still count against `at_most`
-    suppressed: int = 0  # episodes held back since the last request
-    suppressed_episode: str | None = None  # the last one of them
+    asked: tuple[str, ...] = ()  # ids of the last ones: none is asked for twice
+    suppressed: int = 0  # reasons held back since the last request
+    suppressed_of: tuple[str, ...] = ()  # the last of them
+    scheduled_until_ms: int = 0  # dates up to here were looked at
+    waiting: dict[str, int] = field(default_factory=dict)  # by condition: the date held back
+    labels: int = 0  # that became known
+    labels_used: int = 0  # of them, those before the last retraining was asked for
+    ticked: tuple[str, ...] = ()  # checks of the trigger that a person made
+    review: tuple[str, ...] = ()  # why a person must look before its model is released

@@ -144,8 +144,8 @@ def retraining(
         at_most=guards.at_most.count,
         at_most_per_ms=_ms(guards.at_most.per),
         expires_ms=_ms(guards.expires),
-        start_within_ms=None,  # until reports of pipelines are read, no deadline can be missed
-        finish_within_ms=None,
+        start_within_ms=_ms(guards.start_within),
+        finish_within_ms=_ms(guards.finish_within),
         dry_run=guards.dry_run,
         pipeline=Pipeline(pipeline.location, pipeline.data_sources, dict(pipeline.params)),
         gates=_gates(lifecycle),
