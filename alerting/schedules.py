@@ -16,12 +16,12 @@ def last_slot(schedule: Schedule, before_ms: int, at_ms: int) -> int | None:
 
     Examples
     --------
-    >>> def ms(*day): return int(datetime(*day, tzinfo=UTC).timestamp() * 1000)
-    >>> last_slot(Schedule("monthly"), ms(2026, 2, 28), ms(2026, 3, 1)) == ms(2026, 3, 1)
+    >>> first_of_march = 1_772_323_200_000  # 2026, a Sunday
+    >>> last_slot(Schedule("monthly"), first_of_march - 1, first_of_march) == first_of_march
     True
-    >>> last_slot(Schedule("monthly"), ms(2026, 3, 1), ms(2026, 3, 31)) is None
+    >>> last_slot(Schedule("monthly"), first_of_march, first_of_march + 30 * DAY_MS) is None
     True
-    >>> last_slot(Schedule("days", 14), ms(2026, 3, 1), ms(2026, 3, 20)) == ms(2026, 3, 9)
+    >>> last_slot(Schedule("weekly"), first_of_march, first_of_march + DAY_MS) == first_of_march + DAY_MS
     True
     """
     slot = (
