@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from alerting.identity import notification_id
-from alerting.render import pagerduty, slack
+from alerting.render import email, pagerduty, slack
 from alerting.settings import Receiver
 from alerting.types import Alert, Notification, Operation, Severity
 
@@ -19,8 +19,7 @@ RESOLVED_EXPIRES_AFTER_SECONDS = 24 * 3600
 def notify(receivers: Sequence[Receiver], alerts: Sequence[Alert]) -> tuple[Notification, ...]:
     """Render every alert for the receivers in its `delivery`, in their order.
 
-    An inhibited, silenced or held alert makes none: its `delivery` says why. E-mail is routed but not rendered yet, so
-    its receivers stand in `delivery` and get no notification.
+    An inhibited, silenced or held alert makes none: its `delivery` says why.
     """
     known = {receiver.name: receiver for receiver in receivers}
     return tuple(
@@ -49,7 +48,7 @@ def _render(receiver: Receiver, alert: Alert) -> tuple[Notification, ...]:
     elif receiver.channel == "pagerduty":
         payload = pagerduty.render(alert)
     else:
-        return ()
+        payload = email.render(alert, receiver)
     expires = RESOLVED_EXPIRES_AFTER_SECONDS if resolved else EXPIRES_AFTER_SECONDS[alert.severity]
     return (
         Notification(

@@ -291,10 +291,10 @@ def test_an_alert_kept_back_makes_no_notification(delivery: Delivery) -> None:
     assert notify(RECEIVERS, [replace(alert(), delivery=delivery)]) == ()
 
 
-def test_each_receiver_gets_its_own_but_email_waits_for_its_renderer() -> None:
+def test_each_receiver_gets_its_own() -> None:
     found = notify(RECEIVERS, [alert()])
-    assert [notification.receiver for notification in found] == ["slack", "pagerduty"]
-    assert len({notification.idempotency_key for notification in found}) == 2
+    assert [notification.receiver for notification in found] == ["slack", "pagerduty", "email"]
+    assert len({notification.idempotency_key for notification in found}) == 3
 
 
 def test_who_does_not_want_to_hear_of_ends_does_not() -> None:
