@@ -4,30 +4,27 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from alerting.identity import alert_id, episode_id, rfc3339
-from alerting.routing import Route, route
+from alerting.announcing import News
+from alerting.hearing import heard_of, height, said, tell, tell_late
+from alerting.identity import episode_id
+from alerting.routing import route
 from alerting.settings import DAY_MS, Context, EpisodePolicy
 from alerting.types import (
     SEVERITIES,
     Alert,
-    AlertEvidence,
-    AlertLinks,
-    AlertModel,
-    Change,
-    Delivery,
     Episode,
     Finding,
-    Held,
     Kind,
     ResolveReason,
     Subject,
 )
-from alerting.wording import SUMMARY_LIMIT, TITLE_LIMIT, clip, clock, duration
+from alerting.wording import clip, clock, duration
 from detectors.types import Status
 
 SILENT = "silent"  # the rule of a model whose events do not come
 _FOLLOW_BROKEN_DATA: tuple[Kind, ...] = ("data_drift", "prediction_drift", "concept_drift")
 REOPEN_WINDOWS = 3
+_NAME, _NOTE = 70, 300  # characters of a person's name and words
 FLAPS = 3  # reopened more often than this in 24 hours is flapping
 
 
@@ -45,16 +42,6 @@ RULED = Damping(2, 3, 3)
 _DETECTORS: tuple[Kind, ...] = ("data_drift", "prediction_drift", "concept_drift")
 
 
-class _News(NamedTuple):
-    """A transition that is about to be published."""
-
-    change: Change
-    said: str
-    heard: Route
-    finding: Finding  # its numbers are the evidence
-    reason: ResolveReason | None = None
-
-
 def advance(
     policy: EpisodePolicy, episode: Episode | None, finding: Finding, context: Context
 ) -> tuple[Episode | None, tuple[Alert, ...]]:
@@ -70,15 +57,27 @@ def advance(
     Returns
     -------
     episode, alerts
-        An insufficient finding returns the episode as it was, and no alert.
+        An insufficient finding neither opens, moves nor ends an episode; see `wake`.
     """
     if finding.status == Status.INSUFFICIENT:
-        return episode, ()
+        return (None, ()) if episode is None else wake(policy, episode, context)
     if episode is None or not episode.open:
         if finding.status == Status.STABLE:
             return episode, ()
         return _open(policy, episode, finding, context)
     return _go_on(policy, episode, finding, context)
+
+
+def wake(
+    policy: EpisodePolicy, episode: Episode, context: Context
+) -> tuple[Episode, tuple[Alert, ...]]:
+    """A window passed in which nothing was learnt of the problem.
+
+    If it is open, it stays so: what could not be told may be told now, and what was told long ago is told again.
+    """
+    if not episode.open:
+        return episode, ()
+    return tell_late(policy, episode, episode.finding, context)
 
 
 def resolve(
@@ -87,8 +86,15 @@ def resolve(
     reason: ResolveReason,
     context: Context,
     finding: Finding | None = None,
+    by: str | None = None,
 ) -> tuple[Episode, tuple[Alert, ...]]:
-    """End an open episode; the finding is the one that showed it is over, if one did."""
+    """End an open episode.
+
+    Parameters
+    ----------
+    finding : the one that showed it is over, if one did
+    by : who said it is over, if somebody did
+    """
     ended = replace(
         episode,
         status="resolved",
@@ -99,10 +105,41 @@ def resolve(
     length = duration(context.at_ms - episode.opened_ms)
     opened = clock(episode.opened_ms, context.at_ms)
     over = "Back to normal" if reason == "recovered" else f"Closed as {reason}"
-    said = f"{over} after {length}, opened {opened}. It was: {episode.finding.summary}"
-    heard = route(policy, episode.kind, episode.verdict, episode.finding.rules)
-    news = _News("resolved", said, heard, finding or episode.finding, reason)
-    return _publish(policy, ended, news, context)
+    if by is not None:
+        over += f" by {clip(by, _NAME)}"
+    text = f"{over} after {length}, opened {opened}. It was: {episode.finding.summary}"
+    heard = heard_of(policy, episode, context)
+    news = News("resolved", text, heard, finding or episode.finding, reason)
+    return tell(policy, ended, news, context)
+
+
+def acknowledge(
+    policy: EpisodePolicy, episode: Episode, context: Context, by: str, note: str | None = None
+) -> tuple[Episode, tuple[Alert, ...]]:
+    """Somebody looks after an open episode: it is told no more, until it gets worse. Said twice, it is heard once."""
+    if episode.status != "open":
+        return episode, ()
+    text = f"Acknowledged by {clip(by, _NAME)}"
+    text += f": {clip(note, _NOTE)}" if note else ""
+    news = News(
+        "acknowledged",
+        f"{text.removesuffix('.')}. It is: {episode.finding.summary}",
+        heard_of(policy, episode, context),
+        episode.finding,
+    )
+    return tell(policy, replace(episode, status="acknowledged"), news, context)
+
+
+def snooze(
+    policy: EpisodePolicy, episode: Episode, until_ms: int, context: Context, by: str
+) -> tuple[Episode, tuple[Alert, ...]]:
+    """Deliver nothing of an open episode until then; whoever knows of it is reminded if it is still open.
+
+    No alert says so: the command's outcome does, and `by` is in that.
+    """
+    if not episode.open or until_ms <= context.at_ms:
+        return episode, ()
+    return replace(episode, snoozed_until_ms=until_ms), ()
 
 
 def inhibitor(
@@ -172,7 +209,8 @@ def _open(
         reopens = at_ms - before.resolved_ms <= REOPEN_WINDOWS * context.window_ms
         reopenings = (*before.reopenings_ms, at_ms) if reopens else before.reopenings_ms
         reopenings = tuple(ms for ms in reopenings if at_ms - ms < DAY_MS)
-    heard = route(policy, finding.kind, finding.status, finding.rules)
+    segment = context.subject.segment
+    heard = route(policy, finding.kind, finding.status, finding.rules, segment, at_ms)
     opened = Episode(
         episode_id=episode_id(context.subject, finding.kind, at_ms),
         subject=context.subject,
@@ -202,8 +240,9 @@ def _open(
             opened_ms=before.opened_ms,
             reopened=before.reopened + 1,
             result_id=before.result_id,
+            snoozed_until_ms=before.snoozed_until_ms,
         )
-    return _publish(policy, opened, _News("opened", finding.summary, heard, finding), context)
+    return tell(policy, opened, News("opened", finding.summary, heard, finding), context)
 
 
 def _go_on(
@@ -221,114 +260,13 @@ def _go_on(
         return resolve(policy, now, "recovered", context, finding)
     if now.level_windows >= (damping.escalate if level == Status.SEVERE else damping.ease):
         now = replace(now, verdict=level, level_windows=0)
-    heard = route(policy, now.kind, now.verdict, now.finding.rules)
+    heard = heard_of(policy, now, context)
     now = replace(now, severity=heard.severity)
-    said = now.finding.summary
-    if _height(now) > _height(episode):
-        told = said if now.verdict == episode.verdict else f"Now severe. {said}"
-        return _publish(policy, now, _News("escalated", told, heard, finding), context)
-    if _height(now) < _height(episode):
-        told = said if now.verdict == episode.verdict else f"No longer severe. {said}"
-        return _publish(policy, now, _News("eased", told, heard, finding), context)
-    if context.inhibited_by is not None:
-        return replace(now, inhibited_ms=context.at_ms), ()
-    free_ms = 0 if now.inhibited_ms is None else context.at_ms - now.inhibited_ms
-    if free_ms >= 2 * context.window_ms and heard.receivers and not now.told and finding.visible:
-        # one window after what explained it was over, it is news of its own; unless it is only waiting for its own
-        # tail to be precise enough, as small segments do when all of them recovered together
-        return _publish(policy, now, _News("opened", said, heard, finding), context)
-    return now, ()
-
-
-def _height(episode: Episode) -> tuple[int, bool]:
-    return SEVERITIES.index(episode.severity), episode.verdict == Status.SEVERE
-
-
-def _publish(
-    policy: EpisodePolicy, episode: Episode, news: _News, context: Context
-) -> tuple[Episode, tuple[Alert, ...]]:
-    """Number the transition, decide who hears it, and write it down."""
-    over = news.change == "resolved"
-    quiet_day = context.at_ms - episode.changed_ms >= DAY_MS
-    flapping = episode.flapping and not quiet_day
-    held: Held | None = context.held or ("flapping" if flapping else None)
-    if over:
-        # who heard of the problem hears its end, whatever keeps other news back; nobody else does
-        reasons = (None, None) if episode.told else (context.inhibited_by, held)
-        delivery = Delivery(episode.told, reasons[0], None, reasons[1])
-    else:
-        # that a problem is less bad now is no news to who never heard of it
-        fresh = () if news.change == "eased" and not episode.told else news.heard.receivers
-        names = tuple(dict.fromkeys((*episode.told, *fresh)))
-        delivery = Delivery(names, context.inhibited_by, None, held)
-    told = episode.told if delivery.suppressed else delivery.receivers
-    published = replace(
-        episode,
-        sequence=episode.sequence + 1,
-        changed_ms=context.at_ms,
-        flapping=flapping,
-        told=() if over else told,
-        inhibited_ms=context.at_ms if delivery.inhibited_by else None,
-    )
-    return published, (_alert(policy, published, news, delivery, context),)
-
-
-def _alert(
-    policy: EpisodePolicy, episode: Episode, news: _News, delivery: Delivery, context: Context
-) -> Alert:
-    model, subject = policy.model, episode.subject
-    finding, described = news.finding, episode.finding
-    return Alert(
-        alert_id=alert_id(episode.episode_id, episode.sequence),
-        episode_id=episode.episode_id,
-        sequence=episode.sequence,
-        at=rfc3339(context.at_ms),
-        change=news.change,
-        status=episode.status,
-        resolve_reason=news.reason,
-        kind=episode.kind,
-        severity=episode.severity,
-        verdict=Status.STABLE if news.reason == "recovered" else episode.verdict,
-        title=_title(episode, news.reason),
-        summary=clip(news.said + _seen_in(context.also_in), SUMMARY_LIMIT),
-        opened_at=rfc3339(episode.opened_ms),
-        resolved_at=None if episode.resolved_ms is None else rfc3339(episode.resolved_ms),
-        since=described.since,
-        reopened=episode.reopened > 0,
-        model=AlertModel(model.id, model.name, subject.version, model.environment, model.owner),
-        segment=subject.segment,
-        also_in=context.also_in,
-        affected_total=described.affected_total,
-        affected=finding.affected or described.affected,
-        cause=described.cause,
-        cost=None,
-        evidence=AlertEvidence(
-            context.result_id,
-            finding.log_statistic,
-            finding.log_threshold,
-            finding.n_reference,
-            finding.n_current,
-            None if finding.log_threshold is None else policy.budget,
-        ),
-        delivery=delivery,
-        links=AlertLinks(news.heard.runbook, policy.console),
-    )
-
-
-def _title(episode: Episode, reason: ResolveReason | None) -> str:
-    subject = episode.subject
-    name = clip(f"{subject.model_id} {subject.version}", 70)
-    if subject.segment != "all":
-        name = clip(f"{name} {subject.segment}", 100)
-    headline = episode.finding.headline
-    if reason is not None:
-        headline = episode.finding.recovery if reason == "recovered" else f"closed as {reason}"
-    return clip(f"{name}: {headline}", TITLE_LIMIT)
-
-
-def _seen_in(segments: tuple[str, ...]) -> str:
-    """Names them all up to three, then counts."""
-    if not segments:
-        return ""
-    more = f" and {len(segments) - 3} more" if len(segments) > 3 else ""
-    return f" Seen in {', '.join(segments[:3])}{more}."
+    before, after = height(episode), height(now)
+    text = said(now.finding.summary, after, before)
+    if after > before:
+        now = replace(now, status="open")  # who looked after it must know
+        return tell(policy, now, News("escalated", text, heard, finding), context)
+    if after < before:
+        return tell(policy, now, News("eased", text, heard, finding), context)
+    return tell_late(policy, now, finding, context)

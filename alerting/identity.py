@@ -64,5 +64,13 @@ def trigger_event_id(trigger: str, sequence: int) -> str:
     return derived("re", trigger, sequence)
 
 
+def digest_id(receiver: str, day_ms: int) -> str:
+    return derived("dg", receiver, day_ms)
+
+
+def shared_id(series: str, window_end_ms: int) -> str:
+    return derived("sh", series, window_end_ms)
+
+
 def _parts(subject: Subject) -> tuple[str, str, str]:
     return subject.model_id, subject.version, subject.segment

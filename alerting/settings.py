@@ -91,7 +91,7 @@ class RoutingRule:
     owners: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
     segments: tuple[str, ...] = ()
-    receivers: tuple[str, ...] = ()  # names; empty: the default ones, by this rule's repeat and mute
+    receivers: tuple[str, ...] = ()  # by name; empty: the default ones, with this repeat and mute
     repeat_ms: int | None = None  # None: the default of the severity
     mute: Mute | None = None
     go_on: bool = False

@@ -382,7 +382,7 @@ class Finding:
     visible: bool = True  # this window alone shows the problem, not only what came before
     rules: tuple[str, ...] = ()  # written rules that are broken in this window
     at_once: bool = False  # has waited long enough by itself: opens without persistence
-    cost: float | None = None  # what one prediction costs more than in the reference, once labels say so
+    cost: float | None = None  # by what a prediction costs more than in the reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,7 +411,7 @@ class Episode:
     inhibited_ms: int | None  # the last window in which another episode kept this one from delivery
     result_id: str | None  # of the window that opened it
     finding: Finding
-    levels: dict[str, int] = field(default_factory=dict)  # how bad each of `told` was last told it is
+    levels: dict[str, int] = field(default_factory=dict)  # how bad each of `told` believes it is
     told_ms: int | None = None  # when somebody was last told how it stands
     snoozed_until_ms: int | None = None
 
