@@ -43,19 +43,20 @@ def command(
     said: Any = choice("STATUS", status, _STATUSES)
     slices: dict[str, dict[str, float]] = {}
     for one in slice_ or ():
-        segment, found, rest = one.rpartition(":")
-        if not found or not segment:
+        segment, _, rest = one.rpartition(":")
+        if not segment:
             raise UsageError(f"--slice {one}: expected SEGMENT:NAME=NUMBER")
         slices.setdefault(segment, {}).update(_numbers("--slice", [rest]))
-    found_trigger = sender.trigger(trigger)
+    metrics = _numbers("--metric", metric or ())
+    found = sender.trigger(trigger)
     return sender.give(
         Report(
-            **sender.about(found_trigger.model_id),
-            trigger_id=found_trigger.id,
+            **sender.about(found.model_id),
+            trigger_id=found.id,
             status=said,
             run_url=run_url,
             model_version=version,
-            metrics=_numbers("--metric", metric or ()),
+            metrics=metrics,
             slices=slices,
             error=error,
         )

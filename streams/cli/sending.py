@@ -21,6 +21,7 @@ from streams.cli.connection import BrokersOption, ConfigOption, read_topics, ser
 from streams.errors import UsageError
 
 if TYPE_CHECKING:
+    from streams.broker import Outgoing, Record
     from streams.commands import Command, CommandOutcome
     from streams.service import Service
 
@@ -57,6 +58,7 @@ REFUSALS = {  # what a judge's word means to a person
 }
 _REFUSED, _NO_ANSWER = 1, 3
 _MOST_SHOWN = 5
+_LOOK_S = 0.05
 
 EpisodeArgument = Annotated[
     str, typer.Argument(metavar="EPISODE", help="its id, or the beginning of it: leeway status")
@@ -136,7 +138,7 @@ class Sender:
         }
         return _only(wanted, "sl-", known, "silence")
 
-    def _read(self, topic: str) -> Iterable[Any]:
+    def _read(self, topic: str) -> Iterable["Record"]:
         return read_topics(self.service, topic)[topic]
 
     def give(self, command: "Command") -> int:
@@ -145,7 +147,7 @@ class Sender:
         0: applied (or written, where nobody waits). 1: refused. 3: no answer in time.
         """
         from streams.commands import InvalidCommand, command_record, decode
-        from streams.kafka.commands import NOTHING_YET, Tail, Writer
+        from streams.kafka.commands import NOTHING_YET, Tail
         from streams.topics import Names
 
         names, properties = Names(self.service.topics.prefix), self.service.properties
@@ -155,32 +157,38 @@ class Sender:
         except InvalidCommand as wrong:
             raise UsageError(f"{word(command)}: {wrong}") from None
         before_ms = self._given_before(command) if self.repeats else None
+        if self.wait_s is None:
+            self._write(record, anew=before_ms is None)
+            return self._tell_written()
         since_ms = NOTHING_YET if before_ms is None else before_ms
         # the tail first: what is answered before anybody looks must not be missed
         with Tail(properties, [names("results")], since_ms=since_ms, key=command.model_id) as tail:
-            if before_ms is None:
-                writer = Writer(properties)
-                writer.write(record)
-                writer.flush()
-            else:
-                output.remark(f"{command.command_id} was given before: it is not given again")
-            if self.wait_s is None:
-                return self._tell_written(command)
-            length_of = f"{self.wait_s:g} s"
+            self._write(record, anew=before_ms is None)
             output.remark(
-                f"{command.command_id} is written; waiting up to {length_of} for the next window of {command.model_id}"
+                f"{self.command_id} is written; waiting up to {self.wait_s:g} s for the next window of "
+                f"{command.model_id}"
             )
             until = time.monotonic() + self.wait_s
             while time.monotonic() < until:
-                for seen in tail.read():
+                for seen in tail.read(_LOOK_S):
                     if outcome := _outcome(seen, command):
                         return self._tell(command, outcome)
         output.remark(
-            f"no answer within {length_of}: commands take effect with the next window that is judged, and no window of "
-            f"{command.model_id} was judged since. It stays written; the same line with --id {command.command_id} "
-            "waits again without giving it twice"
+            f"no answer within {self.wait_s:g} s: commands take effect with the next window that is judged, and no "
+            f"window of {command.model_id} was judged since. It stays written; the same line with "
+            f"--id {self.command_id} waits again without giving it twice"
         )
         return _NO_ANSWER
+
+    def _write(self, record: "Outgoing", *, anew: bool) -> None:
+        from streams.kafka.commands import Writer
+
+        if not anew:
+            output.remark(f"{self.command_id} was given before: it is not given again")
+            return
+        writer = Writer(self.service.properties)
+        writer.write(record)
+        writer.flush()
 
     def _given_before(self, command: "Command") -> int | None:
         """When a command of this id was given for this model, shortly before; None: it was not."""
@@ -194,11 +202,11 @@ class Sender:
                 return max((record.timestamp_ms or 0) - _SKEW_MS, 0)
         return None
 
-    def _tell_written(self, command: "Command") -> int:
+    def _tell_written(self) -> int:
         if self.as_json:
-            output.print_json({"command_id": command.command_id, "outcome": "pending"})
+            output.print_json({"command_id": self.command_id, "outcome": "pending"})
         else:
-            output.write(f"written: {command.command_id}")
+            output.write(f"written: {self.command_id}")
         return 0
 
     def _tell(self, command: "Command", outcome: "CommandOutcome") -> int:
@@ -393,7 +401,7 @@ def _only(wanted: str, prefix: str, known: dict[str, tuple[Found, str]], what: s
     return known[begin][0] if begin in known else fitting[0][0]
 
 
-def _outcome(record: Any, command: "Command") -> "CommandOutcome | None":
+def _outcome(record: "Record", command: "Command") -> "CommandOutcome | None":
     from streams.commands import CommandOutcome
 
     if ("ce_type", b"leeway.command.v1") not in record.headers:

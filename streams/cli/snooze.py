@@ -26,6 +26,6 @@ def command(
     """Tell nobody of an episode for a while. If it is still open then, its latest news is told."""
     from streams.commands import Snooze
 
-    found = sender.episode(episode)
     end = rfc3339(until_ms(now_ms(), for_, until))
+    found = sender.episode(episode)
     return sender.give(Snooze(**sender.about(found.model_id), episode_id=found.id, until=end))
