@@ -24,9 +24,16 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The receiver has it. `thread`: what it called the message, where that matters later."""
+    """The receiver has it.
+
+    Parameters
+    ----------
+    thread : what it called the message, where that matters later; opaque to all but the sink
+    said : what a person should know all the same, such as refused addresses, without address, token or payload
+    """
 
     thread: str | None = None
+    said: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,8 @@ def message(raw: bytes, recipients: int = 1) -> EmailMessage:
     for part in mail.iter_parts():
         if part.defects or not str(part.get_content()).strip():
             raise Rejected("550 parts", f"{part.get_content_type()} is empty or malformed")
-    page(str(mail.get_body(("html",)).get_content()))  # type: ignore[union-attr]
+    html = str(mail.get_body(("html",)).get_content())  # type: ignore[union-attr]
+    page(html.replace("\r\n", "\n"))
     return mail
 
 
