@@ -13,7 +13,7 @@ from streams.joining.joiner import Joiner
 from streams.joining.rocks import Memory, RocksStore
 from streams.kafka.broker import KafkaBroker
 from streams.loop import FOREVER_MS, Loop
-from streams.roles import JOINER_BATCH, collect_rarely, side_by_side
+from streams.roles import JOINER_BATCH, collect_rarely, waiting
 from streams.topics import Names
 
 
@@ -30,7 +30,7 @@ def alone(brokers: str, prefix: str, records: int, folder: Path, memory_bytes: i
     """Join so many records, as the role does it."""
     collect_rarely()
     names = Names(prefix)
-    properties = side_by_side({"bootstrap.servers": brokers})
+    properties = waiting({"bootstrap.servers": brokers})
     broker = KafkaBroker(properties, f"{prefix}measured", "0")
     memory = Memory(memory_bytes)
     stage = Joiner(names, lambda lane: RocksStore(folder / lane, memory), broker.partition_count)

@@ -3,10 +3,16 @@
 A command is applied once, by its id. What becomes of it is told on `leeway.results`.
 """
 
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import msgspec
 
+from alerting.cloudevents import attributes
+from alerting.identity import derived
 from streams.broker import Outgoing
 from streams.topics import Names
 
@@ -15,6 +21,10 @@ Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Note = Annotated[str, msgspec.Meta(max_length=1_000)]
 Time = Annotated[str, msgspec.Meta(max_length=40)]  # RFC 3339
 MOST_BYTES = 64 * 1024
+MOST_PENDING = 10_000  # of a model: what exceeds it is refused
+REMEMBERED = 500  # ids of a model: a command that comes again later than that is applied again
+OUTCOME = "leeway.command.v1"  # the type of an outcome among what is on `leeway.results`
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class InvalidCommand(ValueError):
@@ -159,8 +169,28 @@ class CommandOutcome(msgspec.Struct, frozen=True, kw_only=True):
     applied_at: str  # RFC 3339: the end of the window before which it took effect
 
 
+def moment_ms(text: str) -> int:
+    """Epoch milliseconds of a time that a command names.
+
+    Raises
+    ------
+    InvalidCommand
+        It is no RFC 3339 time with an offset.
+
+    >>> moment_ms("2026-03-02T07:00:00Z")
+    1772434800000
+    """
+    try:
+        found = msgspec.convert(text, datetime)
+        if found.tzinfo is None:
+            raise InvalidCommand(f"{text}: without an offset")
+        return (found - _EPOCH) // timedelta(milliseconds=1)
+    except (msgspec.ValidationError, OverflowError):
+        raise InvalidCommand(f"{text}: not a time of RFC 3339") from None
+
+
 def decode(value: bytes | None) -> Command:
-    """A record's command.
+    """A record's command; its times are times.
 
     Raises
     ------
@@ -176,6 +206,9 @@ def decode(value: bytes | None) -> Command:
         found: Command = _decode(value)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise InvalidCommand(str(error)) from None
+    for name in ("at", "until", "from_", "start", "end"):
+        if (text := getattr(found, name, None)) is not None:
+            moment_ms(text)
     return found
 
 
@@ -194,3 +227,56 @@ def named(value: bytes | None) -> dict[str, Any]:
 def command_record(names: Names, command: Command) -> Outgoing:
     """The record that gives a command."""
     return Outgoing(names("commands"), command.model_id.encode(), msgspec.json.encode(command))
+
+
+def outcome_record(names: Names, outcome: CommandOutcome) -> Outgoing:
+    """The record that tells what became of a command."""
+    about = attributes(
+        derived("co", outcome.model_id, outcome.command_id),
+        OUTCOME,
+        source=f"/leeway/{outcome.model_id}",
+        subject=outcome.command_id,
+        time=outcome.applied_at,
+        schema="command-outcome",
+    )
+    value = msgspec.json.encode(outcome)
+    return Outgoing(names("results"), outcome.model_id.encode(), value, about)
+
+
+@dataclass(slots=True)
+class Inbox:
+    """The commands of one model: those that wait for their window, and the ids of those that do not any more."""
+
+    pending: list[Command] = field(default_factory=list)  # as they came
+    done: deque[str] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+
+    def knows(self, command_id: str) -> bool:
+        """Whether a command of this id was here before."""
+        return command_id in self.done or any(c.command_id == command_id for c in self.pending)
+
+    def add(self, command: Command) -> str | None:
+        """Keep a command until its time; why not, in one word, where there are too many."""
+        if len(self.pending) >= MOST_PENDING:
+            self.done.append(command.command_id)
+            return "not_possible"
+        self.pending.append(command)
+        return None
+
+    def due(self, at_ms: int) -> list[Command]:
+        """Take out what may take effect at this time."""
+        found = [c for c in self.pending if c.at is None or moment_ms(c.at) <= at_ms]
+        if found:
+            self.pending = [c for c in self.pending if c not in found]
+            self.done.extend(c.command_id for c in found)
+        return found
+
+    def to_data(self) -> dict[str, object]:
+        """Plain data; `from_data` reads it back."""
+        return {"pending": msgspec.to_builtins(self.pending), "done": list(self.done)}
+
+    @classmethod
+    def from_data(cls, data: dict[str, Iterable[Any]]) -> "Inbox":
+        """The inverse of `to_data`."""
+        found = cls(msgspec.convert(data["pending"], list[Command]))
+        found.done.extend(data["done"])
+        return found

@@ -1,6 +1,6 @@
-"""What is registered: the lifecycles and references on `leeway.models`, as every role sees them."""
+"""What is registered: lifecycles, references and deployed versions on `leeway.models`, as every role sees them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -9,6 +9,9 @@ from detectors.reference.build import Reference, from_document
 from streams.broker import Outgoing, Record
 from streams.errors import LifecycleError, StateError
 from streams.lifecycle import Lifecycle
+from streams.routing import KEY as ROUTING
+from streams.routing import Routing
+from streams.routing import decode as decode_routing
 from streams.topics import Names
 
 
@@ -18,6 +21,7 @@ class Registered:
 
     lifecycle: Lifecycle
     reference: Reference | None
+    given: bool = False  # the reference was named for this version, whatever it was built from
 
 
 def lifecycle_record(names: Names, lifecycle: Lifecycle) -> Outgoing:
@@ -33,6 +37,41 @@ def reference_record(names: Names, model_id: str, reference_id: str, document: o
     return Outgoing(names("models"), key, msgspec.json.encode(document), partition=0)
 
 
+class Deployment(msgspec.Struct, frozen=True):
+    """Another version than that of the lifecycle's file answers now.
+
+    It holds while the file says what it said then, or says the new version; a file with a third one wins.
+    """
+
+    model_id: str
+    version: str
+    reference_id: str | None  # None: the reference of the version, or that of its minor release
+    at: str  # RFC 3339
+    trigger_id: str | None
+    rollback: bool
+    file_version: str  # what the file said
+
+    def holds(self, file_version: str) -> bool:
+        """Whether a file that says this version knows nothing better."""
+        return file_version in (self.file_version, self.version)
+
+
+def deployment_record(names: Names, model_id: str, deployment: Deployment | None) -> Outgoing:
+    """The record that makes a version the current one; None: the file says it again."""
+    value = None if deployment is None else msgspec.json.encode(deployment)
+    return Outgoing(names("models"), f"deployment|{model_id}".encode(), value, partition=0)
+
+
+def release(version: str) -> tuple[str, ...]:
+    """What versions have in common that differ by a patch only.
+
+    >>> release("2.3.1") == release("2.3.9"), release("2.3.1") == release("2.4.0"), release("7")
+    (True, False, ('7',))
+    """
+    parts = tuple(version.split("."))
+    return parts[:2] if len(parts) == 3 else (version,)
+
+
 class _LifecycleRecord(msgspec.Struct):
     revision: str
     lifecycle: msgspec.Raw
@@ -44,6 +83,10 @@ class Registry:
     def __init__(self) -> None:
         self._lifecycles: dict[str, Lifecycle] = {}
         self._references: dict[str, dict[str, Reference]] = {}  # in the order they were written
+        self._deployments: dict[str, Deployment] = {}
+        self._ahead: dict[str, Deployment | None] = {}  # not on the log yet, or not read
+        self._current: dict[str, tuple[Lifecycle, Lifecycle]] = {}
+        self.routing: Routing | None = None  # None: nobody wrote it
         self.unreadable = 0
         self.revision = 0  # grows with every change: what was compiled from the registry is stale
 
@@ -56,6 +99,10 @@ class Registry:
                     self._lifecycle(rest, record.value)
                 elif kind == "reference":
                     self._reference(rest, record.value)
+                elif kind == "deployment":
+                    self._deployment(rest, record.value)
+                elif kind == ROUTING:
+                    self.routing = None if record.value is None else decode_routing(record.value)
             except (LifecycleError, StateError, ValueError, TypeError, msgspec.MsgspecError):
                 self.unreadable += 1
             self.revision += 1
@@ -75,17 +122,80 @@ class Registry:
         if found is not None:
             of_model[reference_id] = found
 
+    def _deployment(self, model_id: str, value: bytes | None) -> None:
+        if value is None:
+            found = None
+            self._deployments.pop(model_id, None)
+        else:
+            found = self._deployments[model_id] = msgspec.json.decode(value, type=Deployment)
+        if model_id in self._ahead and self._ahead[model_id] == found:
+            del self._ahead[model_id]
+
+    def expect(self, model_id: str, deployment: Deployment | None) -> None:
+        """Believe this before it is read: its record is being written."""
+        self._ahead[model_id] = deployment
+        self.revision += 1
+
+    def forget(self) -> None:
+        """What was expected came to nothing, or is on the log."""
+        if self._ahead:
+            self._ahead.clear()
+            self.revision += 1
+
     @property
     def models(self) -> tuple[str, ...]:
         """Registered model ids, sorted."""
         return tuple(sorted(self._lifecycles))
 
+    def references(self, model_id: str) -> Mapping[str, Reference]:
+        """The references of a model by their ids, the newest last."""
+        return self._references.get(model_id, {})
+
+    def deployment(self, model_id: str) -> Deployment | None:
+        """The last deployment that was told of, whether it holds or not."""
+        if model_id in self._ahead:
+            return self._ahead[model_id]
+        return self._deployments.get(model_id)
+
+    def file_version(self, model_id: str) -> str | None:
+        """The version in the lifecycle's file; None: it is not registered."""
+        found = self._lifecycles.get(model_id)
+        return None if found is None else found.version
+
     def get(self, model_id: str) -> Registered | None:
-        """The lifecycle with the reference it names, or the one written last."""
+        """The lifecycle with its current version, and the reference that this version is compared with.
+
+        Without a deployment that is the reference which the lifecycle names, or the one written last. A version that
+        was deployed has the one it was deployed with, or the newest of its own; a patch release else keeps the former.
+        """
         lifecycle = self._lifecycles.get(model_id)
         if lifecycle is None:
             return None
         references = self._references.get(model_id, {})
         wanted = lifecycle.reference.id
-        newest = references.get(wanted) if wanted else next(reversed(references.values()), None)
-        return Registered(lifecycle, newest)
+        usual = references.get(wanted) if wanted else next(reversed(references.values()), None)
+        deployment = self.deployment(model_id)
+        if deployment is None or not deployment.holds(lifecycle.version):
+            return Registered(lifecycle, usual)
+        version = deployment.version
+        given = references.get(deployment.reference_id or "")
+        own = (r for r in reversed(references.values()) if r.model_version == version)
+        near = (
+            r
+            for r in (usual, *reversed(references.values()))
+            if r is not None and release(r.model_version) == release(version)
+        )
+        reference = given or next(own, None) or next(near, None)
+        return Registered(self._deployed(lifecycle, version), reference, given is not None)
+
+    def _deployed(self, lifecycle: Lifecycle, version: str) -> Lifecycle:
+        """The same with another version; the same object while nothing changes, for who compares."""
+        model_id = lifecycle.model_id
+        known = self._current.get(model_id)
+        if known is not None and known[0] is lifecycle and known[1].version == version:
+            return known[1]
+        # `revision` names the file, whose copy has it only if it was asked for before
+        assert lifecycle.revision
+        found = lifecycle.model_copy(update={"version": version})
+        self._current[model_id] = lifecycle, found
+        return found

@@ -32,7 +32,7 @@ from streams.profiling.profiler import Profiler, Seen
 from streams.registry import Registry
 from streams.topics import Names
 
-__all__ = ["Process", "collect_rarely", "joiner", "judge", "profiler", "side_by_side"]
+__all__ = ["Process", "collect_rarely", "joiner", "judge", "profiler", "side_by_side", "waiting"]
 
 _LOOK_AGAIN_S = 5.0  # for topics that are not there yet
 _WAIT_S = 0.5
@@ -129,7 +129,7 @@ def joiner(process: Process, directory: Path, memory_bytes: int) -> None:
         if not topics:
             never.wait(_WAIT_S if wanted else _LOOK_AGAIN_S / 2)
             continue
-        properties = side_by_side(process.properties)
+        properties = waiting(process.properties)
         broker = KafkaBroker(properties, process.group("joiner"), process.instance)
         stage = Joiner(
             process.names, lambda lane: RocksStore(place / lane, memory), broker.partition_count
@@ -167,25 +167,34 @@ def _joinable(joined: Sequence[Pair], there: Mapping[str, int], *, strict: bool)
 
 
 def side_by_side(properties: Mapping[str, str]) -> dict[str, str]:
-    """A joiner's way of reading: a member gets the same partitions of all topics, and waits with less in memory.
-
-    What is fetched ahead of a partition that has to wait for another one is fetched again.
-    """
-    ahead = {"queued.max.messages.kbytes": _AHEAD_KIB, **properties}
+    """A member gets the same partitions of all topics."""
     if properties.get("group.protocol") == "consumer":
-        return {**ahead, "group.remote.assignor": "range"}
-    return {**ahead, "partition.assignment.strategy": "range"}
+        return {**properties, "group.remote.assignor": "range"}
+    return {**properties, "partition.assignment.strategy": "range"}
+
+
+def waiting(properties: Mapping[str, str]) -> dict[str, str]:
+    """A joiner's way of reading: with less in memory, as what is fetched ahead of a partition that has to wait for
+    another one is fetched again."""
+    return {"queued.max.messages.kbytes": _AHEAD_KIB, **side_by_side(properties)}
 
 
 def judge(process: Process, receivers: Sequence[Receiver], console: str | None) -> None:
-    """Judge what the profilers have counted."""
-    broker = KafkaBroker(process.properties, process.group("judge"), process.instance)
-    partitions = broker.partition_count(process.names("profiles"))
+    """Judge what the profilers have counted, and do what people and pipelines ask for."""
+    properties = side_by_side(process.properties)
+    broker = KafkaBroker(properties, process.group("judge"), process.instance)
+    topics = [process.names("profiles"), process.names("commands")]
+    partitions, beside = map(broker.partition_count, topics)
+    if partitions != beside:
+        raise UsageError(
+            f"{topics[0]} has {partitions} partitions and {topics[1]} {beside}: a model's commands belong to the "
+            "partition of its profiles, give both the same number"
+        )
     stage = Judge(process.names, partitions, receivers, console)
     run(
         broker,
         stage,
-        topics=[process.names("profiles")],
+        topics=topics,
         followed=[process.names("models")],
         state_topic=process.names("state"),
         followed_to_end=True,
@@ -273,6 +282,8 @@ class _Counting(Observer):
         judged, stage.judged = stage.judged, Judged()
         for model, count in judged.late.items():
             self._meter.count(metrics.EVENTS_LATE, count, model)
+        if judged.unreadable_commands:
+            logs.warning("commands.unreadable", records=judged.unreadable_commands)
 
 
 class _Joining(Observer):

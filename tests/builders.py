@@ -101,13 +101,11 @@ def reference(
     built, _ = build(
         read.columns,
         read.times_ms,
-        reference_id="r1",
         model_id=of.model_id,
-        model_version=of.version,
         source="seeded",
         window_ms=HOUR_MS,
         segments=read.segments,
-        **settings,
+        **{"reference_id": "r1", "model_version": of.version} | settings,
     )
     return built
 
@@ -298,7 +296,7 @@ def judge(log: MemoryLog, receivers: Sequence[Receiver] = (), **how: int) -> Non
     drain(
         MemoryBroker(log, "judge"),
         stage,
-        topics=[NAMES("profiles")],
+        topics=[NAMES("profiles"), NAMES("commands")],
         followed=[NAMES("models")],
         state_topic=NAMES("state"),
         **how,  # type: ignore[arg-type]

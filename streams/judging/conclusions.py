@@ -42,3 +42,4 @@ class Judged:
     windows: Counter[tuple[str, str]] = field(default_factory=Counter)  # by model and verdict
     late: Counter[str] = field(default_factory=Counter)  # events by model
     capped: int = 0  # records of subjects beyond the cap
+    unreadable_commands: int = 0  # records of `leeway.commands` that name no command

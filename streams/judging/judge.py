@@ -1,8 +1,8 @@
 """READ FIRST. From counts to decisions: merge, close windows, decide, alert, ask for retraining.
 
-A deterministic fold over the partitions of `leeway.profiles`. The whole way of a window is in
-`_measure` and `_judge`, in the order in which things happen. It makes no call to anybody and reads no
-clock; what it concludes leaves in one transaction with the state it concluded it from.
+A deterministic fold over the partitions of `leeway.profiles`, and of `leeway.commands` beside them. The whole way of
+a window is in `_close` and what it calls, in the order in which things happen. It makes no call to anybody and reads
+no clock; what it concludes leaves in one transaction with the state it concluded it from.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,10 +17,12 @@ from alerting.notify import notify
 from alerting.settings import Context, Receiver
 from alerting.triggers import request
 from alerting.types import Alert, Subject, Trigger
+from streams import commands
 from streams.broker import Batch, Outgoing, Partition, Record, Work
 from streams.errors import StateError
-from streams.judging import inputs, outcomes, outputs, running
+from streams.judging import inputs, outcomes, outputs, reigns, running
 from streams.judging.circumstances import context_of, events_since, labels_since
+from streams.judging.commands import Unread, hear, obey, outcome
 from streams.judging.conclusions import Conclusion, Judged
 from streams.judging.plans import ModelPlan, compile_plan
 from streams.judging.scopes import (
@@ -45,7 +47,8 @@ from streams.messages import (
     Summary,
     decode_profile,
 )
-from streams.registry import Registry
+from streams.registry import Deployment, Registry, deployment_record
+from streams.routing import Routing
 from streams.segments import ALL
 from streams.topics import Names
 
@@ -71,9 +74,9 @@ class Judge:
     Parameters
     ----------
     names : full topic names
-    partitions : partitions of `leeway.profiles`; a model's is the CRC-32 of its id
-    receivers : who can be notified, without secrets
-    console : address of the console's pages, for links
+    partitions : of `leeway.profiles` and of `leeway.commands`; a model's is the CRC-32 of its id
+    receivers : who can be notified, without secrets, unless `leeway.models` says so
+    console : address of the console's pages, for links; the same
     """
 
     def __init__(
@@ -84,7 +87,9 @@ class Judge:
         console: str | None = None,
     ) -> None:
         self._names, self._partitions = names, partitions
-        self._receivers, self._console = tuple(receivers), console
+        self._profiles, self._commands = names("profiles"), names("commands")
+        self._usual = Routing(tuple(receivers), console=console)
+        self._routing = self._usual  # what the plans were made for
         self._registry = Registry()
         self._plans: dict[str, ModelPlan] = {}
         self._planned = -1  # revision of the registry that the plans were made from
@@ -99,15 +104,19 @@ class Judge:
     # ---- what the loop calls
 
     def gained(self, partition: Partition, kept: Iterator[Record]) -> None:
+        if partition.topic != self._profiles:
+            return  # what commands change belongs to the profiles of the same number
         self._shares[partition.number] = Share(self._names("state"), partition.number, kept)
 
     def dropped(self, partition: Partition) -> None:
-        self._shares.pop(partition.number, None)
+        if partition.topic == self._profiles:
+            self._shares.pop(partition.number, None)
 
     def follow(self, records: Sequence[Record]) -> None:
         self._registry.apply(records)
 
     def forget(self) -> None:
+        self._registry.forget()
         self._shares.clear()
         self._void()
 
@@ -117,6 +126,9 @@ class Judge:
     def step(self, batch: Batch) -> None:
         """Fold records in, one after another; a report of progress may close windows."""
         self._plan()
+        if batch.topic == self._commands:
+            self._hear(batch)
+            return
         for value, partition, offset in zip(
             batch.values, batch.partitions, batch.offsets, strict=True
         ):
@@ -149,15 +161,99 @@ class Judge:
         return bool(self._concluded)
 
     def _plan(self) -> None:
-        """Compile what is registered, once for every change."""
+        """Compile what is registered, once for every change of a model."""
         if self._planned == self._registry.revision:
             return
-        self._plans.clear()
+        routing = self._registry.routing or self._usual
+        former, self._plans = self._plans if routing == self._routing else {}, {}
+        self._routing = routing
         for model_id in self._registry.models:
             of = self._registry.get(model_id)
             assert of is not None  # it is in the list
-            self._plans[model_id] = compile_plan(of, self._names, self._receivers, self._console)
+            plan = former.get(model_id)
+            if plan is None or not plan.made_from(of):
+                who = (routing.receivers, routing.console, routing.routing, routing.runbook)
+                plan = compile_plan(of, self._names, *who)
+            self._plans[model_id] = plan
         self._planned = self._registry.revision
+
+    # ---- commands
+
+    def _hear(self, batch: Batch) -> None:
+        """Keep commands until the next window of their model; answer at once what can never take effect."""
+        for value, partition, offset, time_ms in zip(
+            batch.values, batch.partitions, batch.offsets, batch.timestamps_ms, strict=True
+        ):
+            self._offsets[Partition(batch.topic, partition)] = offset + 1
+            heard = hear(value)
+            if heard is None:
+                self.judged.unreadable_commands += 1
+                continue
+            key, share = heard.model_id.encode(), self._shares.get(partition)
+            if share is None or crc32(key) % self._partitions != partition:
+                # by a producer that spreads keys in another way, or while partitions change hands: its own judge has it
+                self._concluded.append(Outgoing(self._commands, key, value))
+                continue
+            plan, refused = self._plans.get(heard.model_id), None
+            if plan is not None:
+                inbox = share.models.setdefault(heard.model_id, ModelState()).inbox
+                if inbox.knows(heard.command_id):
+                    continue
+                if isinstance(heard, Unread):
+                    inbox.done.append(heard.command_id)
+                else:
+                    refused = inbox.add(heard)
+                share.put_inbox(plan)
+            if isinstance(heard, Unread):
+                refused = "invalid"
+            elif plan is None:
+                refused = "unknown_model"
+            if refused is not None:
+                self._answer(outcome(heard, refused, time_ms or 0))
+
+    def _answer(self, said: commands.CommandOutcome) -> None:
+        self._concluded.append(commands.outcome_record(self._names, said))
+
+    def _obey(self, share: Share, plan: ModelPlan, at_ms: int) -> ModelPlan:
+        """Do what was asked for before this time, and what another version brings with it; the plan from then on."""
+        model_id = plan.lifecycle.model_id
+        model = share.models[model_id]
+        plan = self._look(share, plan, at_ms)
+        if not model.inbox.pending:
+            return plan
+        of_file = self._registry.file_version(model_id) or plan.lifecycle.version
+        for command in model.inbox.due(at_ms):
+            known = self._registry.references(model_id)
+            obeyed = obey(share, plan, command, at_ms, known, of_file)
+            self._publish(obeyed.alerts, obeyed.triggers)
+            self._answer(outcome(command, obeyed.refused, at_ms))
+            share.put_inbox(plan)
+            if obeyed.deployment is not None:
+                plan = self._deploy(model_id, obeyed.deployment)
+        return plan
+
+    def _look(self, share: Share, plan: ModelPlan, at_ms: int) -> ModelPlan:
+        """A file may name another version too: it is deployed as if somebody had said so."""
+        model_id, version = plan.lifecycle.model_id, plan.lifecycle.version
+        reign = share.models[model_id].reign
+        if reign.version == version:
+            return plan
+        if reign.version is None:
+            reign.version = version
+            share.put_reign(plan)
+            return plan
+        self._publish(reigns.succeed(share, plan, version, at_ms, "deployed"), ())
+        former = self._registry.deployment(model_id)
+        if former is not None and former.version != version:
+            return self._deploy(model_id, None)  # or it would hold again with the file of that time
+        return plan
+
+    def _deploy(self, model_id: str, deployment: Deployment | None) -> ModelPlan:
+        """Write down which version answers, and believe it at once."""
+        self._concluded.append(deployment_record(self._names, model_id, deployment))
+        self._registry.expect(model_id, deployment)
+        self._plan()
+        return self._plans[model_id]
 
     # ---- merging
 
@@ -206,9 +302,7 @@ class Judge:
         if until is None:
             return
         model = share.models.setdefault(plan.lifecycle.model_id, ModelState())
-        scopes = [scope for scope in SCOPES if scope.name in plan.timings]
-        for scope in scopes:
-            share.align(plan, scope)
+        scopes = self._scopes(share, plan)
         slots = share.came_in.complete(
             share.sources,
             plan.topics,
@@ -218,6 +312,10 @@ class Judge:
         )
         moved = False
         while due := _next(model, plan, scopes, slots, until):
+            now = self._obey(share, plan, max(due.end_ms, model.judged_until_ms))
+            if now is not plan:
+                plan, scopes = now, self._scopes(share, now)
+                continue
             if due.slot is not None:
                 model.slots_until_ms = slots.pop(0).end_ms
                 self._judge_slot(share, plan, due.slot)
@@ -227,6 +325,13 @@ class Judge:
             moved = True
         if moved:
             share.put_model(plan)
+
+    def _scopes(self, share: Share, plan: ModelPlan) -> Sequence[Scope[Any]]:
+        """The kinds of windows that a model has now, each of the length it has now."""
+        scopes = [scope for scope in SCOPES if scope.name in plan.timings]
+        for scope in scopes:
+            share.align(plan, scope)
+        return scopes
 
     def _judge_window(self, share: Share, plan: ModelPlan, scope: Scope[Any], start: int) -> None:
         """Judge one window of all versions and segments; `all` first, then the segments by name."""
@@ -284,7 +389,7 @@ class Judge:
             self.judged.windows[plan.lifecycle.model_id, conclusion.document.verdict] += 1
 
     def _publish(self, alerts: Sequence[Alert], triggers: Sequence[Trigger]) -> None:
-        notifications = notify(self._receivers, alerts)
+        notifications = notify(self._routing.receivers, alerts)
         self._concluded += outputs.alert_records(self._names, alerts)
         self._concluded += outputs.notification_records(self._names, alerts, notifications)
         self._concluded += outputs.trigger_records(self._names, triggers)

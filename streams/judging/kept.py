@@ -14,8 +14,8 @@ from alerting.identity import rfc3339
 from streams.broker import Outgoing, Record
 from streams.errors import StateError
 
-# 1 wrote arrays as lists of numbers, 2 knew one scope and one episode of a subject; all are read
-FORMAT = 3
+# 1 wrote arrays as lists of numbers, 2 knew one scope and one episode of a subject, 3 no commands; all are read
+FORMAT = 4
 NOBODY = "-"  # in place of model, version or segment where a part belongs to none
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from alerting.settings import EpisodePolicy, Receiver, RetrainingPolicy
+from alerting.settings import EpisodePolicy, Receiver, RetrainingPolicy, RoutingRule
 from detectors.alarm import budget
 from detectors.judging.decision import Plan, Policy
 from detectors.judging.rules import LEAST_ROWS
@@ -22,7 +22,7 @@ from streams.judging.written import Conditions, compile_conditions
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.acts import windows
 from streams.messages import joined_source
-from streams.registry import Registered
+from streams.registry import Registered, release
 from streams.topics import Names
 
 UNVERSIONED = "unversioned"
@@ -50,7 +50,13 @@ class ModelPlan:
     lined: frozenset[str]  # segments that have windows of health
     truths: TruthPlan | None  # None: labels are not read
     slot_of: Callable[[int], int]  # of the window that starts at a time, in the reference's season
+    given: bool = False  # the reference was named for the current version
     _plans: dict[str, Plan | None] = field(default_factory=dict)
+
+    def made_from(self, registered: Registered) -> bool:
+        """Whether nothing about the model was written since it was compiled."""
+        mine = self.lifecycle is registered.lifecycle and self.reference is registered.reference
+        return mine and self.given == registered.given
 
     @property
     def window_ms(self) -> int:
@@ -86,12 +92,15 @@ class ModelPlan:
     def comparable(self, version: str) -> bool:
         """Whether a version is held against the reference.
 
-        A patch release keeps the reference; any other version needs its own (contracts §5.5).
+        A patch release keeps the reference; any other version needs its own (contracts §5.5), or one that was named
+        for it.
         """
         if self.reference is None:
             return False
         mine = self.reference.model_version
-        return version in (mine, UNVERSIONED) or _minor(version) == _minor(mine)
+        if self.given and version == self.lifecycle.version:
+            return True
+        return version in (mine, UNVERSIONED) or release(version) == release(mine)
 
     @property
     def _in_season(self) -> bool:
@@ -108,15 +117,15 @@ class ModelPlan:
         return self.timings[INPUTS.name].start_of(time_ms)
 
 
-def _minor(version: str) -> tuple[str, ...]:
-    parts = tuple(version.split("."))
-    return parts[:2] if len(parts) == 3 else (version,)
-
-
 def compile_plan(
-    registered: Registered, names: Names, receivers: Sequence[Receiver], console: str | None
+    registered: Registered,
+    names: Names,
+    receivers: Sequence[Receiver],
+    console: str | None,
+    routing: Sequence[RoutingRule] = (),
+    runbook: str | None = None,
 ) -> ModelPlan:
-    """Compile what is registered for one model."""
+    """Compile what is registered for one model; the rest is what `streams.routing.Routing` says."""
     lifecycle, reference = registered.lifecycle, registered.reference
     window, monitoring = lifecycle.monitoring.window, lifecycle.monitoring
     definitions = segments.compile_definitions(lifecycle, reference)
@@ -141,7 +150,11 @@ def compile_plan(
         idle_ms=_ms(window.idle),
         segments=definitions,
         budget=policies.budget_text(lifecycle),
-        episodes=policies.episodes(lifecycle, receivers, console, lines),
+        episodes=replace(
+            policies.episodes(lifecycle, receivers, console, lines),
+            routing=tuple(routing),
+            runbook=runbook,
+        ),
         retraining=policies.retraining(lifecycle, console, lines),
         policy=policy(lifecycle, reference, monitored, log_threshold),
         monitored=monitored,
@@ -152,6 +165,7 @@ def compile_plan(
         slot_of=seasons.slot_of(reference.season)
         if reference and reference.season
         else lambda start_ms: 0,
+        given=registered.given,
     )
 
 

@@ -16,13 +16,16 @@ from detectors.performance.labels import LabelMemory
 from detectors.sequences.values import Settings
 from detectors.types import Window
 from streams.broker import Outgoing, Record
+from streams.commands import Inbox
 from streams.judging.health import HealthMemory
 from streams.judging.intake import DAY_MS, CameIn
 from streams.judging.kept import NOBODY, Kept, Key, restore
 from streams.judging.plans import ModelPlan
 from streams.judging.scopes import INPUTS, SCOPES, Scope, Timing, W
 from streams.judging.subjects import (
+    InputsMemory,
     ModelState,
+    Reign,
     ScopeProgress,
     SubjectKey,
     SubjectState,
@@ -163,6 +166,35 @@ class Share:
         self._put(plan, (*nobody, "trigger"), lambda: msgspec.to_builtins(trigger), at_ms)
         if pipeline is not None:
             self._put(plan, (*nobody, "episodes"), lambda: [msgspec.to_builtins(pipeline)], at_ms)
+
+    def put_inbox(self, plan: ModelPlan) -> None:
+        """A command came, or took effect."""
+        inbox = self.models[plan.lifecycle.model_id].inbox
+        self._put(plan, (NOBODY, NOBODY, "commands"), inbox.to_data, self._until(plan))
+
+    def put_reign(self, plan: ModelPlan) -> None:
+        """Another version answers."""
+        reign = self.models[plan.lifecycle.model_id].reign
+        self._put(
+            plan,
+            (NOBODY, NOBODY, "reign"),
+            lambda: msgspec.to_builtins(reign),
+            self._until(plan),
+        )
+
+    def begin_anew(self, plan: ModelPlan, key: SubjectKey) -> None:
+        """The detectors of a subject forget what they saw; what was counted and labelled stays."""
+        of = self.subject(plan, key)
+        inputs, truths = of.inputs, of.truths
+        parts = {"detector", "base", *inputs.unread, *(f"history/{n}" for n in inputs.stored)}
+        for part in sorted(parts):
+            self._delete(plan, (*key, part))
+        of.inputs = InputsMemory()
+        for part in ("concept", "singles"):
+            self._delete(plan, (*key, part))
+        truths.memory = truths.unread = truths.fitted = None
+        truths.singles = truths.unread_singles = None
+        truths.digest = ""
 
     def put_joined(self, plan: ModelPlan, start: int) -> None:
         """More is known of what became of a window's labels, or it was judged."""
@@ -332,6 +364,10 @@ class Share:
                 model.trigger = msgspec.convert(data, TriggerMemory)
             elif name == "joined":
                 model.joined[int(rest)] = data
+            elif name == "commands":
+                model.inbox = Inbox.from_data(data)
+            elif name == "reign":
+                model.reign = msgspec.convert(data, Reign)
             elif name == "episodes":
                 model.pipeline = msgspec.convert(data[0], Episode)
             return

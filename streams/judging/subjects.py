@@ -14,6 +14,7 @@ from detectors.performance import concept, named
 from detectors.performance.labels import LabelMemory
 from detectors.sequences.values import Settings
 from detectors.types import Window
+from streams.commands import Inbox
 from streams.judging.health import HealthMemory
 from streams.judging.plans import ModelPlan
 from streams.judging.scopes import INPUTS, Scope, W
@@ -163,6 +164,14 @@ class ScopeProgress:
 
 
 @dataclass(slots=True)
+class Reign:
+    """Which version answers, as far as the judge has acted on it, and until when what it shows is held back."""
+
+    version: str | None = None  # None: none was seen yet
+    grace_until_ms: int = 0
+
+
+@dataclass(slots=True)
 class ModelState:
     """What is kept of one model."""
 
@@ -172,6 +181,8 @@ class ModelState:
     trigger: TriggerMemory = field(default_factory=TriggerMemory)
     pipeline: Episode | None = None
     joined: dict[int, dict[str, int]] = field(default_factory=dict)  # labels by what became of them
+    inbox: Inbox = field(default_factory=Inbox)
+    reign: Reign = field(default_factory=Reign)
 
     def subject(self, key: SubjectKey) -> SubjectState | None:
         """A version and segment, known or new; None beyond the cap."""
@@ -182,6 +193,16 @@ class ModelState:
     def of(self, scope: Scope[Any]) -> ScopeProgress:
         """How far a scope was judged."""
         return self.progress.setdefault(scope.name, ScopeProgress())
+
+    def find(self, episode_id: str) -> tuple[SubjectKey | None, str, Episode] | None:
+        """An episode with its subject (None: what came in has none) and its source; None: there is none."""
+        if self.pipeline is not None and self.pipeline.episode_id == episode_id:
+            return None, "pipeline", self.pipeline
+        for key in sorted(self.subjects):
+            for source, episode in sorted(self.subjects[key].episodes.items()):
+                if episode.episode_id == episode_id:
+                    return key, source, episode
+        return None
 
     @property
     def judged_until_ms(self) -> int:

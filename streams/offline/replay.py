@@ -13,6 +13,7 @@ import msgspec
 from alerting.settings import Receiver
 from detectors.reference.build import Reference, to_document
 from streams.broker import Outgoing, Record
+from streams.commands import Command, command_record
 from streams.errors import UsageError
 from streams.joining.joiner import Joiner
 from streams.joining.pairs import pairs
@@ -57,6 +58,7 @@ def replay(
     console: str | None = None,
     partitions: int = 1,
     batch: int = _BATCH,
+    commands: Sequence[Command] = (),
     advance: Callable[[int], None] = lambda read: None,
 ) -> Replayed:
     """Run a source through joiner, profiler and judge.
@@ -67,6 +69,7 @@ def replay(
     console : address of the console's pages, for links
     partitions : of every topic; changes nothing about what is found
     batch : records of one poll; changes nothing about what is found
+    commands : what people and pipelines said, known before the first event: each waits for the window of its `at`
     advance : told how far into `Source.size` the work is
     """
     names = names or Names()
@@ -81,6 +84,11 @@ def replay(
         if reference := references.get(one.model_id):
             document = to_document(reference)
             _write(log, reference_record(names, one.model_id, reference.reference_id, document))
+    followed = (names("models"),)
+    if commands:
+        for command in commands:
+            _write(log, command_record(names, command))
+        _judge(log, Judge(names, partitions, receivers, console), names, batch)
     joined = {
         topic
         for pair in pairs(source.lifecycles, names)
@@ -99,7 +107,6 @@ def replay(
             log.append(into, event, partition=partition)
         events += len(chunk.events)
         advance(chunk.read)
-    followed = (names("models"),)
     if joined:
         drain(
             MemoryBroker(log, "joiner"),
@@ -116,16 +123,20 @@ def replay(
         followed=followed,
         limit=batch,
     )
+    _judge(log, Judge(names, partitions, receivers, console), names, batch)
+    found = {name: tuple(_ordered(log.read(names(name)))) for name in OUTPUTS}
+    return Replayed(events, labels, found)
+
+
+def _judge(log: MemoryLog, stage: Judge, names: Names, batch: int) -> None:
     drain(
         MemoryBroker(log, "judge"),
-        Judge(names, partitions, receivers, console),
-        topics=[names("profiles")],
-        followed=followed,
+        stage,
+        topics=[names("profiles"), names("commands")],
+        followed=[names("models")],
         state_topic=names("state"),
         limit=batch,
     )
-    found = {name: tuple(_ordered(log.read(names(name)))) for name in OUTPUTS}
-    return Replayed(events, labels, found)
 
 
 def as_lines(records: Sequence[Record]) -> bytes:

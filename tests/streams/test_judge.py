@@ -562,7 +562,7 @@ def copy_of(log: MemoryLog) -> MemoryLog:
         fresh.create(name, log.partition_count(name))
         for r in log.read(name):
             fresh.append(r.topic, r.value, r.key, partition=r.partition, headers=r.headers)
-    for name in ("state", *OUTPUTS):
+    for name in ("state", "commands", *OUTPUTS):
         fresh.create(NAMES(name), 1)
     return fresh
 
@@ -632,7 +632,7 @@ def turn_with_restarts(log: MemoryLog, *, every: int, limit: int, abort_every: i
         loop = Loop(
             broker,
             Judge(NAMES, 1, [SLACK]),
-            ["leeway.profiles"],
+            ["leeway.profiles", "leeway.commands"],
             ["leeway.models"],
             "leeway.state",
             limit=limit,

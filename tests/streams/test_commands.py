@@ -1,0 +1,332 @@
+"""Is a command applied once, right before the window it waits for, and told of, whatever becomes of the judge?"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from alerting.identity import rfc3339
+from alerting.settings import Receiver
+from detectors.reference.build import Reference, to_document
+from streams.broker import Batch, Partition, Record, Work
+from streams.commands import InvalidCommand, decode
+from streams.judging.judge import Judge
+from streams.lifecycle import Lifecycle
+from streams.messages import Progress, Report, encode_profile
+from streams.registry import lifecycle_record, reference_record
+from tests.builders import (
+    MINUTE_MS,
+    NAMES,
+    START_MS,
+    encode,
+    lifecycle,
+    profiler,
+    reference,
+    registered,
+    small,
+    stream,
+)
+from tests.builders import batch as source_batch
+
+SLACK = Receiver("slack", "slack", "#ml")
+WINDOW_MS = 5 * MINUTE_MS
+COMMANDS, PROFILES = "leeway.commands", "leeway.profiles"
+
+
+def watched(**keys: Any) -> Lifecycle:
+    """A model with windows of five minutes."""
+    monitoring = {
+        "window": {"size": "5m", "lateness": "1m", "pane": "1m", "grace": "0s"},
+        "false_alarms": "1 per day",
+    }
+    return lifecycle(**{"monitoring": monitoring, **keys})
+
+
+class Desk:
+    """A judge that is handed commands, and windows of events one after another."""
+
+    def __init__(self, of: Lifecycle | None = None, built: Reference | None = None) -> None:
+        self.of, self.built = of or watched(), built or small()
+        self._counts = profiler((self.of, self.built), partitions=1)
+        self._models = list(registered(self.of, self.built))
+        self._offset = 0
+        self.windows = 0
+        self.hold = False  # what is written is not committed
+        self.written: list[Any] = []
+        self.judge = self._start(())
+
+    def _start(self, kept: Sequence[Record]) -> Judge:
+        judge = Judge(NAMES, 1, [SLACK])
+        judge.follow(self._models)
+        judge.gained(Partition(COMMANDS, 0), iter(()))
+        judge.gained(Partition(PROFILES, 0), iter(kept))
+        return judge
+
+    def register(self, record: Any) -> None:
+        """Something is written to leeway.models."""
+        self._models.append(Record(NAMES("models"), 0, len(self._models), None, *record[1:3]))
+        self.judge.follow(self._models[-1:])
+        self._counts.follow(self._models[-1:])
+
+    def refer(self, name: str, version: str, **fields: Any) -> None:
+        """A reference of events like these is registered."""
+        events = stream(5_000, seed=5, **fields)
+        built = reference(self.of, events, reference_id=name, model_version=version)
+        self.register(reference_record(NAMES, "m", name, to_document(built)))
+
+    def window(self, *, shift: float = 0.0, version: str = "1.0.0", events: int = 300) -> int:
+        """One more window of events is complete; its end."""
+        start = START_MS + self.windows * WINDOW_MS
+        rows = stream(
+            events, seed=self.windows, start_ms=start, step_ms=WINDOW_MS // events, shift=shift
+        )
+        self._counts.step(source_batch(encode([e | {"model_version": version} for e in rows])))
+        records = self._counts.flush().records
+        summaries = [r.value for r in records if dict(r.headers)["leeway.kind"] == b"summary"]
+        self.windows += 1
+        end = start + WINDOW_MS
+        report = [Report(0, end + MINUTE_MS, 0, 0)]
+        self._hand(
+            PROFILES, [*summaries, encode_profile(Progress("leeway.predictions", 1, report))]
+        )
+        self.flush()
+        return end
+
+    def say(self, word: str, command_id: str = "c1", **fields: Any) -> None:
+        """A command arrives."""
+        document = {"command": word, "command_id": command_id, "model_id": "m", "by": "ann"}
+        self.tell(json.dumps(document | fields).encode())
+
+    def tell(self, value: bytes | None) -> None:
+        self._hand(COMMANDS, [value], START_MS)
+        self.flush()
+
+    def _hand(self, topic: str, values: Sequence[Any], time_ms: int | None = None) -> None:
+        many = len(values)
+        offsets = [self._offset + i for i in range(many)]
+        self._offset += many
+        rows: list[Record] = []
+        self.judge.step(Batch(topic, values, [0] * many, offsets, [time_ms] * many, rows))
+
+    def flush(self) -> Work:
+        work = self.judge.flush()
+        self.written += work.records
+        for record in work.records:
+            if record.topic == NAMES("models") and not self.hold:
+                self.register(record)
+        return work
+
+    def kept(self) -> list[Record]:
+        """The state as it was written."""
+        newest = {r.key: r for r in self.written if r.topic == "leeway.state"}
+        return [
+            Record(r.topic, 0, i, None, r.key, r.value)
+            for i, r in enumerate(newest.values())
+            if r.value is not None
+        ]
+
+    def restart(self) -> None:
+        """Another process takes over, with nothing but what was written."""
+        self.judge = self._start(self.kept())
+
+    def outcomes(self) -> list[tuple[str, str, str | None, str]]:
+        """Command id, outcome, reason and time of what was answered."""
+        found = [
+            json.loads(r.value) for r in self._of("results") if "command_id" in r.value.decode()
+        ]
+        return [(o["command_id"], o["outcome"], o["reason"], o["applied_at"]) for o in found]
+
+    def results(self) -> list[dict[str, Any]]:
+        found = [json.loads(r.value) for r in self._of("results")]
+        return [r for r in found if r.get("scope") == "inputs"]
+
+    def alerts(self) -> list[dict[str, Any]]:
+        return [json.loads(r.value) for r in self._of("alerts")]
+
+    def triggers(self) -> list[dict[str, Any]]:
+        return [json.loads(r.value) for r in self._of("retraining")]
+
+    def _of(self, topic: str) -> list[Any]:
+        return [r for r in self.written if r.topic == NAMES(topic)]
+
+    def drift(self, *, to: float = 2.0) -> str:
+        """Windows until an episode is open; its id."""
+        for _ in range(8):
+            self.window(shift=to)
+            if opened := [a for a in self.alerts() if a["change"] == "opened"]:
+                return str(opened[-1]["episode_id"])
+        raise AssertionError("nothing was found")
+
+
+def test_a_command_takes_effect_with_the_first_window_judged_after_it_was_read() -> None:
+    desk = Desk()
+    episode = desk.drift()
+    desk.say("resolve", episode_id=episode)
+    assert desk.outcomes() == []
+    end = desk.window(shift=2.0)
+    assert desk.outcomes() == [("c1", "applied", None, rfc3339(end))]
+    over = [a for a in desk.alerts() if a["change"] == "resolved"]
+    assert [(a["episode_id"], a["resolve_reason"], a["at"]) for a in over] == [
+        (episode, "manual", rfc3339(end))
+    ]
+
+
+def test_a_command_waits_for_the_window_that_ends_at_its_time() -> None:
+    desk = Desk()
+    end = desk.window()
+    desk.say("deployed", model_version="1.0.1", at=rfc3339(end + 2 * WINDOW_MS - 1))
+    desk.window()
+    assert desk.outcomes() == []
+    assert desk.window() == end + 2 * WINDOW_MS
+    assert desk.outcomes() == [("c1", "applied", None, rfc3339(end + 2 * WINDOW_MS))]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_command_that_comes_twice_is_applied_once(*, restarts: bool) -> None:
+    desk = Desk()
+    for _ in range(2):
+        desk.say("deployed", model_version="2.0.0")
+        if restarts:
+            desk.restart()
+    desk.window()
+    if restarts:
+        desk.restart()
+    desk.say("deployed", model_version="2.0.0")
+    desk.window()
+    assert [outcome[:2] for outcome in desk.outcomes()] == [("c1", "applied")]
+
+
+def test_who_acknowledges_is_named_and_nothing_is_repeated() -> None:
+    desk = Desk()
+    episode = desk.drift()
+    desk.say("acknowledge", episode_id=episode)
+    desk.window(shift=2.0)
+    last = desk.alerts()[-1]
+    assert (last["change"], last["status"]) == ("acknowledged", "acknowledged")
+    assert "ann" in last["summary"]
+
+
+def test_what_cannot_be_done_is_refused_in_one_word() -> None:
+    desk = Desk()
+    desk.say("resolve", "a", episode_id="ep-1")
+    desk.say("deployed", "b", model_version="1.0.0")
+    desk.say("deployed", "c", model_version="2.0.0", reference_id="nobodys")
+    desk.window()
+    assert [(o[0], o[1], o[2]) for o in desk.outcomes()] == [
+        ("a", "refused", "unknown_episode"),
+        ("b", "refused", "same_version"),
+        ("c", "refused", "unknown_reference"),
+    ]
+
+
+def test_a_command_for_a_model_that_nobody_registered_is_refused_at_once() -> None:
+    desk = Desk()
+    desk.say("deployed", model_id="stranger", model_version="1.0.0")
+    assert desk.outcomes() == [("c1", "refused", "unknown_model", rfc3339(START_MS))]
+
+
+def test_what_is_half_a_command_is_refused_and_what_is_none_is_counted() -> None:
+    desk = Desk()
+    desk.say("deployed")
+    desk.say("dance", "c2")
+    desk.say("deployed", "c3", model_version="2.0.0", at="noon")
+    for value in (None, b"", b"\xff", b"[]", b"{}", b'{"command_id": "x"}', b"[" * 100_000):
+        desk.tell(value)
+    assert [outcome[:3] for outcome in desk.outcomes()] == [
+        (name, "refused", "invalid") for name in ("c1", "c2", "c3")
+    ]
+    assert desk.judge.judged.unreadable_commands == 7
+
+
+def test_a_command_on_a_foreign_partition_is_sent_to_its_own() -> None:
+    judge = Judge(NAMES, 12, [SLACK])
+    judge.gained(Partition(PROFILES, 3), iter(()))
+    value = b'{"command":"retrain","command_id":"c","model_id":"m","by":"ann"}'
+    rows: list[Record] = []
+    judge.step(Batch(COMMANDS, [value], [3], [7], [None], rows))
+    work = judge.flush()
+    assert [(r.topic, r.key, r.value, r.partition) for r in work.records] == [
+        (COMMANDS, b"m", value, None)
+    ]
+    assert work.offsets == {Partition(COMMANDS, 3): 8}
+
+
+def test_a_new_version_ends_the_episodes_of_the_former_one_and_begins_without_a_reference() -> None:
+    desk = Desk()
+    episode = desk.drift()
+    desk.say("deployed", model_version="2.0.0", trigger_id="rt-1")
+    desk.window(shift=2.0, version="2.0.0")
+    over = desk.alerts()[-1]
+    assert (over["episode_id"], over["resolve_reason"]) == (episode, "retrained")
+    assert over["model"]["version"] == "1.0.0"
+    last = desk.results()[-1]
+    assert (last["model_version"], last["reason"]) == ("2.0.0", "no_reference")
+    written = json.loads(next(r.value for r in desk.written if r.key == b"deployment|m"))
+    assert (written["version"], written["file_version"]) == ("2.0.0", "1.0.0")
+
+
+def test_the_reference_of_a_new_version_may_come_before_or_after_it() -> None:
+    desk = Desk()
+    desk.window()
+    desk.say("deployed", model_version="2.0.0")
+    desk.window(version="2.0.0")
+    desk.refer("later", "2.0.0", shift=2.0)
+    for _ in range(4):
+        desk.window(version="2.0.0", shift=2.0)
+    last = desk.results()[-1]
+    assert (last["verdict"], last["reference_id"]) == ("stable", "later")
+
+
+def test_a_patch_release_keeps_the_reference() -> None:
+    desk = Desk()
+    desk.window()
+    desk.say("deployed", model_version="1.0.1")
+    for _ in range(3):
+        desk.window(version="1.0.1")
+    assert (desk.results()[-1]["verdict"], desk.results()[-1]["reference_id"]) == ("stable", "r1")
+
+
+def test_a_version_is_compared_with_the_reference_it_was_deployed_with() -> None:
+    desk = Desk()
+    desk.refer("other", "9.9.9", shift=2.0)
+    desk.window()
+    desk.say("deployed", model_version="2.0.0", reference_id="other")
+    for _ in range(3):
+        desk.window(version="2.0.0", shift=2.0)
+    last = desk.results()[-1]
+    assert (last["verdict"], last["reference_id"]) == ("stable", "other")
+
+
+def test_a_deployment_that_was_not_committed_never_was() -> None:
+    desk = Desk()
+    desk.window()
+    kept = list(desk.written)
+    desk.say("deployed", model_version="2.0.0", at=rfc3339(START_MS + 2 * WINDOW_MS))
+    desk.hold = True
+    desk.window(version="2.0.0")
+    assert desk.results()[-1]["reference_id"] is None
+    desk.written, desk.windows, desk.hold = kept, 1, False
+    desk.judge.forget()
+    desk.judge.gained(Partition(PROFILES, 0), iter(desk.kept()))
+    desk.window()
+    assert (desk.results()[-1]["reference_id"], desk.outcomes()) == ("r1", [])
+
+
+def test_a_file_with_another_version_wins_over_what_was_deployed() -> None:
+    desk = Desk()
+    desk.window()
+    desk.say("deployed", model_version="2.0.0")
+    desk.window(version="2.0.0")
+    desk.register(lifecycle_record(NAMES, watched(version="3.0.0")))
+    desk.window(version="3.0.0")
+    assert [r.value for r in desk.written if r.key == b"deployment|m"][-1] is None
+    desk.register(lifecycle_record(NAMES, watched()))
+    desk.window()
+    assert desk.results()[-1]["reference_id"] == "r1"
+
+
+@pytest.mark.parametrize("value", [b"", b"{}", b"[]", b"null", b'{"command": "deployed"}'])
+def test_what_is_no_command_says_so(value: bytes) -> None:
+    with pytest.raises(InvalidCommand):
+        decode(value)
