@@ -8,6 +8,7 @@ from streams.kafka.admin import create_topics, topic_partitions
 from streams.kafka.commands import Writer
 from streams.lifecycle import Lifecycle
 from streams.registry import lifecycle_record, reference_record
+from streams.routing import routing_record
 from streams.service import Service
 from streams.topics import TOPICS, Names
 
@@ -45,7 +46,10 @@ def see_to_topics(service: Service, sources: Sequence[str] = ()) -> None:
 def register(
     service: Service, lifecycles: Sequence[Lifecycle], references: Mapping[str, Reference]
 ) -> None:
-    """Write what registers these models (references by model id); doing it twice changes nothing."""
+    """Write what registers these models (references by model id), and who hears of their alerts.
+
+    Doing it twice changes nothing. Where nobody says who hears, that stays as it is.
+    """
     names, writer = Names(service.topics.prefix), Writer(service.properties)
     for lifecycle in lifecycles:
         # the reference first: whoever sees the lifecycle can compare at once
@@ -55,4 +59,6 @@ def register(
                 reference_record(names, lifecycle.model_id, reference.reference_id, document)
             )
         writer.write(lifecycle_record(names, lifecycle))
+    if service.says_who_hears:
+        writer.write(routing_record(names, service.public))
     writer.flush()

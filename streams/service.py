@@ -1,12 +1,15 @@
 """How is this process set up? `leeway.yaml`, then `LEEWAY_*`, read once at the start (contracts §3)."""
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from alerting.deliver.destination import Destination, missing
+from alerting.settings import Mute, RoutingRule
 from alerting.settings import Receiver as PublicReceiver
 from alerting.types import Channel
 from streams.errors import LifecycleError, UsageError
@@ -15,11 +18,14 @@ from streams.lifecycle.mistakes import Mistake, Place, Steps, did_you_mean, dott
 from streams.lifecycle.nodes import Node, as_node, find, read
 from streams.lifecycle.schema import keys_of, section_at
 from streams.lifecycle.validation import explain
+from streams.routing import Routing
 from streams.service_file import (
+    DAYS,
     DEFAULT_RECEIVERS,
     KEYS,
     SECRETS,
     Receiver,
+    Route,
     Secret,
     ServiceFile,
     contradictions,
@@ -52,9 +58,12 @@ class Service(ServiceFile):
         Kafka's addresses, joined by commas; "" when none were given.
     topics, receivers, routing, http, metrics, limits, joiner, links, events
         The sections of the file, defaults filled in.
+    says_who_hears
+        Whether receivers, routing or links were given. Who only names a Kafka leaves for all what others said of them.
     """
 
     kafka: Any = Properties()
+    says_who_hears: bool = False
 
     @property
     def properties(self) -> Properties:
@@ -88,10 +97,85 @@ class Service(ServiceFile):
                 target=each.target,
                 threads=each.webhook is None,
                 send_resolved=each.send_resolved,
+                to=each.to,
+                buttons=each.signing_secret is not None,
             )
             for each in self.receivers
             if each.channel != "webhook"
         )
+
+    @property
+    def public(self) -> Routing:
+        """What judges know of this file."""
+        return Routing(
+            receivers=self.public_receivers,
+            routing=tuple(_rule(route) for route in self.routing),
+            console=self.links.console,
+            runbook=self.links.runbooks,
+        )
+
+    def destinations(self, environment: Mapping[str, str]) -> tuple[Destination, ...]:
+        """The receivers with their secrets, those that lack nothing. Only for whoever delivers.
+
+        Raises
+        ------
+        UsageError
+            A secret that is named is not there.
+        """
+        found = (_destination(each, environment) for each in self.receivers)
+        return tuple(each for each in found if missing(each) is None)
+
+    def signing_secrets(self, environment: Mapping[str, str]) -> tuple[str, ...]:
+        """With which Slack signs what people click; none: nobody can.
+
+        Raises
+        ------
+        UsageError
+            A secret that is named is not there.
+        """
+        named = (each.signing_secret for each in self.receivers)
+        return tuple(dict.fromkeys(each.reveal(environment) for each in named if each is not None))
+
+
+def _rule(route: Route) -> RoutingRule:
+    match, mute = route.match, None
+    if (written := route.mute) is not None:
+        hours = None if written.hours is None else (written.hours.start, written.hours.end)
+        mute = Mute(tuple(DAYS.index(day) for day in written.days), hours)
+    return RoutingRule(
+        kinds=match.kind,  # type: ignore[arg-type]  # the file admits only kinds
+        severities=match.severity,  # type: ignore[arg-type]  # and only severities
+        models=match.model_id,
+        owners=match.owner,
+        environments=match.environment,
+        segments=match.segment,
+        receivers=route.receivers,
+        repeat_ms=None if route.repeat is None else route.repeat // timedelta(milliseconds=1),
+        mute=mute,
+        go_on=route.continue_,
+    )
+
+
+def _destination(receiver: Receiver, environment: Mapping[str, str]) -> Destination:
+    def plain(value: Secret | str | None) -> str | None:
+        return value.reveal(environment) if isinstance(value, Secret) else value
+
+    return Destination(
+        name=receiver.name,
+        channel=receiver.channel,
+        url=plain(receiver.url),
+        token=plain(receiver.token),
+        webhook=plain(receiver.webhook),
+        routing_key=plain(receiver.routing_key),
+        host=receiver.host,
+        port=receiver.port,
+        tls=receiver.tls,
+        username=receiver.username,
+        password=plain(receiver.password),
+        sender=receiver.from_,
+        to=receiver.to,
+        secret=plain(receiver.secret),
+    )
 
 
 def state_directory(environment: Mapping[str, str]) -> Path:
@@ -105,10 +189,8 @@ def state_directory(environment: Mapping[str, str]) -> Path:
 
 
 NOT_YET = {  # what parses but does not act yet, and why
-    "routing": "alerts go where lifecycles and defaults say; routes come with a later release",
     "limits": "the caps hold; changing them comes with a later release",
     "metrics.series": "effects of single series come with a later release",
-    "links.runbooks": "runbooks of lifecycles are linked; a default one comes with a later release",
     "events.mode": "events are always written in binary mode in this release",
 }
 
@@ -163,7 +245,8 @@ def load_service(path: Path | None, environment: Mapping[str, str]) -> Service:
         }
     )
     fields = {name: getattr(found, name) for name in ServiceFile.model_fields}
-    return Service.model_construct(**{**fields, "kafka": kafka})
+    says = bool({"receivers", "routing", "links"} & found.model_fields_set)
+    return Service.model_construct(**{**fields, "kafka": kafka, "says_who_hears": says})
 
 
 def _written(path: Path) -> Node:

@@ -271,14 +271,14 @@ def _hours(value: object) -> Hours:
     return Hours(start, end)
 
 
-_DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
 
 class Mute(Section):
     """When a route is not used."""
 
     days: Annotated[
-        tuple[Annotated[str, word(_DAYS, "a day of the week")], ...], BeforeValidator(listed)
+        tuple[Annotated[str, word(DAYS, "a day of the week")], ...], BeforeValidator(listed)
     ] = ()
     hours: (
         Annotated[Hours, PlainValidator(_hours), PlainSerializer(str, return_type=str)] | None

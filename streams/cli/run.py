@@ -60,7 +60,7 @@ def command(
     service = service_of(brokers, config)
     if role is not None and role not in ROLES:
         raise UsageError(f"--role {role}: expected {', '.join(ROLES[:-1])} or {ROLES[-1]}")
-    _prepare(service, files or (), reference or ())
+    _prepare(service, files or (), reference or (), role)
     if role is not None:
         _run_role(service, role, instance or f"{role}-1")
         return 0
@@ -94,8 +94,13 @@ def children(
     return tuple(found)
 
 
-def _prepare(service: "Service", files: Sequence[Path], given: Sequence[Path]) -> None:
-    """Apply the lifecycles, and see to it that all topics are there."""
+def _prepare(
+    service: "Service", files: Sequence[Path], given: Sequence[Path], role: str | None
+) -> None:
+    """Apply the lifecycles, and see to it that all topics are there.
+
+    Who runs everything says who hears of alerts; a role alone does so with lifecycles only: its file may be older.
+    """
     from streams.cli.files import named, references
     from streams.joining.pairs import check_partitions, pairs
     from streams.kafka.admin import topic_partitions
@@ -109,7 +114,7 @@ def _prepare(service: "Service", files: Sequence[Path], given: Sequence[Path]) -
     see_to_topics(service, sources)
     if joined := pairs([one.lifecycle for one in found], names):
         check_partitions(joined, topic_partitions(service.properties).__getitem__)
-    if found:
+    if found or role is None:
         register(service, [one.lifecycle for one in found], known)
 
 
