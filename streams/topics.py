@@ -14,6 +14,7 @@ class Topic:
     purpose: str
     partitions: int | None
     retention_days: int | None  # None: compacted, kept for ever
+    compacted: bool = False  # the last record of each key only, and that for `retention_days`
 
 
 TOPICS = (
@@ -30,6 +31,14 @@ TOPICS = (
     Topic("alerts.pagerduty", "episode id", "alerts rendered for PagerDuty", 3, 7),
     Topic("alerts.email", "episode id", "alerts rendered for e-mail", 3, 7),
     Topic("retraining", "model id", "requests to retrain and their life", 3, 365),
+    Topic(
+        "deliveries",
+        "receiver and episode id",
+        "what was sent to whom, and what waits",
+        3,
+        30,
+        compacted=True,
+    ),
     Topic("dead-letters", "as the origin", "what could not be decoded, byte for byte", 3, 14),
 )
 SOURCES = (

@@ -144,7 +144,7 @@ PARTS = (
     Part(
         "control",
         ("streams/control/*",),
-        (*INSIDE, "aiohttp", "aiokafka", "faust", "mode", "msgspec", "yarl"),
+        (*INSIDE, "aiohttp", "aiokafka", "faust", "mode", "msgspec", "stamina", "yarl"),
         False,
     ),
     Part(

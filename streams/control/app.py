@@ -6,16 +6,15 @@ import signal
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import cast
 
-import faust
 from aiokafka.errors import KafkaError
-from mode.supervisors import CrashingSupervisor
 
 from streams import logs
 from streams.broker import Partition, Record
+from streams.control.apps import folding, reader
 from streams.control.committed import CommittedTransport, Progress
-from streams.control.credentials import broker_credentials
+from streams.control.delivery import Courier, Receivers
 from streams.control.door import Door
 from streams.control.server import Site, serving
 from streams.control.views import ReadModel
@@ -60,71 +59,44 @@ class Control:
     committed, so a group that ended leaves nothing behind on the broker. Access rules need its prefix: `group_prefix`.
     """
 
-    def __init__(self, kafka: Mapping[str, str], names: Names) -> None:
+    def __init__(
+        self, kafka: Mapping[str, str], names: Names, receivers: Receivers | None = None
+    ) -> None:
         self.read = ReadModel(names)
         self.progress = Progress()
-        brokers = [one.strip() for one in kafka["bootstrap.servers"].split(",")]
-        self.app = faust.App(
-            f"{group_prefix(names)}{uuid.uuid4().hex[:12]}",
-            broker=";".join(f"kafka://{broker}" for broker in brokers),
-            broker_credentials=broker_credentials(kafka),
-            # what kafka.md 4.2 says of each: folds are idempotent, so at least once is enough
-            processing_guarantee="at_least_once",
-            topic_allow_declare=False,
-            topic_disable_leader=True,
-            table_standby_replicas=0,
-            stream_wait_empty=False,
-            agent_supervisor=CrashingSupervisor,
-            autodiscover=False,
-            web_enabled=False,  # our own application answers: Faust's has no ETags, problems or guards
-            store="memory://",
-            cache="memory://",
-            datadir="/nonexistent",  # nothing is stored
-            broker_client_id="leeway-control",
-            broker_max_poll_records=500,
-            broker_session_timeout=10.0,
-            broker_heartbeat_interval=2.0,
-            broker_request_timeout=15.0,
-            broker_rebalance_timeout=15.0,
-            producer_request_timeout=15.0,
-            consumer_max_fetch_size=4 * 1024 * 1024,  # a record may have 2 MiB
-        )
-        transport = CommittedTransport(self.app.conf.broker_consumer, self.app)
+        self.app = reader(f"{group_prefix(names)}{uuid.uuid4().hex[:12]}", kafka)
+        transport = cast(CommittedTransport, self.app.transport)
         transport.wanted, transport.folded = self.read.wanted, self.read.position
         transport.progress = self.progress
-        self.app.transport = transport
-        topic = self.app.topic(
-            *self.read.topics,
-            key_type=bytes,
-            value_type=bytes,
-            key_serializer="raw",
-            value_serializer="raw",
-            acks=False,  # nothing is committed
-            allow_empty=True,
+        folding(self.app, self.read.topics, self._fold)
+        self.courier = (
+            Courier(kafka, names, receivers, self.read, self.progress, self.caught_up)
+            if receivers is not None and receivers.sinks
+            else None
         )
-
-        async def fold(stream: Any) -> None:
-            async for event in stream.events():
-                self._fold(event.message)
-
-        self.app.agent(topic, name="fold", concurrency=1)(fold)
 
     async def read_until(self, stop: asyncio.Event) -> None:
         """Fold until `stop` is set. Raises `BrokerError` when Kafka cannot be had, or not any more."""
-        reading, asked = asyncio.create_task(self._read()), asyncio.create_task(stop.wait())
+        tasks = [asyncio.create_task(stop.wait()), asyncio.create_task(self._read())]
+        if self.courier is not None:
+            tasks.append(asyncio.create_task(self.courier.deliver()))
         try:
-            await asyncio.wait({reading, asked}, return_when=asyncio.FIRST_COMPLETED)
-            if reading.done():
-                reading.result()
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    task.result()
         except KafkaError as error:
             raise BrokerError(f"control: Kafka cannot be read: {type(error).__name__}") from error
         finally:
-            reading.cancel()
-            asked.cancel()
-            try:
-                await asyncio.wait_for(self.app.stop(), STOP_S)
-            except TimeoutError:
-                logs.warning("control.abandoned", after_s=STOP_S)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks[2:] or tasks)  # what was sent is recorded first
+            for app in (self.courier, self.app):
+                if app is not None:
+                    try:
+                        await asyncio.wait_for(app.stop(), STOP_S)
+                    except TimeoutError:
+                        logs.warning("control.abandoned", after_s=STOP_S)
 
     async def _read(self) -> None:
         await self.app.start()
@@ -141,16 +113,7 @@ class Control:
         reached = self.progress.reached
         return [(p, reached.get(p, 0), end) for p, end in sorted(self.progress.ends.items())]
 
-    def _fold(self, message: Any) -> None:
-        record = Record(
-            topic=message.topic,
-            partition=message.partition,
-            offset=message.offset,
-            timestamp_ms=None if message.timestamp is None else round(message.timestamp * 1000),
-            key=message.key,
-            value=message.value,
-            headers=tuple(message.headers or ()),
-        )
+    def _fold(self, record: Record) -> None:
         error = self.read.fold(record)
         if error is not None:
             logs.warning(

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 import aiokafka
+from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from faust.transport.drivers.aiokafka import (
     AIOKafkaConsumerThread,
@@ -55,7 +56,7 @@ class Progress:
         return all(folded(p) >= offset for p, offset in self.handed_on.items())
 
 
-class _Thread(AIOKafkaConsumerThread):
+class CommittedThread(AIOKafkaConsumerThread):
     """The thread in which aiokafka reads; Faust talks to it through a queue."""
 
     def _create_worker_consumer(self, transport: Transport) -> aiokafka.AIOKafkaConsumer:
@@ -64,7 +65,7 @@ class _Thread(AIOKafkaConsumerThread):
             client_id=conf.broker_client_id,
             group_id=conf.id,
             bootstrap_servers=server_list(transport.url, transport.default_port),
-            partition_assignment_strategy=[RoundRobinPartitionAssignor],
+            partition_assignment_strategy=[reader.assignor],
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -138,9 +139,11 @@ class _Thread(AIOKafkaConsumerThread):
         """Nothing: it compares a record's epoch time with this machine's monotonic clock and cries wolf."""
 
 
-class _Consumer(Consumer):
+class CommittedConsumer(Consumer):
+    """Faust's consumer, reading in our thread."""
+
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
-        return _Thread(self, loop=self.loop, beacon=self.beacon)
+        return CommittedThread(self, loop=self.loop, beacon=self.beacon)
 
 
 class CommittedTransport(Transport):
@@ -152,7 +155,8 @@ class CommittedTransport(Transport):
     folded : the next offset the read model needs of a partition, 0 if it has seen none
     """
 
-    Consumer = _Consumer
+    Consumer = CommittedConsumer
+    assignor: type[AbstractPartitionAssignor] = RoundRobinPartitionAssignor
 
     wanted: Wanted
     folded: Position

@@ -15,7 +15,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from alerting.deliver.outbox import Delivery, Key
 from streams.broker import Partition, Record
+from streams.control.deliveries import decode, key_of
 from streams.control.documents import (
     Alert,
     CloudEvent,
@@ -168,6 +170,7 @@ class ReadModel:
             names("results"): self._result,
             names("alerts"): self._alert,
             names("retraining"): self._trigger,
+            names("deliveries"): self._delivery,
         }
         self._state_topic = names("state")
         self.topics = tuple(self._folds)
@@ -178,6 +181,7 @@ class ReadModel:
         self.results: dict[str, dict[Scoped, list[Judged]]] = {}  # by model; oldest window first
         self.episodes: dict[str, dict[str, Story]] = {}  # by model, then by id
         self.triggers: dict[str, dict[str, Story]] = {}
+        self.deliveries: dict[Key, Delivery] = {}  # the last word about each
         self.intakes: dict[int, tuple[int, Mapping[str, Source]]] = {}  # by state partition
         self.judged: Counter[tuple[str, str]] = Counter()  # (model, verdict) -> windows
         self.forgotten_alerts: Counter[tuple[str, str, str]] = Counter()  # (kind, severity, change)
@@ -308,6 +312,13 @@ class ReadModel:
         )
         for event, old in _tell(self.triggers, story):
             self.forgotten_transitions[old.model_id, event.word] += 1
+
+    def _delivery(self, record: Record) -> None:
+        key = key_of(record.key or b"")
+        if record.value is None:
+            self.deliveries.pop(key, None)
+        else:
+            self.deliveries[key] = decode(record.value)
 
     def _state(self, record: Record) -> None:
         if record.value is not None:

@@ -195,8 +195,9 @@ def _settings(topic: Topic, replication: int) -> dict[str, str]:
             "cleanup.policy": "compact",
             "delete.retention.ms": str(_DELETIONS_MS),
         }
+    policy = "compact,delete" if topic.compacted else "delete"
     retention_ms = str(topic.retention_days * DAY_MS)
-    return settings | {"cleanup.policy": "delete", "retention.ms": retention_ms}
+    return settings | {"cleanup.policy": policy, "retention.ms": retention_ms}
 
 
 def _check_siblings(there: Mapping[str, int], names: Names, partitions: int) -> None:

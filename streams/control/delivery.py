@@ -1,0 +1,326 @@
+"""How does news get to people? Notifications come in from Kafka, go out through sinks, and what came of it is recorded.
+
+The outbox (`alerting.deliver.outbox`) decides; this is its clock, its reader and its hands. The order that makes a
+restart harmless: at the start, and whenever partitions change hands, `leeway.deliveries` is read to its end, then the
+channels' topics; what was sent is recorded, acknowledged by all replicas, before anything else happens to its key.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+import msgspec
+import stamina
+from aiokafka.errors import KafkaError
+from faust.exceptions import FaustError
+from faust.types import TP
+
+from alerting.deliver.outbox import Act, Item, Outbox, Redirect, Send, Settle, Terms
+from alerting.deliver.sink import Failed, Sent, Sink
+from alerting.types import Notification
+from streams import logs
+from streams.broker import Outgoing, Partition, Record
+from streams.control.apps import folding, reader
+from streams.control.committed import Progress
+from streams.control.deliveries import encode
+from streams.control.documents import epoch_ms
+from streams.control.shared_group import SharedTransport
+from streams.control.views import ReadModel
+from streams.errors import BrokerError
+from streams.profiling.dead_letters import dead_letter
+from streams.profiling.events import DeadLetter
+from streams.topics import Names
+
+CHANNELS = ("slack", "pagerduty", "email")
+SEND_S = 25.0  # a sink has limits of its own; this one holds whatever it does
+DRAIN_S = 12.0  # partitions that are to be given up wait so long for answers
+RECORD_S = 60.0  # a record that Kafka does not take for so long ends this control
+_LOOK_S = 0.25
+_AGAIN_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Receivers:
+    """Who can be sent to: the terms of each, and its sink."""
+
+    terms: Sequence[Terms]
+    sinks: Mapping[str, Sink]
+
+
+class Courier:
+    """Delivers what is on the channels' topics, together with all other controls.
+
+    Parameters
+    ----------
+    read, progress : what this control knows, and how far it has read: the deliveries are part of that
+    ready : whether it knows all that was written before its start
+    """
+
+    def __init__(
+        self,
+        kafka: Mapping[str, str],
+        names: Names,
+        receivers: Receivers,
+        read: ReadModel,
+        progress: Progress,
+        ready: Callable[[], bool],
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._names, self._sinks, self._read, self._progress = (
+            names,
+            receivers.sinks,
+            read,
+            progress,
+        )
+        self._ready, self._now_ms = ready, now_ms
+        self.outbox = Outbox(receivers.terms)
+        self.app = reader(f"{names.prefix}control-delivery", kafka, SharedTransport)
+        self._transport = cast(SharedTransport, self.app.transport)
+        self._transport.wanted = lambda topic, key: True
+        self._transport.folded = lambda partition: 0  # every assignment begins anew
+        self._transport.progress = Progress()
+        self._channels = frozenset(names(f"alerts.{channel}") for channel in CHANNELS)
+        self._topics = (*sorted(self._channels), names("alerts"))
+        folding(self.app, self._topics, self._fold)
+        self.app.on_partitions_revoked.connect(self._revoked)
+        self.app.on_partitions_assigned.connect(self._assigned)
+        self._owned: frozenset[Partition] | None = None  # None: between two assignments
+        self._open = False  # whether the outbox knows all it must know
+        self._generation = 0
+        self._ends: dict[Partition, int] | None = None  # of the deliveries, at the assignment
+        self._folded: dict[Partition, int] = {}
+        self._arrived: list[Item] = []
+        self._origins: dict[str, Record] = {}  # by idempotency key, of what is not done
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._trouble: BaseException | None = None
+
+    # --- life -----------------------------------------------------------------------------------
+
+    async def deliver(self) -> None:
+        """Send until cancelled.
+
+        Raises
+        ------
+        BrokerError
+            Kafka cannot be had, or not any more.
+        """
+        while not self._ready():
+            await self._sleep(_AGAIN_S)
+        await self.app.start()
+        ended = asyncio.create_task(self.app.wait())
+        try:
+            while not ended.done():
+                if self._trouble is not None:
+                    raise self._trouble
+                await self._tend()
+            if self.app.crash_reason is not None:
+                raise self.app.crash_reason
+        finally:
+            ended.cancel()
+            self._open = False
+            await self._drain()
+
+    async def stop(self) -> None:
+        """Leave the group and close the sinks."""
+        await self.app.stop()
+        for sink in self._sinks.values():
+            await sink.close()
+
+    async def _tend(self) -> None:
+        self._wake.clear()
+        if not self._open and not await self._opened():
+            await self._sleep(_AGAIN_S)
+            return
+        now_ms = self._now_ms()
+        if self._confirmed():
+            for act in self.outbox.step(now_ms):
+                self._start(act)
+        due_ms = self.outbox.next_ms(now_ms)
+        pause_s = _LOOK_S if due_ms is None else (due_ms - now_ms) / 1000
+        await self._sleep(min(max(pause_s, _AGAIN_S), _LOOK_S))
+
+    async def _sleep(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), seconds)
+
+    def _confirmed(self) -> bool:
+        """Whether the group's coordinator agreed lately enough that what we own is still ours."""
+        age_s = time.monotonic() - self._transport.confirmed
+        return age_s < float(self.app.conf.broker_session_timeout) / 2
+
+    # --- partitions come and go -----------------------------------------------------------------
+
+    async def _revoked(self, app: Any, /, *args: Any, **kwargs: Any) -> None:
+        """Begin nothing more, and have what has begun recorded before others take over."""
+        self._owned, self._open = None, False
+        self._generation += 1
+        await self._drain()
+        self._transport.progress = Progress()
+        self._folded, self._arrived, self._origins, self._ends = {}, [], {}, None
+
+    async def _assigned(self, app: Any, /, *args: Any, **kwargs: Any) -> None:
+        assigned: set[TP] = args[0]
+        self._owned = frozenset(Partition(tp.topic, tp.partition) for tp in assigned)
+        self._wake.set()
+
+    async def _drain(self) -> None:
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=DRAIN_S)
+            for task in late:
+                task.cancel()
+
+    async def _opened(self) -> bool:
+        """Open the outbox once everything that was written before the assignment is known."""
+        owned, generation = self._owned, self._generation
+        if not owned:
+            return False
+        reading = self._transport.progress
+        if not (owned <= reading.starts.keys() and self._caught_up(owned, reading)):
+            return False
+        if self._ends is None:
+            # asked after the assignment: what the former owners recorded lies before these ends
+            behind = [p for p in self._progress.ends if p.topic == self._names("deliveries")]
+            try:
+                ends = await self.app.consumer.highwaters(*(TP(*p) for p in behind))
+            except KafkaError as error:
+                logs.warning("delivery.waits", error=type(error).__name__)
+                return False
+            if generation != self._generation:
+                return False
+            self._ends = {Partition(tp.topic, tp.partition): end for tp, end in ends.items()}
+        if not self._known(self._ends):
+            return False
+        self.outbox.restart(self._read.deliveries)
+        for item in self._arrived:
+            self.outbox.add(item)
+        self._arrived, self._open = [], True
+        logs.info("delivery.ready", partitions=len(owned), waiting=self.outbox.waiting)
+        return True
+
+    def _caught_up(self, owned: frozenset[Partition], reading: Progress) -> bool:
+        if any(reading.reached.get(p, -1) < reading.starts[p] for p in owned):
+            return False
+        return all(self._folded.get(p, 0) >= reading.handed_on.get(p, 0) for p in owned)
+
+    def _known(self, ends: Mapping[Partition, int]) -> bool:
+        """Whether the read model has everything before these ends."""
+        if any(self._progress.reached.get(p, -1) < end for p, end in ends.items()):
+            return False
+        return all(self._read.position(p) >= self._progress.handed_on.get(p, 0) for p in ends)
+
+    # --- what comes in --------------------------------------------------------------------------
+
+    def _fold(self, record: Record) -> None:
+        partition = Partition(record.topic, record.partition)
+        self._folded[partition] = record.offset + 1
+        if self._owned is not None and partition not in self._owned:
+            return  # left over from a former assignment
+        if record.topic in self._channels and record.value is not None:
+            try:
+                note = msgspec.json.decode(record.value, type=Notification)
+                at_ms = event_ms(note.at)
+            except ValueError as error:
+                logs.warning(
+                    "notification.unreadable",
+                    topic=record.topic,
+                    partition=record.partition,
+                    offset=record.offset,
+                    error=type(error).__name__,
+                )
+                return
+            if note.receiver in self._sinks:
+                self._add(Item(note, record.timestamp_ms or 0, at_ms), record)
+
+    def _add(self, item: Item, origin: Record) -> None:
+        self._origins[item.notification.idempotency_key] = origin
+        if self._open:
+            self.outbox.add(item)
+        else:
+            self._arrived.append(item)
+        self._wake.set()
+
+    # --- what goes out --------------------------------------------------------------------------
+
+    def _start(self, act: Act) -> None:
+        task = asyncio.create_task(self._do(act))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._trouble = error
+        self._wake.set()
+
+    async def _do(self, act: Act) -> None:
+        match act:
+            case Send():
+                outcome = await self._send(act)
+                settle = self.outbox.answered(act.key, outcome, self._now_ms())
+                if settle is not None:
+                    await self._settle(settle)
+            case Settle():
+                await self._settle(act)
+            case Redirect():
+                await self._settle(Settle(act.record))
+
+    async def _send(self, act: Send) -> Sent | Failed:
+        try:
+            async with asyncio.timeout(SEND_S):
+                return await self._sinks[act.key.receiver].send(act.parcel)
+        except TimeoutError:
+            return Failed("timeout", True, f"no answer within {SEND_S:g} s")
+
+    async def _settle(self, settle: Settle) -> None:
+        record = settle.record
+        if settle.dead is not None:
+            await self._bury(settle.dead, record.last_error or record.state)
+        key, value = encode(record)
+        await self._write(Outgoing(self._names("deliveries"), key, value))
+        self.outbox.recorded(record)
+
+    async def _bury(self, note: Notification, why: str) -> None:
+        """Keep what is never to be accepted where the other dead letters are."""
+        logs.warning(
+            "notification.refused", receiver=note.receiver, episode=note.episode_id, reason=why
+        )
+        origin = self._origins.get(note.idempotency_key)
+        if origin is not None:
+            dead = DeadLetter(origin, "refused", why)
+            await self._write(dead_letter(self._names, dead, group="control", stage="deliver"))
+
+    async def _write(self, outgoing: Outgoing) -> None:
+        """Write a record, and again, until all replicas have it.
+
+        Here, and only here, a library may retry: the vendor's answer is known, and asking again would tell people
+        twice. When messages are sent again is decided by the outbox, whose schedule outlives the process.
+        """
+        try:
+            async for attempt in stamina.retry_context(
+                on=(KafkaError, FaustError), attempts=None, timeout=RECORD_S, wait_max=5.0
+            ):
+                with attempt:
+                    await self.app.producer.send_and_wait(
+                        outgoing.topic,
+                        outgoing.key,
+                        outgoing.value,
+                        None,
+                        None,
+                        list(outgoing.headers),
+                    )
+        except (KafkaError, FaustError) as error:
+            raise BrokerError(f"control: cannot write to Kafka: {type(error).__name__}") from error
+
+
+def event_ms(time: str) -> int:
+    """A time in a document, as epoch milliseconds.
+
+    >>> event_ms("1970-01-01T00:00:01.000Z")
+    1000
+    """
+    return epoch_ms(datetime.fromisoformat(time))
