@@ -148,16 +148,21 @@ def inhibitor(
     episodes: Iterable[Episode],
     current_version: str,
     affected: Sequence[str] = (),
+    *,
+    severe: bool = False,
 ) -> str | None:
     """The open episode of the same model that explains a problem of this kind, so that nobody need hear of both.
 
-    The table is that of contracts §6. Broken data explain the drift of what they are about: where `affected` names the
-    leading inputs of a drift and none of them is broken, they explain nothing.
+    The table is that of contracts §6, with one line more: worse answers that people were told of as concept drift are
+    not told again as a metric below its line, unless that is `severe`. Broken data explain the drift of what they are
+    about: where `affected` names the leading inputs of a drift and none of them is broken, they explain nothing.
     """
     for other in episodes:
         if not other.open or other.subject.model_id != subject.model_id:
             continue
         if _explains_all(other, kind) or _explains_here(other, kind, subject, affected):
+            return other.episode_id
+        if kind == "performance" and not severe and _told_as_drift(other, subject):
             return other.episode_id
         segment_of, version_of = other.subject.segment, other.subject.version
         same = segment_of == subject.segment, version_of == subject.version
@@ -190,7 +195,13 @@ def _explains_here(other: Episode, kind: Kind, subject: Subject, affected: Seque
         severe = SEVERITIES.index(other.severity) >= SEVERITIES.index("error")
         return severe and kind in ("performance", "concept_drift")
     here = other.kind == "performance" and other.subject.segment == subject.segment
-    return here and kind in ("concept_drift", "prediction_drift")
+    told = other.inhibited_ms is None  # else it is the drift that people know of
+    return here and (kind == "prediction_drift" or (kind == "concept_drift" and told))
+
+
+def _told_as_drift(other: Episode, subject: Subject) -> bool:
+    """Whether people know already that its answers are worse: a detector is often a window ahead of a line."""
+    return other.kind == "concept_drift" and other.subject == subject and bool(other.told)
 
 
 def _plain(series: str) -> str:

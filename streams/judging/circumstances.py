@@ -6,6 +6,7 @@ from typing import Any
 from alerting.episodes import inhibitor
 from alerting.settings import Context
 from alerting.types import Finding, Subject
+from detectors.types import Status
 from streams.judging.conclusions import LOUD, Conclusion, shows
 from streams.judging.plans import ModelPlan
 from streams.judging.scopes import DAY_MS, Scope
@@ -42,6 +43,7 @@ def context_of(
             model.episodes,
             plan.lifecycle.version,
             [one.series for one in finding.affected],
+            severe=finding.status == Status.SEVERE,
         )
     return Context(
         subject=about,

@@ -299,6 +299,30 @@ def test_a_pipeline_problem_is_not_explained_by_another() -> None:
     assert inhibitor("pipeline", elsewhere, [other("pipeline", elsewhere)], "2.3.1") is None
 
 
+@pytest.mark.parametrize(
+    ("source", "severe", "explains"),
+    [
+        (other("concept_drift"), False, True),
+        (other("concept_drift"), True, False),
+        (other("concept_drift", told=()), False, False),
+        (other("concept_drift", subject=Subject("loan-default", "2.3.1", "DE")), False, False),
+        (other("prediction_drift"), False, False),
+    ],
+)
+def test_a_metric_below_its_line_is_not_told_where_people_know_of_worse_answers(
+    source: Episode, severe: bool, explains: bool
+) -> None:
+    found = inhibitor("performance", SUBJECT, [source], SUBJECT.version, severe=severe)
+    assert found == ("ep-other" if explains else None)
+
+
+def test_a_metric_that_nobody_was_told_of_keeps_no_news_of_the_drift_back() -> None:
+    quiet = other("performance", inhibited_ms=1)
+    assert inhibitor("concept_drift", SUBJECT, [quiet], SUBJECT.version) is None
+    told = other("performance")
+    assert inhibitor("concept_drift", SUBJECT, [told], SUBJECT.version) == "ep-other"
+
+
 def test_severity_stops_at_warning_outside_production() -> None:
     staging = policy(
         model=replace(MODEL, environment="Staging"),
