@@ -1,9 +1,14 @@
 """Which CloudEvents attributes travel with a document? Kafka headers of binary mode, contracts §5."""
 
+from typing import Any
+from urllib.parse import quote
+
 from alerting.identity import trigger_event_id
 from alerting.types import Alert, AlertModel, Notification, Severity, Trigger, TriggerModel
 
 Headers = tuple[tuple[str, bytes], ...]
+CONTENT_TYPE = "application/json"
+STRUCTURED = "application/cloudevents+json"
 SEVERITY_NUMBERS: dict[Severity, int] = {"info": 9, "warning": 13, "error": 17, "critical": 21}
 
 
@@ -19,6 +24,8 @@ def attributes(
 ) -> Headers:
     """Headers of any event Leeway writes; an extension that is None is left out.
 
+    A source is a URI reference: what an environment's name has that such a reference has not is percent-encoded.
+
     >>> for header in attributes("rs-1", "leeway.result.v1", source="/leeway/Production/m", subject="1/all",
     ...                          time="2026-03-02T07:00:00.000Z", schema="result", correlationid=None)[2:4]:
     ...     print(header)
@@ -26,17 +33,27 @@ def attributes(
     ('ce_type', b'leeway.result.v1')
     """
     members = {
-        "content-type": "application/json",
+        "content-type": CONTENT_TYPE,
         "ce_specversion": "1.0",
         "ce_id": event_id,
         "ce_type": event_type,
-        "ce_source": source,
+        "ce_source": quote(source, safe="/._~+-"),
         "ce_subject": subject,
         "ce_time": time,
         "ce_dataschema": f"urn:leeway:schema:{schema}:v1",
     }
     members |= {f"ce_{name}": text for name, text in extensions.items() if text is not None}
-    return tuple((name, text.encode()) for name, text in members.items())
+    return tuple((name, text.encode(errors="replace")) for name, text in members.items())
+
+
+def structured(headers: Headers, data: Any) -> dict[str, Any]:
+    """The same event in structured mode: attributes and data in one object.
+
+    >>> structured((("content-type", b"application/json"), ("ce_id", b"al-1")), {"a": 1})
+    {'id': 'al-1', 'datacontenttype': 'application/json', 'data': {'a': 1}}
+    """
+    named = {name[3:]: text.decode() for name, text in headers if name.startswith("ce_")}
+    return named | {"datacontenttype": CONTENT_TYPE, "data": data}
 
 
 def headers(document: Alert | Trigger) -> Headers:
@@ -71,7 +88,10 @@ def headers(document: Alert | Trigger) -> Headers:
 
 
 def notification_headers(notification: Notification, alert: Alert) -> Headers:
-    """Headers of a notification; whose it is stands in the alert that it renders."""
+    """Headers of a notification; whose it is stands in the alert that it renders.
+
+    `ce_kind` and `ce_series` (the leading one) are what control groups by: the notification has no member for them.
+    """
     return attributes(
         notification.idempotency_key,
         "leeway.notification.v1",
@@ -83,6 +103,8 @@ def notification_headers(notification: Notification, alert: Alert) -> Headers:
         causationid=alert.alert_id,
         severitytext=notification.severity,
         severitynumber=str(SEVERITY_NUMBERS[notification.severity]),
+        kind=alert.kind,
+        series=alert.affected[0].series if alert.affected else None,
     )
 
 

@@ -1,9 +1,10 @@
 """Which messages go out for these alerts? One per receiver that is to hear it, rendered and ready to send."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from alerting.identity import notification_id
-from alerting.render import email, pagerduty, slack
+from alerting.render import email, pagerduty, slack, webhook
 from alerting.settings import Receiver
 from alerting.types import Alert, Notification, Operation, Severity
 
@@ -22,49 +23,58 @@ def notify(receivers: Sequence[Receiver], alerts: Sequence[Alert]) -> tuple[Noti
     An inhibited, silenced or held alert makes none: its `delivery` says why.
     """
     known = {receiver.name: receiver for receiver in receivers}
-    return tuple(
-        notification
+    found = (
+        render(known[name], alert)
         for alert in alerts
         if not alert.delivery.suppressed
         for name in alert.delivery.receivers
         if name in known
-        for notification in _render(known[name], alert)
     )
+    return tuple(notification for notification in found if notification is not None)
 
 
-def _render(receiver: Receiver, alert: Alert) -> tuple[Notification, ...]:
-    """One notification, or none where this receiver does not hear this kind of news."""
+def render(receiver: Receiver, alert: Alert) -> Notification | None:
+    """An alert for one receiver, whether or not its `delivery` names it; None where this is no news for it.
+
+    PagerDuty gets no repeats, and who does not want to hear of ends gets none. A webhook gets everything: it is sent
+    documents, not messages.
+    """
     resolved = alert.change == "resolved"
     if resolved and not receiver.send_resolved:
-        return ()
+        return None
     if alert.change == "repeated" and receiver.channel == "pagerduty":
-        return ()
+        return None
     operation: Operation = "send"
     reply = None
     if receiver.channel == "slack":
-        payload = slack.render(alert, receiver.target)
         operation = slack.operation(alert, threads=receiver.threads)
         reply = slack.reply(alert) if operation == "update_and_reply" else None
-    elif receiver.channel == "pagerduty":
-        payload = pagerduty.render(alert)
-    else:
-        payload = email.render(alert, receiver)
     expires = RESOLVED_EXPIRES_AFTER_SECONDS if resolved else EXPIRES_AFTER_SECONDS[alert.severity]
-    return (
-        Notification(
-            idempotency_key=notification_id(alert.alert_id, receiver.name),
-            receiver=receiver.name,
-            channel=receiver.channel,
-            alert_id=alert.alert_id,
-            episode_id=alert.episode_id,
-            sequence=alert.sequence,
-            model_id=alert.model.id,
-            change=alert.change,
-            severity=alert.severity,
-            at=alert.at,
-            expires_after_seconds=expires,
-            operation=operation,
-            reply=reply,
-            payload=payload,
-        ),
+    return Notification(
+        idempotency_key=notification_id(alert.alert_id, receiver.name),
+        receiver=receiver.name,
+        channel=receiver.channel,
+        alert_id=alert.alert_id,
+        episode_id=alert.episode_id,
+        sequence=alert.sequence,
+        model_id=alert.model.id,
+        change=alert.change,
+        severity=alert.severity,
+        at=alert.at,
+        expires_after_seconds=expires,
+        operation=operation,
+        reply=reply,
+        payload=_payload(receiver, alert),
     )
+
+
+def _payload(receiver: Receiver, alert: Alert) -> dict[str, Any]:
+    match receiver.channel:
+        case "slack":
+            return slack.render(alert, receiver)
+        case "pagerduty":
+            return pagerduty.render(alert)
+        case "email":
+            return email.render(alert, receiver)
+        case "webhook":
+            return webhook.render(alert)

@@ -33,7 +33,7 @@ CauseClass = Literal[
     "relation_change",
     "unknown",
 ]
-Channel = Literal["slack", "pagerduty", "email"]
+Channel = Literal["slack", "pagerduty", "email", "webhook"]
 Operation = Literal["send", "post", "update", "update_and_reply"]
 ReasonCode = Literal[
     "data_drift",

@@ -21,6 +21,7 @@ EFFECTS = {  # as people know them; the others are called what they are
     "wasserstein": "Wasserstein",
     "mean_shift": "mean shift",
     "cramers_v": "Cramér's V",
+    "difference": "difference",
 }
 _MOVED = {
     "location": "its values moved",
@@ -109,17 +110,22 @@ def measured(effect: Effect | Shown) -> str:
     >>> measured(Effect("psi", 0.404, 0.364, 0.451, 0.1))
     'PSI 0.40'
     """
-    return f"{EFFECTS.get(effect.name, effect.name)} {number(effect.value)}"
+    return f"{measure(effect)} {number(effect.value)}"
 
 
-def effect_in_full(effect: Effect | Shown) -> str:
+def measure(effect: Effect | Shown) -> str:
+    """What was measured, as people call it: an effect, or the rule that a limit belongs to."""
+    return clip(EFFECTS.get(effect.name, effect.name), 60)
+
+
+def effect_in_full(effect: Effect | Shown, *, bound: str = "floor") -> str:
     """With interval and floor.
 
     >>> effect_in_full(Effect("psi", 0.404, 0.364, 0.451, 0.1))
     'PSI 0.40 (0.36 to 0.45, floor 0.1)'
     """
     interval = f"{number(effect.low)} to {number(effect.high)}"
-    return f"{measured(effect)} ({interval}, floor {effect.floor:g})"
+    return f"{measured(effect)} ({interval}, {bound} {effect.floor:g})"
 
 
 def is_joint(series: str) -> bool:
@@ -154,10 +160,17 @@ def listed_name(series: str) -> str:
     return short_name(series) + (" (missing)" if series.startswith("missing:") else "")
 
 
+def is_limit(series: Affected) -> bool:
+    """Whether it broke a rule: its effect is named after that and held against a limit; it has no share of a change."""
+    effect = series.effect
+    return series.share_of_change == 0 and (effect is None or effect.name not in EFFECTS)
+
+
 def in_numbers(series: Affected) -> str:
-    """What one series contributes, and how large its effect is; what broke a rule has no share of a change."""
+    """What one series contributes, and how large its effect is."""
     share = f"{percent(series.share_of_change)} of the change" if series.share_of_change else ""
-    size = "" if series.effect is None else effect_in_full(series.effect)
+    bound = "limit" if is_limit(series) else "floor"
+    size = "" if series.effect is None else effect_in_full(series.effect, bound=bound)
     return ", ".join(part for part in (share, size) if part) or "beyond its limit"
 
 

@@ -1,7 +1,7 @@
 """What does every message about an alert say, whatever channel it takes? The same few facts, found once."""
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from alerting.types import Affected, Alert, CauseClass
@@ -11,8 +11,9 @@ from alerting.wording import (
     clock,
     duration,
     in_numbers,
+    is_limit,
     listed_name,
-    measured,
+    measure,
     number,
     one_line,
     percent,
@@ -79,20 +80,23 @@ def kind_of(alert: Alert) -> str:
 
 def how_bad(alert: Alert) -> str:
     """The leading effect with its interval, and in words how far beyond what matters it is."""
-    first = next((one for one in alert.affected if one.effect is not None), None)
+    first = _leading(alert)
+    if first is None:
+        return ""
+    said = in_numbers(replace(first, share_of_change=0.0))
+    return "; ".join(part for part in (said, size(alert)) if part)
+
+
+def size(alert: Alert) -> str:
+    """`size_in_words` of the leading effect; nothing where there is none."""
+    first = _leading(alert)
     if first is None or first.effect is None:
         return ""
-    words = size_in_words(first.effect, limit=_is_limit(first))
-    return f"{in_numbers_alone(first)}{'; ' if words else ''}{words}"
+    return size_in_words(first.effect, limit=is_limit(first))
 
 
-def in_numbers_alone(series: Affected) -> str:
-    """As `in_numbers`, without the share of the change."""
-    return in_numbers(
-        Affected(series.series, 0.0, series.effect, series.missing, series.top_bins)
-        if series.share_of_change
-        else series
-    )
+def _leading(alert: Alert) -> Affected | None:
+    return next((one for one in alert.affected if one.effect is not None), None)
 
 
 def size_in_words(effect: Shown, *, limit: bool) -> str:
@@ -132,9 +136,9 @@ def since(alert: Alert) -> str:
     begun, earliest, latest = (
         _ms(time) for time in (alert.since.estimate, alert.since.earliest, alert.since.latest)
     )
-    ago = duration(max(0, at_ms - begun))
+    lasted = duration(max(0, at_ms - begun))
     between = f"between {clock(earliest, at_ms)} and {clock(latest, at_ms)}"
-    return f"about {clock(begun, at_ms)}, {ago} before this was found ({between})"
+    return f"about {clock(begun, at_ms)} ({between}), {lasted} so far"
 
 
 def where(alert: Alert) -> str:
@@ -198,11 +202,11 @@ def pictures(alert: Alert) -> tuple[Picture, ...]:
 def picture(series: Affected) -> Picture | None:
     name = clip(listed_name(series.series), _NAME)
     effect = series.effect
-    if _is_limit(series):
+    if is_limit(series):
         if effect is None or effect.value < 0 or effect.floor <= 0:
             return None
         said = (number(effect.floor), number(effect.value))
-        row = Row(measured_name(effect), effect.floor, effect.value, said)
+        row = Row(measure(effect), effect.floor, effect.value, said)
         return Picture(name, "limit", (row,))
     rows = [
         _shares(f"bin {one.bin} of {one.of}", one.reference, one.current) for one in series.top_bins
@@ -210,11 +214,6 @@ def picture(series: Affected) -> Picture | None:
     if series.missing is not None and series.missing.reference != series.missing.current:
         rows.append(_shares("missing", series.missing.reference, series.missing.current))
     return Picture(name, "reference", tuple(rows)) if rows else None
-
-
-def measured_name(effect: Shown) -> str:
-    """``PSI``, ``recall``."""
-    return clip(measured(effect).rpartition(" ")[0], _NAME)
 
 
 def commands(alert: Alert) -> tuple[tuple[str, str], ...]:
@@ -257,11 +256,6 @@ def runbook(alert: Alert) -> str | None:
     """The runbook where it is none on the web: a name or a path."""
     said = alert.links.runbook
     return None if said is None or address(said) else clip(said, 150) or None
-
-
-def _is_limit(series: Affected) -> bool:
-    """What broke a rule is measured against a limit; it has no share of a change."""
-    return series.share_of_change == 0 and not series.top_bins
 
 
 def _shares(label: str, before: float, now: float) -> Row:

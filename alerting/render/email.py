@@ -116,11 +116,11 @@ def _actions(alert: Alert) -> list[tuple[str, str]]:
 def _text(alert: Alert) -> str:
     shown, more = content.lines(alert)
     head = f"{content.stands(alert).upper()}: {content.kind_of(alert)}"
-    parts = [[head, *_wrapped(alert.title)], _wrapped(alert.summary), columns(_facts(alert))]
+    parts = [[head, *wrapped(alert.title)], wrapped(alert.summary), columns(_facts(alert))]
     for picture in content.pictures(alert):
-        parts.append([*_wrapped(_caption(picture)), *_drawn(picture)])
+        parts.append([*wrapped(_caption(picture)), *_drawn(picture)])
     if len(shown) > 1:
-        named = [line for name, said in shown for line in _wrapped(f"- {name}: {said}")]
+        named = [line for name, said in shown for line in wrapped(f"- {name}: {said}")]
         parts.append(["What moved", *named, *([f"- and {more} more"] if more else [])])
     actions = columns(_actions(alert), wrapped=False)
     if actions:
@@ -153,7 +153,8 @@ def columns(pairs: Sequence[tuple[str, str]], *, wrapped: bool = True) -> list[s
     return found
 
 
-def _wrapped(text: str) -> list[str]:
+def wrapped(text: str) -> list[str]:
+    """Lines as long as a mail's should be."""
     return wrap(one_line(text), _WIDTH, break_on_hyphens=False) or [""]
 
 

@@ -1,9 +1,14 @@
 """An alert as a Slack message: `chat.postMessage` without its token, within the limits of contracts §7."""
 
+import json
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from alerting.types import Affected, Alert, Operation, Severity
-from alerting.wording import clip, in_numbers, listed_name, measured, one_line
+from alerting.render import content
+from alerting.settings import Receiver
+from alerting.types import Alert, Operation, Severity
+from alerting.wording import clip, measured
 
 COLOURS: dict[Severity, str] = {
     "info": "#8C8C8C",
@@ -13,29 +18,50 @@ COLOURS: dict[Severity, str] = {
 }
 RESOLVED_COLOUR = "#2EB67D"
 HEADER_LIMIT = 150
-MOST_SERIES = 10
+# What the buttons of a receiver with a signing secret are called; their value is `button_value`.
+ACKNOWLEDGE, SILENCE = "leeway.acknowledge", "leeway.silence"
 # Shares of the 8,000 that a whole message may have; Slack's own limits (section 3,000, field 2,000) are wider.
-_TEXT, _SUMMARY, _NAME, _FIELD, _LINK = 300, 2500, 70, 300, 600
+_TEXT, _SUMMARY, _NAME, _NUMBERS, _FIELD, _LINK, _CAUSE = 300, 1400, 70, 130, 300, 400, 500
+_REPLY = 500
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+# Slack has no escape for its own marks: what stands in a name is written with the sign that looks the same.
+_MARKS = {"*": "\u2217", "`": "\u02cb", "~": "\u223c"}
+_EDGE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")  # an underscore inside a word marks nothing
+_MENTION = re.compile(r"(?<!\w)@(?=\w)")
+_WIDE_AT, _LOW_LINE = "\uff20", "\u02cd"
 
 
-def render(alert: Alert, target: str | None) -> dict[str, Any]:
-    """The payload; `target` is the Slack channel, None for a webhook that has its own."""
-    resolved = alert.change == "resolved"
-    said = "resolved" if resolved else alert.severity
-    colour = RESOLVED_COLOUR if resolved else COLOURS[alert.severity]
+def render(alert: Alert, receiver: Receiver) -> dict[str, Any]:
+    """The payload; the receiver's target is the Slack channel, None for a webhook that has its own."""
+    over = content.is_over(alert)
+    said = "resolved" if over else alert.severity
     blocks = [
-        {"type": "header", "text": {"type": "plain_text", "text": fit(alert.title, HEADER_LIMIT)}},
-        _section(_emphasised(alert)),
-        *([_section(_series(alert))] if len(alert.affected) > 1 else []),
-        {"type": "section", "fields": [_markdown(field) for field in _fields(alert)]},
-        {"type": "context", "elements": [_markdown(_footer(alert))]},
+        {"type": "header", "text": plain(alert.title)},
+        section(_emphasised(alert)),
+        *([section(_series(alert))] if len(alert.affected) > 1 else []),
+        context(_why(alert)),
+        {"type": "section", "fields": [markdown(field) for field in _fields(alert)]},
+        context(_footer(alert)),
+        *([] if over else [context(_silence(alert))]),
+        *([_buttons(alert)] if receiver.buttons and not over else []),
     ]
-    payload: dict[str, Any] = {} if target is None else {"channel": target}
+    return message(
+        receiver,
+        text=f"{said}: {alert.title}",
+        colour=RESOLVED_COLOUR if over else COLOURS[alert.severity],
+        blocks=blocks,
+    )
+
+
+def message(
+    receiver: Receiver, *, text: str, colour: str, blocks: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """The members of any message of ours; `text` is what a phone shows."""
+    payload: dict[str, Any] = {} if receiver.target is None else {"channel": receiver.target}
     return payload | {
-        "text": fit(f"{said}: {alert.title}", _TEXT),
+        "text": fit(text, _TEXT),
         "unfurl_links": False,
-        "attachments": [{"color": colour, "blocks": blocks}],
+        "attachments": [{"color": colour, "blocks": list(blocks)}],
     }
 
 
@@ -48,62 +74,151 @@ def operation(alert: Alert, *, threads: bool) -> Operation:
 
 def reply(alert: Alert) -> str:
     """A line for the thread."""
-    level = "" if alert.change == "resolved" else f" ({alert.severity}, {alert.verdict.value})"
-    return fit(f"{alert.change}{level}: {alert.summary}", 500)
+    level = "" if content.is_over(alert) else f" ({alert.severity}, {alert.verdict.value})"
+    return fit(f"{alert.change}{level}: {alert.summary}", _REPLY)
+
+
+# ------------------------------------------------------------------------------------------------ text
 
 
 def fit(text: str, limit: int) -> str:
     """`text` on one line, escaped, cut so that it stays within `limit` however it is counted.
 
-    A character counts for the longest of its forms: escaped for Slack, inside JSON, in UTF-8.
-
-    >>> fit("a < b & c", 14), fit("a < b", 14)
-    ('a &lt; b …', 'a &lt; b')
+    >>> fit("a < b & c", 14), fit("a < b", 14), fit("*a* @here _b_ c_d", 30)
+    ('a &lt; b …', 'a &lt; b', '∗a∗ ＠here ˍbˍ c_d')
     """
-    kept: list[str] = []
-    room = limit
+    return escaped(cut(text, limit))
+
+
+def escaped(text: str) -> str:
+    """Text in which nothing is markup any more: no link, no mention, no bold [1]_.
+
+    References
+    ----------
+    .. [1] docs.slack.dev/messaging/formatting-message-text: only ``&``, ``<`` and ``>`` have an escape.
+    """
+    return "".join(_ENTITIES.get(c, c) for c in _unmarked(text))
+
+
+def cut(text: str, limit: int) -> str:
+    """`text` on one line, cut so that it is within `limit` once `escaped`.
+
+    A character counts for the longest of its forms: escaped for Slack, inside JSON, in UTF-8.
+    """
     line = clip(text, limit)
-    for i, character in enumerate(line):
-        written = _ENTITIES.get(character, character)
-        needed = max(len(written.encode()), 2 if character in '"\\' else 1)
-        rest = 0 if i == len(line) - 1 else 3  # the ellipsis
-        if needed + rest > room:
-            kept.append("…")
+    if cost(line) <= limit:
+        return line
+    room = limit - 3  # the ellipsis
+    kept = 0
+    for needed in map(_cost, line):
+        if needed > room:
             break
-        kept.append(written)
         room -= needed
-    return "".join(kept)
+        kept += 1
+    return line[:kept] + "…"
 
 
-def _section(text: str) -> dict[str, Any]:
-    return {"type": "section", "text": _markdown(text)}
+def cost(text: str) -> int:
+    """The octets that a text may take once `escaped` and inside JSON."""
+    return sum(map(_cost, text))
 
 
-def _markdown(text: str) -> dict[str, str]:
-    return {"type": "mrkdwn", "text": text}
+def _cost(character: str) -> int:
+    if character.isascii() and character not in '*`~@_&<>"\\':
+        return 1
+    longest = max(len(form.encode()) for form in (character, _ENTITIES.get(character, "")))
+    return max(longest, 3 if character in "*`~@_" else 0, 2 if character in '"\\' else 0)
+
+
+def _unmarked(text: str) -> str:
+    for mark, lookalike in _MARKS.items():
+        text = text.replace(mark, lookalike)
+    return _EDGE.sub(_LOW_LINE, _MENTION.sub(_WIDE_AT, text))
+
+
+def code(text: str) -> str:
+    """What is to be typed, or named exactly: only a backtick would end it."""
+    return "`" + "".join(_ENTITIES.get(c, c) for c in text.replace("`", _MARKS["`"])) + "`"
+
+
+def plain(title: str) -> dict[str, str]:
+    """A header's text, which knows no markup but entities; it may not be empty."""
+    return {"type": "plain_text", "text": fit(title, HEADER_LIMIT) or "…"}
+
+
+def section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": markdown(text)}
+
+
+def context(text: str) -> dict[str, Any]:
+    """A line in small letters."""
+    return {"type": "context", "elements": [markdown(text)]}
+
+
+def markdown(text: str) -> dict[str, str]:
+    return {"type": "mrkdwn", "text": text or "…"}
+
+
+def link(address: str, text: str) -> str:
+    """A link; `content.address` has made the address harmless."""
+    return f"<{address.replace('&', '&amp;')}|{text}>"
+
+
+def fits(address: str | None) -> bool:
+    """A link that was cut would lead nowhere: it is left out instead."""
+    return address is not None and len(address.replace("&", "&amp;")) <= _LINK
+
+
+# ------------------------------------------------------------------------------------------------ parts
 
 
 def _emphasised(alert: Alert) -> str:
     """The summary with its first number in bold and segments as code."""
-    said = fit(alert.summary, _SUMMARY)
+    line = cut(alert.summary, _SUMMARY)
     first = next((series.effect for series in alert.affected if series.effect), None)
-    if first is not None:
-        said = said.replace(measured(first), f"*{measured(first)}*", 1)
-    for segment in alert.also_in[:3]:
-        name = fit(segment, _FIELD)
-        said = said.replace(name, f"`{name}`", 1)
-    return said
+    wanted = [(measured(first), True)] if first is not None else []
+    wanted += [(clip(segment, _NAME), False) for segment in alert.also_in[:3]]
+    marks: list[tuple[int, int, bool]] = []
+    for text, bold in wanted:
+        start = _place(line, text)
+        end = start + len(text)
+        if start >= 0 and all(end <= a or b <= start for a, b, _ in marks):
+            marks.append((start, end, bold))
+    return "".join(_pieces(line, sorted(marks)))
+
+
+def _place(line: str, text: str) -> int:
+    """Where a text stands as words of their own, -1 if nowhere: marks inside a word do nothing."""
+    if not text:
+        return -1
+    found = re.search(rf"(?<!\w){re.escape(text)}(?!\w)", line)
+    return -1 if found is None else found.start()
+
+
+def _pieces(line: str, marks: Sequence[tuple[int, int, bool]]) -> Iterator[str]:
+    done = 0
+    for start, end, bold in marks:
+        yield escaped(line[done:start])
+        yield f"*{escaped(line[start:end])}*" if bold else code(line[start:end])
+        done = end
+    yield escaped(line[done:])
 
 
 def _series(alert: Alert) -> str:
-    lines = [_line(series) for series in alert.affected[:MOST_SERIES]]
-    more = alert.affected_total - len(lines)
-    return "\n".join([*lines, *([f"+{more} more"] if more > 0 else [])])
+    shown, more = content.lines(alert)
+    listed = [f"• *{fit(name, _NAME) or '…'}* {fit(said, _NUMBERS)}" for name, said in shown]
+    return "\n".join([*listed, *([f"+{more} more"] if more else [])])
 
 
-def _line(series: Affected) -> str:
-    name = fit(listed_name(series.series), _NAME)
-    return f"• *{name}* {in_numbers(series)}"
+def _why(alert: Alert) -> str:
+    """How bad in words, since when where the summary does not say, and the probable cause."""
+    size = content.size(alert)
+    parts = [] if content.is_over(alert) or not size else [f"*{size[:1].upper()}{size[1:]}*"]
+    if "since about" not in alert.summary.casefold() and not content.is_over(alert):
+        parts.append(f"Since: {fit(content.since(alert), _FIELD)}")
+    hints = "; ".join((content.cause(alert), *content.hints(alert)))
+    parts.append(f"Probable cause: {fit(hints, _CAUSE)}")
+    return " · ".join(parts)
 
 
 def _fields(alert: Alert) -> list[str]:
@@ -114,29 +229,58 @@ def _fields(alert: Alert) -> list[str]:
         f"*Seen*\n{evidence.n_current:,} {against}",
     ]
     if alert.model.owner is not None:
-        fields.append(f"*Owner*\n{fit(alert.model.owner, _FIELD)}")
+        fields.append(f"*Owner*\n{fit(alert.model.owner, _NAME) or '…'}")
+    if alert.segment != "all":
+        fields.append(f"*Where*\n{code(cut(alert.segment, _NAME))}")
+    price = content.cost(alert)
+    if price is not None:
+        fields.append(f"*Cost*\n{fit(price, _NUMBERS)}")
     return fields
 
 
 def _footer(alert: Alert) -> str:
-    links = [(alert.links.runbook, "Runbook"), (alert.links.console, "Why")]
-    said = [_link(address, text) for address, text in links if address and _fits(address)]
-    if alert.change != "resolved":
-        said.append(f"`leeway ack {alert.episode_id}`")
+    runbook, console = content.address(alert.links.runbook), content.address(alert.links.console)
+    said = [
+        link(address, text)
+        for address, text in ((runbook, "Runbook"), (console, "Why"))
+        if address is not None and fits(address)
+    ]
+    named = content.runbook(alert)
+    if named is not None:
+        said.insert(0, f"Runbook: {fit(named, _FIELD)}")
+    if not content.is_over(alert) and alert.status == "open":
+        said.append(code(f"leeway ack {alert.episode_id}"))
     return " · ".join(said) or alert.episode_id
 
 
-def _fits(address: str) -> bool:
-    """A link that was cut would lead nowhere: it is left out instead."""
-    return len(_escaped_address(address).encode()) <= _LINK
+def _silence(alert: Alert) -> str:
+    return code(dict(content.commands(alert))["Silence"])
 
 
-def _link(address: str, text: str) -> str:
-    return f"<{_escaped_address(address)}|{text}>"
+def _buttons(alert: Alert) -> dict[str, Any]:
+    value = button_value(alert)
+    names = ((ACKNOWLEDGE, "Acknowledge"), (SILENCE, f"Silence for {content.SILENCE_FOR}"))
+    return {
+        "type": "actions",
+        "elements": [
+            {
+                "type": "button",
+                "action_id": action,
+                "text": {"type": "plain_text", "text": text},
+                "value": value,
+            }
+            for action, text in names
+            if action == SILENCE or alert.status == "open"
+        ],
+    }
 
 
-def _escaped_address(address: str) -> str:
-    address = one_line(address).replace("&", "&amp;")
-    for reserved in ' <>|"\\':
-        address = address.replace(reserved, f"%{ord(reserved):02X}")
-    return address
+def button_value(alert: Alert) -> str:
+    """What a click sends back: JSON with `model_id`, `episode_id`, `kind`, `segment`."""
+    about = {
+        "model_id": alert.model.id,
+        "episode_id": alert.episode_id,
+        "kind": alert.kind,
+        "segment": cut(alert.segment, 300),
+    }
+    return json.dumps(about, ensure_ascii=False)

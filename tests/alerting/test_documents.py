@@ -34,9 +34,16 @@ def test_the_contract_s_documents_are_ours_in_members_and_order(name: str) -> No
 
 
 def test_the_contract_s_alert_renders_as_the_contract_s_slack_notification() -> None:
-    rendered, *rest = notify(RECEIVERS, [example("alert")])
-    assert rendered == example("slack_notification")
-    assert rest == []
+    """Every block of it, word for word and in its order; ours says more between them: size, cause, how to silence."""
+    (ours,), theirs = notify(RECEIVERS, [example("alert")]), example("slack_notification")
+    bare = [replace(one, payload={}) for one in (ours, theirs)]
+    assert bare[0] == bare[1]
+    (shown,), (wanted,) = (one.payload.pop("attachments") for one in (ours, theirs))
+    assert ours.payload == theirs.payload
+    blocks, required = shown.pop("blocks"), wanted.pop("blocks")
+    assert shown == wanted
+    assert [block for block in blocks if block in required] == required
+    assert len(blocks) == len(required) + 2
 
 
 def test_headers_of_an_alert_name_what_it_is_and_what_caused_it() -> None:
@@ -62,6 +69,8 @@ def test_headers_of_a_notification_point_to_its_alert() -> None:
     assert found["ce_id"] == b"nt-62dc3aa68f9d7ea1e63aae95b13fabd5eb9b8806"
     assert found["ce_causationid"] == b"al-042222b3871d5af65402ee1207966c51ed139810"
     assert found["ce_dataschema"] == b"urn:leeway:schema:notification:v1"
+    assert found["ce_kind"] == b"data_drift"
+    assert found["ce_series"] == b"feature:annual_income"
 
 
 def test_each_event_of_a_trigger_has_its_own_id_and_follows_from_the_one_before() -> None:
