@@ -1,0 +1,135 @@
+"""How does one cause in many models look? One message instead of one for each, with every model's episode in it."""
+
+from typing import Any
+
+from alerting.identity import alert_id, notification_id, rfc3339
+from alerting.notify import EXPIRES_AFTER_SECONDS
+from alerting.render import content, email, slack
+from alerting.settings import Receiver
+from alerting.shared import News, Shared
+from alerting.types import Notification
+from alerting.wording import clip, clock, listed_name
+
+MOST_MODELS = 10
+WHY = "Probably one cause outside of the models, such as a source that they share."
+_NAME, _TITLE = 70, 130
+
+
+def notification(
+    receiver: Receiver, shared: Shared, *, told: bool = False, console: str | None = None
+) -> Notification | None:
+    """The shared cause as a message; None for receivers that hear of every episode by itself (PagerDuty, webhooks).
+
+    Its members say `shared_id` where those of an alert's message name the episode. `sequence` is the number of
+    episodes in it: a cause that grows is newer news of the same.
+
+    Parameters
+    ----------
+    told : whether it was told before with fewer episodes: Slack rewrites that message, a mail answers the first one
+    """
+    if receiver.channel == "slack":
+        payload = _slack(receiver, shared, console)
+    elif receiver.channel == "email":
+        payload = _email(receiver, shared, console, told=told)
+    else:
+        return None
+    post = receiver.channel == "slack" and (not told or not receiver.threads)
+    own = alert_id(shared.shared_id, len(shared.members))
+    return Notification(
+        idempotency_key=notification_id(own, receiver.name),
+        receiver=receiver.name,
+        channel=receiver.channel,
+        alert_id=own,
+        episode_id=shared.shared_id,
+        sequence=len(shared.members),
+        model_id=shared.members[0].model_id,
+        change="repeated" if told else "opened",
+        severity=shared.severity,
+        at=rfc3339(max(news.at_ms for news in shared.members)),
+        expires_after_seconds=EXPIRES_AFTER_SECONDS[shared.severity],
+        operation="send" if receiver.channel == "email" else "post" if post else "update",
+        reply=None,
+        payload=payload,
+    )
+
+
+def title(shared: Shared) -> str:
+    """
+    >>> news = tuple(News("s", "feature:age", model, f"ep-{model}", 0, "warning", "age drifted") for model in "abc")
+    >>> title(Shared("sh-1", "s", "feature:age", 0, "warning", news))
+    'age drifted in 3 models'
+    """
+    return f"{clip(listed_name(shared.series), _NAME)} drifted in {len(shared.models)} models"
+
+
+def _members(shared: Shared) -> tuple[tuple[News, ...], int]:
+    return shared.members[:MOST_MODELS], max(0, len(shared.members) - MOST_MODELS)
+
+
+def _said(news: News, shared: Shared) -> str:
+    at = clock(news.at_ms, max(one.at_ms for one in shared.members))
+    return f"{clip(news.title, _TITLE)} ({at})"
+
+
+def _ack(news: News) -> str:
+    return f"leeway ack {news.episode_id}"
+
+
+def _slack(receiver: Receiver, shared: Shared, console: str | None) -> dict[str, Any]:
+    shown, more = _members(shared)
+    rows = [f"• {slack.fit(_said(one, shared), 220)}\n   {slack.code(_ack(one))}" for one in shown]
+    half = (len(rows) + 1) // 2
+    listed = ["\n".join(part) for part in (rows[:half], rows[half:]) if part]
+    own = content.address(console)
+    links = [slack.link(own, "Console")] if own is not None and slack.fits(own) else []
+    blocks = [
+        {"type": "header", "text": slack.plain(title(shared))},
+        slack.section(WHY),
+        *(slack.section(part) for part in listed),
+        slack.context(" · ".join([*([f"+{more} more"] if more else []), *links, shared.shared_id])),
+    ]
+    return slack.message(
+        receiver,
+        text=f"{shared.severity}: {title(shared)}",
+        colour=slack.COLOURS[shared.severity],
+        blocks=blocks,
+    )
+
+
+def _email(
+    receiver: Receiver, shared: Shared, console: str | None, *, told: bool
+) -> dict[str, Any]:
+    shown, more = _members(shared)
+    name = title(shared)
+    own = content.address(console)
+    links = [("Console", own)] if own is not None else []
+    actions = [*links, *((f"Acknowledge {one.model_id}", _ack(one)) for one in shown)]
+    rows = [_said(one, shared) for one in shown]
+    text = [
+        [f"{shared.severity.upper()}: one cause, many models", *email.wrapped(name)],
+        email.wrapped(WHY),
+        [row for said in rows for row in email.wrapped(f"- {said}")]
+        + ([f"- and {more} more"] if more else []),
+        email.columns(actions, wrapped=False),
+        [shared.shared_id],
+    ]
+    body = [
+        email.badge(f"{shared.severity}: one cause, many models", email.COLOURS[shared.severity]),
+        email.heading(name),
+        f'<p style="margin:0 0 12px 0">{email.said(WHY)}</p>',
+        *email.listed("Where", rows, more),
+        *email.table(actions, code=dict(actions[len(links) :])),
+        email.small(shared.shared_id),
+    ]
+    first = email.message_id(shared.shared_id)
+    ids = {"Message-ID": first}
+    if told:
+        again = email.message_id(f"{shared.shared_id}.{len(shared.members)}")
+        ids = {"Message-ID": again, "In-Reply-To": first, "References": first}
+    return email.letter(
+        receiver,
+        subject=f"[{shared.severity}] {name}",
+        text=email.paragraphs(text),
+        html=email.page(name, body),
+        headers=ids | {"Auto-Submitted": "auto-generated"},
+    )
