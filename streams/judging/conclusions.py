@@ -1,12 +1,12 @@
 """What one window of one subject comes to, whatever its scope."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from alerting.types import Finding
-from detectors.types import Status
+from detectors.types import Check, Status
 from streams.judging.subjects import SubjectKey, source_of
 from streams.messages import ResultDocument
 
@@ -21,6 +21,7 @@ class Conclusion(NamedTuple):
     document: ResultDocument
     findings: tuple[Finding, ...]
     rebaselined: str | None = None  # the source whose episode is over: the present is normal now
+    tests: Mapping[str, Check] = {}  # what it says of the parts of compound conditions
 
 
 def worst(found: Sequence[Status]) -> Status:

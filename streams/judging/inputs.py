@@ -8,14 +8,17 @@ import numpy as np
 from alerting.findings import from_verdict
 from alerting.types import Subject
 from detectors.judging import decision
-from detectors.types import Verdict, Window
+from detectors.samples.effects import Ints
+from detectors.types import Check, Verdict, Window
 from streams.judging.conclusions import Conclusion, Judged
 from streams.judging.plans import ModelPlan
 from streams.judging.results import result
 from streams.judging.scopes import INPUTS
 from streams.judging.share import Share
+from streams.judging.sizes import sizes
 from streams.judging.subjects import SubjectKey, keys_of
 from streams.judging.windows import OpenWindow
+from streams.lifecycle.conditions import SeriesTest
 from streams.messages import Summary
 from streams.segments import ALL
 
@@ -26,6 +29,7 @@ class _Measured(NamedTuple):
     verdict: Verdict
     counted: OpenWindow | None
     anew: bool = False  # the detector knew nothing of what came before
+    tests: Mapping[str, Check] = {}  # what it says of the parts of conditions
 
 
 def merge(share: Share, plan: ModelPlan, summary: Summary, judged: Judged) -> None:
@@ -73,7 +77,19 @@ def _measure(share: Share, plan: ModelPlan, key: SubjectKey, start: int) -> _Mea
     cells = counted.cells if counted is not None else np.zeros(detector.cells, np.int64)
     subject.inputs.memory, verdict = decision.decide(detector, memory, window, cells)
     share.put_memory(plan, key, detector, memory, window)
-    return _Measured(verdict, counted, anew)
+    tests = _tests(plan, detector, window, cells) if key == (plan.lifecycle.version, ALL) else {}
+    return _Measured(verdict, counted, anew, tests)
+
+
+def _tests(
+    plan: ModelPlan, detector: decision.Plan, window: Window, cells: Ints
+) -> Mapping[str, Check]:
+    """How much features changed, by the methods that conditions name."""
+    parts = plan.conditions.parts[INPUTS.name]
+    tests = [test for test in parts if isinstance(test, SeriesTest)]
+    if not tests or plan.reference is None:
+        return {}
+    return sizes(detector, plan.reference.derived, window.slot, cells, tests)
 
 
 def _window(
@@ -95,4 +111,5 @@ def _conclude(plan: ModelPlan, key: SubjectKey, measured: _Measured) -> Conclusi
     finding = from_verdict(measured.verdict)
     # Under another reference the present is normal.
     rebaselined = INPUTS.name if measured.anew else None
-    return Conclusion(key, measured.verdict.window.end_ms, document, (finding,), rebaselined)
+    end_ms = measured.verdict.window.end_ms
+    return Conclusion(key, end_ms, document, (finding,), rebaselined, measured.tests)

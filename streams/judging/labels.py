@@ -45,6 +45,7 @@ class Labels(NamedTuple):
     immature: bool  # they are older or younger than usual: performance cannot be compared
     metrics: Mapping[str, object]
     quality: Mapping[str, object]
+    told: Mapping[str, Metric]  # coverage and lag, as far as they are known
 
 
 def judge(
@@ -80,10 +81,9 @@ def judge(
     extra = [*_lines(truths, found, lag), *_joined(joined)]
     checks = (*found.checks, *extra)
     metrics: dict[str, object] = {} if lag is None else {"label_lag": entry(lag)}
-    for check in found.checks:
-        if check.rule == "label_coverage" and check.value is not None:
-            known = Metric(check.value, check.low or 0.0, check.high or 1.0, check.n)
-            metrics["label_coverage"] = entry(known, check.reference, check.limit)
+    check, covered = _coverage(found), _covered(found)
+    if check is not None and covered is not None:
+        metrics["label_coverage"] = entry(covered, check.reference, check.limit)
     quality = {
         check.rule: {
             "value": check.value,
@@ -93,7 +93,10 @@ def judge(
         for check in checks
         if check.value is not None
     }
-    return Labels(found.status, checks, found.immature, metrics, quality)
+    told = {} if lag is None else {"label_lag": lag}
+    if covered is not None:
+        told["label_coverage"] = covered
+    return Labels(found.status, checks, found.immature, metrics, quality, told)
 
 
 def _limits(truths: TruthPlan) -> Limits:
@@ -126,20 +129,30 @@ def _days(truths: TruthPlan, memory: TruthMemory) -> list[Day]:
 def _lines(truths: TruthPlan, found: LabelHealth, lag: Metric | None) -> list[Check]:
     """Lines that were written for the labels themselves."""
     held_to = []
-    coverage = next((c for c in found.checks if c.rule == "label_coverage"), None)
+    covered = _covered(found)
     for rule in truths.rules:
         if rule.metric == "label_lag" and rule.segment == ALL:
             held_to.append(
                 judge_line(_named(rule), lag, rule.line, series="label_lag", unit="time")
             )
-        elif rule.metric == "label_coverage" and rule.segment == ALL and coverage is not None:
-            value = None
-            if coverage.value is not None:
-                low, high = coverage.low or 0.0, coverage.high or 1.0
-                value = Metric(coverage.value, low, high, coverage.n)
+        elif rule.metric == "label_coverage" and rule.segment == ALL and _coverage(found):
             series = "metric:label_coverage"
-            held_to.append(judge_line(_named(rule), value, rule.line, series=series, unit="share"))
+            held_to.append(
+                judge_line(_named(rule), covered, rule.line, series=series, unit="share")
+            )
     return held_to
+
+
+def _coverage(found: LabelHealth) -> Check | None:
+    return next((c for c in found.checks if c.rule == "label_coverage"), None)
+
+
+def _covered(found: LabelHealth) -> Metric | None:
+    """The share of predictions that have their label by now."""
+    coverage = _coverage(found)
+    if coverage is None or coverage.value is None:
+        return None
+    return Metric(coverage.value, coverage.low or 0.0, coverage.high or 1.0, coverage.n)
 
 
 def _named(rule: Rule) -> str:

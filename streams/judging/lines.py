@@ -44,7 +44,7 @@ class Lines:
     """All rules of a lifecycle that hold metrics against lines; the same line is one rule."""
 
     def __init__(self, lifecycle: Lifecycle, baseline: Baseline = lambda metric: None) -> None:
-        self._lifecycle, self._baseline = lifecycle, baseline
+        self.lifecycle, self._baseline = lifecycle, baseline
         self.rules: list[Rule] = []
         for rule in (*_of_metrics(lifecycle), *_of_slices(lifecycle)):
             self._add(rule)
@@ -64,7 +64,7 @@ class Lines:
 
         A test that says nothing of how long shares the rule of an equal line, however long that waits.
         """
-        line = self._line(test)
+        line = self.line_of(test)
         if line is None:
             return None
         written = waits_of(waits)
@@ -90,13 +90,14 @@ class Lines:
         self.rules.append(rule)
         return rule.name
 
-    def _line(self, test: MetricTest) -> Line | None:
+    def line_of(self, test: MetricTest) -> Line | None:
+        """Where a written test draws its line; None where that is not known."""
         value = test.value
         amount: float | None = value.amount
         if value.base != "number":
             base = self._baseline(test.metric)
             if base is None:
-                written = self._lifecycle.monitoring.performance_metrics
+                written = self.lifecycle.monitoring.performance_metrics
                 base = next((m.current for m in written if m.metric == test.metric), None)
             if base is None:
                 return None

@@ -1,22 +1,28 @@
 """What a lifecycle says about alerting and retraining, as the frozen policies that `alerting` works by."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
+from typing import Literal
 
 from alerting.settings import (
     AlertRule,
     EpisodePolicy,
     Model,
     Receiver,
+    ReleaseTest,
     RetrainingCondition,
     RetrainingPolicy,
+    Schedule,
 )
 from alerting.types import Bound, Kind, Pipeline
+from streams.judging.compounds import compound, is_compound, kinds_of, lasting
 from streams.judging.limits import OPERATIONAL
 from streams.judging.lines import Lines
-from streams.lifecycle import Lifecycle
+from streams.lifecycle import Lifecycle, dates
 from streams.lifecycle import monitoring as lifecycle_rules
 from streams.lifecycle.conditions import (
+    DRIFT_THRESHOLD,
     SHARES,
     Condition,
     KindTest,
@@ -25,9 +31,12 @@ from streams.lifecycle.conditions import (
     SilenceTest,
     Test,
     Value,
+    WordTest,
 )
+from streams.lifecycle.gaps import leading
 from streams.lifecycle.metrics import NEEDS_LABELS
-from streams.lifecycle.triggers import Trigger
+from streams.lifecycle.retraining import TriggerCondition
+from streams.lifecycle.triggers import Manual, NewLabels
 
 # What may ask for a retraining (contracts §6).
 RETRAINS: tuple[Kind, ...] = ("data_drift", "prediction_drift", "concept_drift", "performance")
@@ -79,16 +88,19 @@ def episodes(
     lines : those of the lifecycle, where what the reference was is known to them
     """
     rules, lines = [], lines or Lines(lifecycle)
-    for rule in lifecycle.monitoring.alerts:
-        tests, said = rule.condition.tests, (rule.severity, rule.channels, rule.runbook)
-        if len(tests) != 1:
-            continue  # several tests at once do not act yet
-        if isinstance(tests[0], KindTest):
-            test = tests[0]
-            level = "severe" if test.kind == "drift" else test.level
-            rules.append(AlertRule(_kinds(test), level, *said))
+    for entry in lifecycle.monitoring.alerts:
+        said = entry.severity, entry.channels, entry.runbook
+        condition = lasting(entry)
+        if is_compound(condition):
+            rule = compound(condition, lines)
+            if rule is not None:
+                rules.append(AlertRule(rule.kinds, _level(rule.lead), *said, rule.name))
             continue
-        kind, name = _rule_of(tests[0], rule, lines)
+        test = condition.tests[0]
+        if isinstance(test, KindTest):
+            rules.append(AlertRule(_kinds(test), _level(test), *said))
+            continue
+        kind, name = _rule_of(test, entry, lines)
         if name is not None:
             rules.append(AlertRule((kind,), "drifting", *said, name))
     return EpisodePolicy(
@@ -98,6 +110,12 @@ def episodes(
         budget=budget_text(lifecycle),
         console=_page(lifecycle, console),
     )
+
+
+def _level(test: Test) -> Literal["drifting", "severe"]:
+    if not isinstance(test, KindTest):
+        return "drifting"
+    return "severe" if test.kind == DRIFT_THRESHOLD else test.level
 
 
 def _rule_of(test: Test, entry: lifecycle_rules.AlertRule, lines: Lines) -> tuple[Kind, str | None]:
@@ -122,15 +140,9 @@ def retraining(
 ) -> RetrainingPolicy:
     """When this model's problems become a request to retrain; `lines` as for `episodes`."""
     wanted, guards = lifecycle.retraining, lifecycle.retraining.guards
-    conditions = []
-    for entry in wanted.trigger_conditions:
-        kinds, rule = _waits_for(entry.trigger, lines or Lines(lifecycle))
-        if kinds and entry.action != "notify":
-            conditions.append(
-                RetrainingCondition(
-                    entry.name, kinds, entry.action, entry.approval, entry.priority, rule
-                )
-            )
+    lines = lines or Lines(lifecycle)
+    found = (_asks(entry, lines) for entry in wanted.trigger_conditions)
+    conditions = [condition for condition in found if condition is not None]
     pipeline = wanted.pipeline
     return RetrainingPolicy(
         model=model(lifecycle),
@@ -150,37 +162,75 @@ def retraining(
         pipeline=Pipeline(pipeline.location, pipeline.data_sources, dict(pipeline.params)),
         gates=_gates(lifecycle),
         checks=tuple(r.text for r in pipeline.validation_requirements if r.bound is None),
+        promote_if=_release(wanted.approval_process.auto_deploy_if),
+        review_if=_release(wanted.approval_process.manual_review_if),
         console=_page(lifecycle, console),
     )
 
 
-def _waits_for(trigger: Trigger, lines: Lines) -> tuple[tuple[Kind, ...], str | None]:
-    """The kinds of problems that a trigger waits for, and the rule that must be broken. No kinds: it does not act."""
-    tests = trigger.tests if isinstance(trigger, Condition) else ()
-    if len(tests) != 1:
-        return (), None
-    test = tests[0]
+def _asks(entry: TriggerCondition, lines: Lines) -> RetrainingCondition | None:
+    """What an entry waits for; None: it does not act."""
+    trigger = entry.trigger
+    if entry.action == "notify":
+        return None
+    usual = RetrainingCondition(entry.name, (), entry.action, entry.approval, entry.priority)
+    if isinstance(trigger, dates.Schedule):
+        return replace(usual, schedule=Schedule(trigger.every, trigger.days))
+    if isinstance(trigger, NewLabels):
+        return replace(usual, labels=trigger.count)
+    if isinstance(trigger, Manual):
+        return replace(usual, by_hand=True)
+    test = leading(trigger)
+    if test is None:
+        return None
+    kinds = tuple(kind for kind in kinds_of(test) if kind in RETRAINS)
+    if is_compound(trigger):
+        rule = compound(trigger, lines, test)
+        own = not isinstance(test, KindTest)
+        return rule and replace(usual, kinds=kinds, rule=rule.name, by_rule=own)
+    if not isinstance(test, MetricTest):
+        return replace(usual, kinds=kinds)
+    name = lines.rule_of(test, trigger.persistence)
+    return None if name is None else replace(usual, kinds=kinds, rule=name)
+
+
+def _release(condition: Condition | None) -> tuple[ReleaseTest, ...]:
+    """What `auto_deploy_if` or `manual_review_if` asks of a retrained model."""
+    return tuple(map(_release_test, condition.tests)) if condition is not None else ()
+
+
+def _release_test(test: Test) -> ReleaseTest:
+    if isinstance(test, WordTest):
+        return ReleaseTest(test.word, word=test.word)  # type: ignore[arg-type]  # the grammar knows three
     if isinstance(test, KindTest):
-        return tuple(kind for kind in _kinds(test) if kind in RETRAINS), None
-    if isinstance(test, MetricTest) and test.metric in NEEDS_LABELS:
-        persistence = trigger.persistence if isinstance(trigger, Condition) else None
-        name = lines.rule_of(test, persistence)
-        return (("performance",), name) if name is not None else ((), None)
-    return (), None
+        kinds = _kinds(test)
+        severe = kinds if test.level == "severe" else ()
+        if test.kind == DRIFT_THRESHOLD:
+            severe = ("data_drift",)
+        return ReleaseTest(str(test), kinds=kinds, severe=severe)
+    if isinstance(test, MetricTest):
+        side = "min" if test.op.startswith(">") else "max"
+        return ReleaseTest(str(test), metric=test.metric, bound={side: _line(test.value)})
+    return ReleaseTest(str(test))
 
 
 def _gates(lifecycle: Lifecycle) -> dict[str, Bound]:
-    """The promotion gates, and the validation requirements that are bounds of a metric."""
+    """The promotion gates, and the validation requirements that are bounds of a metric.
+
+    A metric that both of them bound has two gates.
+    """
     found: dict[str, Bound] = {}
-    for requirement in lifecycle.retraining.pipeline.validation_requirements:
-        if (bound := requirement.bound) is not None:
-            found[bound.metric] = {"min" if ">" in bound.op else "max": _line(bound.value)}
     for name, gate in lifecycle.retraining.promotion_gates.items():
         for side, value in (("min", gate.min), ("max", gate.max)):
             if value is not None:
                 found[name] = {side: _line(value)}
         if gate.segment is not None:
             found[name]["segment"] = gate.segment
+    for requirement in lifecycle.retraining.pipeline.validation_requirements:
+        if (bound := requirement.bound) is not None:
+            line: Bound = {"min" if ">" in bound.op else "max": _line(bound.value)}
+            if found.setdefault(bound.metric, line) != line:
+                found[requirement.text] = {**line, "metric": bound.metric}
     return found
 
 

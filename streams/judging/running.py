@@ -63,8 +63,11 @@ def _conclude(share: Share, plan: ModelPlan, key: SubjectKey, start: int) -> Con
     share.put_health(plan, key, end)
     findings: list[Finding] = []
     more: dict[Kind, list[Check]] = {}
+    tests: dict[str, Check] = {}
     if key == (plan.lifecycle.version, ALL):
-        more = written.checks(plan.conditions, plan.limits, windows, window, verdict.last_ms)
+        counted = written.Counted(plan.limits, windows, window, verdict.last_ms)
+        more = written.checks(plan.conditions, counted)
+        tests = written.told(plan.conditions, counted)
     for kind in _ORDER:
         if kind == "performance" and not verdict.checks[kind]:
             continue  # no line was written
@@ -84,7 +87,7 @@ def _conclude(share: Share, plan: ModelPlan, key: SubjectKey, start: int) -> Con
     )
     about = Subject(plan.lifecycle.model_id, *key)
     result = document(plan, about, HEALTH.name, window, told)
-    return Conclusion(key, end, result, tuple(findings))
+    return Conclusion(key, end, result, tuple(findings), tests=tests)
 
 
 def _window(windows: Mapping[str, HealthWindow], start: int, end: int, late: int) -> Window:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from alerting.settings import Persistence
 from detectors.alarm import budget
+from detectors.operations.rules import Line
 from detectors.performance import named
 from detectors.performance.calibrated import Calibration, calibrate
 from detectors.performance.concept import ConceptPlan, ConceptPolicy
@@ -137,21 +138,32 @@ class TruthPlan:
             if not rule.about(segment) or rule.metric in OF_LABELS:
                 continue
             counts = counts_of(rule)
-            answer = None
-            if counts is not None:
-                answer = metric(self.layout, counts, rule.metric, costs=self.costs, z=Z99)
-                if self.rows(counts) < rule.line.least:
-                    answer = Insufficient("too_few_labels", self.rows(counts), rule.line.least)
             reference = known[rule.metric].value if rule.metric in known else rule.current
-            judged = judge_line(
-                rule.name,
-                answer,
-                rule.line._replace(least=0),  # asked of all outcomes, above
-                series=f"metric:{rule.metric}",
-                reference=reference,
-            )
+            judged = self.line(rule.name, rule.metric, rule.line, counts, reference)
             found.append(Held(rule, counts, judged))
         return found
+
+    def line(
+        self,
+        rule: str,
+        name: str,
+        line: Line,
+        counts: Ints | None,
+        reference: float | None = None,
+    ) -> Check:
+        """A metric of these outcomes held against a line; None of them: nothing is known of it."""
+        answer = None
+        if counts is not None:
+            answer = metric(self.layout, counts, name, costs=self.costs, z=Z99)
+            if self.rows(counts) < line.least:
+                answer = Insufficient("too_few_labels", self.rows(counts), line.least)
+        return judge_line(
+            rule,
+            answer,
+            line._replace(least=0),  # asked of all outcomes, above
+            series=f"metric:{name}",
+            reference=reference,
+        )
 
     def worse(self, counts: Ints) -> list[Check]:
         """Whether the first metric fell too far below what was written for it, where no reference knows more."""

@@ -13,9 +13,10 @@ from alerting.types import Finding, Kind, Subject
 from detectors.performance import concept, named
 from detectors.performance.concentration import Slice, search
 from detectors.performance.metrics import confusion
+from detectors.performance.rules import judge_line
 from detectors.performance.watches import LOSS
 from detectors.samples.effects import Ints
-from detectors.types import Check, Reason, SeriesVerdict, Status, Verdict, Window
+from detectors.types import Check, Reason, SeriesVerdict, Status, Unit, Verdict, Window
 from streams.judging import hopes, labels
 from streams.judging.conclusions import LOUD, Conclusion
 from streams.judging.lines import Rule
@@ -26,9 +27,10 @@ from streams.judging.scopes import OUTCOMES, Timing
 from streams.judging.share import Share
 from streams.judging.shown import metric_documents
 from streams.judging.subjects import SubjectKey, TruthMemory, source_of
-from streams.judging.truth_plan import TruthPlan
+from streams.judging.truth_plan import OF_LABELS, TruthPlan
 from streams.judging.truths import OutcomeWindow, fitted, summed
 from streams.judging.waiting import called, patient
+from streams.lifecycle.conditions import MetricTest
 from streams.messages import SliceDocument
 from streams.segments import ALL
 
@@ -107,7 +109,32 @@ def conclude(
         confusion=confusion(truths.layout, known.counts),
         slices=[_slice(of) for of in where],
     )
-    return Conclusion(key, window.end_ms, result, tuple(findings), _CONCEPT if anew else None)
+    tests: dict[str, Check] = {}
+    if of_labels is not None and key[0] == plan.lifecycle.version:
+        tests = _tests(plan, truths, known.counts, of_labels)
+    begun = _CONCEPT if anew else None
+    return Conclusion(key, window.end_ms, result, tuple(findings), begun, tests)
+
+
+def _tests(
+    plan: ModelPlan, truths: TruthPlan, counts: Ints, of_labels: labels.Labels
+) -> dict[str, Check]:
+    """What a window of segment `all` says of metrics that are parts of conditions."""
+    found = {}
+    for test in plan.conditions.parts[OUTCOMES.name]:
+        if not isinstance(test, MetricTest):
+            continue
+        line, name = plan.conditions.lines[str(test)], str(test)
+        if test.metric in OF_LABELS:
+            answer = of_labels.told.get(test.metric)
+            unit: Unit = "time" if test.metric == "label_lag" else "share"
+            check = judge_line(name, answer, line, series=f"metric:{test.metric}", unit=unit)
+        elif of_labels.immature:
+            continue  # of what is compared with nothing nothing is said
+        else:
+            check = truths.line(name, test.metric, line, counts)
+        found[name] = called(check, test.metric)
+    return found
 
 
 def _decide(

@@ -9,15 +9,17 @@ import numpy as np
 from alerting.settings import Persistence
 from alerting.types import Kind
 from detectors.operations.layout import TOTAL
-from detectors.operations.measures import measures, share
+from detectors.operations.measures import Measure, measures, share
 from detectors.operations.rules import LEAST, Z99, Line, held, silence
-from detectors.types import Check, Window
+from detectors.types import Check, Unit, Window
+from streams.judging.compounds import Compound, compile_compounds, scope_of
 from streams.judging.limits import OPERATIONAL, Limits
 from streams.judging.lines import Lines, Rule, waits_of
+from streams.judging.scopes import HEALTH, SCOPES
 from streams.judging.vitals import HealthWindow
 from streams.judging.waiting import called
 from streams.lifecycle import Lifecycle
-from streams.lifecycle.conditions import SHARES, SeriesTest, SilenceTest
+from streams.lifecycle.conditions import SHARES, MetricTest, SeriesTest, SilenceTest, Test
 from streams.segments import ALL
 
 _UNFIT = ("non_finite",)  # reasons for which a value is missing, not strange
@@ -25,16 +27,19 @@ _OUTSIDE = ("range", "category")
 
 
 class Conditions(NamedTuple):
-    """The conditions of a lifecycle that windows of health are held against."""
+    """The conditions of a lifecycle that windows are held against, beside the lines of metrics."""
 
     metrics: tuple[Rule, ...]
     shares: tuple[SeriesTest, ...]
     silences: tuple[SilenceTest, ...]
     waits: Mapping[str, Persistence]
+    compounds: tuple[Compound, ...]
+    parts: Mapping[str, tuple[Test, ...]]  # their tests, by the scope whose windows tell them
+    lines: Mapping[str, Line]  # of those among them that are of metrics
 
 
 def compile_conditions(lifecycle: Lifecycle, lines: Lines) -> Conditions:
-    """Of those written for alerts, the ones that are a single test of what `health` counts."""
+    """Of those written for alerts, the ones that are a single test of what `health` counts; and all compounds."""
     shares: list[SeriesTest] = []
     silences: list[SilenceTest] = []
     waits = {rule.name: rule.persistence for rule in lines.rules}
@@ -53,67 +58,100 @@ def compile_conditions(lifecycle: Lifecycle, lines: Lines) -> Conditions:
             waits[str(test)] = persistence
     # a line that `performance_metrics` has as well is called by its metric, and held there
     mine = (rule for rule in lines.rules if rule.metric in OPERATIONAL and rule.name != rule.metric)
-    return Conditions(tuple(mine), tuple(shares), tuple(silences), waits)
+    compounds = compile_compounds(lifecycle, lines)
+    tests = tuple(dict.fromkeys(test for one in compounds for test in one.tests))
+    drawn = {str(test): lines.line_of(test) for test in tests if isinstance(test, MetricTest)}
+    return Conditions(
+        tuple(mine),
+        tuple(shares),
+        tuple(silences),
+        waits,
+        compounds,
+        {
+            scope.name: tuple(test for test in tests if scope_of(test) == scope.name)
+            for scope in SCOPES
+        },
+        {name: line for name, line in drawn.items() if line is not None},
+    )
 
 
-def checks(
-    conditions: Conditions,
-    limits: Limits,
-    windows: Mapping[str, HealthWindow],
-    window: Window,
-    last_ms: int | None,
-) -> dict[Kind, list[Check]]:
-    """What the conditions say of one window of segment `all`.
+class Counted(NamedTuple):
+    """What a window of health counted, as conditions need it."""
 
-    Parameters
-    ----------
-    windows : what was counted, by the digest of the reference
-    last_ms : end of the last pane with a prediction
-    """
-    vector = sum((of.vector for of in windows.values()), np.zeros(TOTAL, np.int64))
-    measured = measures(vector, window.end_ms - window.start_ms, Z99)
+    limits: Limits
+    windows: Mapping[str, HealthWindow]  # by the digest of the reference
+    window: Window
+    last_ms: int | None  # end of the last pane with a prediction
+
+    def measured(self) -> Mapping[str, Measure]:
+        """The metrics that need no labels."""
+        vector = sum((of.vector for of in self.windows.values()), np.zeros(TOTAL, np.int64))
+        return measures(vector, self.window.end_ms - self.window.start_ms, Z99)
+
+    def share(self, test: SeriesTest) -> Check:
+        """The share of a field's values that a test is about."""
+        limits, counted = self.limits, self.windows.get(self.limits.digest)
+        name, series = str(test), f"feature:{test.feature}"
+        field = next((f for f in limits.fields if test.feature in (f.name, f.series)), None)
+        measure = None
+        if field is not None and counted is not None:
+            series = field.series
+            start = int(limits.starts[field.place])
+            cells = counted.counted.cells[start : int(limits.starts[field.place + 1])]
+            invalid = counted.counted.invalid.get(series, {})
+            violations = counted.counted.violations.get(series, {})
+            wrong = sum(n for reason, n in invalid.items() if reason not in _UNFIT)
+            part = {
+                "missing": int(cells[-1]),
+                "unseen": max(int(cells[-2]) - wrong, 0),
+                "invalid": sum(invalid.values()),
+                "out_of_range": sum(violations.get(reason, 0) for reason in _OUTSIDE),
+                "stale": violations.get("stale", 0),
+            }[test.statistic]
+            measure = share(part, int(cells.sum()), Z99)
+        above = test.op.startswith(">")
+        line = Line(high=test.value, least=LEAST) if above else Line(low=test.value, least=LEAST)
+        return held(line, name, series, measure)
+
+    def silence(self, test: SilenceTest) -> Check:
+        """How long no prediction came."""
+        end_ms = self.window.end_ms
+        silent_ms = None if self.last_ms is None else max(end_ms - self.last_ms, 0)
+        most_ms = test.time // timedelta(milliseconds=1)
+        return silence(silent_ms, most_ms, self.window.events)._replace(rule=str(test))
+
+
+def checks(conditions: Conditions, counted: Counted) -> dict[Kind, list[Check]]:
+    """What the conditions say of one window of segment `all`."""
+    measured = counted.measured()
     operational = [
-        held(
-            rule.line,
-            rule.name,
-            f"metric:{rule.metric}",
-            measured.get(rule.metric),
-            unit="time" if rule.metric.startswith("latency") else "share",
-        )
+        _metric(rule.metric, rule.name, rule.line, measured)
         for rule in conditions.metrics
         if rule.segment == ALL
     ]
-    for test in conditions.silences:
-        silent_ms = None if last_ms is None else max(window.end_ms - last_ms, 0)
-        most_ms = test.time // timedelta(milliseconds=1)
-        found = silence(silent_ms, most_ms, window.events)
-        operational.append(found._replace(rule=str(test)))
-    counted = windows.get(limits.digest)
-    quality = [_share(test, limits, counted) for test in conditions.shares]
+    operational += [counted.silence(test) for test in conditions.silences]
     return {
         "operational": [called(one, one.series.removeprefix("metric:")) for one in operational],
-        "data_quality": quality,
+        "data_quality": [counted.share(test) for test in conditions.shares],
     }
 
 
-def _share(test: SeriesTest, limits: Limits, counted: HealthWindow | None) -> Check:
-    """The share of a field's values that a test is about."""
-    name, series = str(test), f"feature:{test.feature}"
-    field = next((f for f in limits.fields if test.feature in (f.name, f.series)), None)
-    measure = None
-    if field is not None and counted is not None:
-        series = field.series
-        start = int(limits.starts[field.place])
-        cells = counted.counted.cells[start : int(limits.starts[field.place + 1])]
-        invalid = counted.counted.invalid.get(series, {})
-        violations = counted.counted.violations.get(series, {})
-        wrong = sum(n for reason, n in invalid.items() if reason not in _UNFIT)
-        part = {
-            "missing": int(cells[-1]),
-            "unseen": max(int(cells[-2]) - wrong, 0),
-            "invalid": sum(invalid.values()),
-            "out_of_range": sum(violations.get(reason, 0) for reason in _OUTSIDE),
-            "stale": violations.get("stale", 0),
-        }[test.statistic]
-        measure = share(part, int(cells.sum()), Z99)
-    return held(Line(high=test.value, least=LEAST), name, series, measure)
+def told(conditions: Conditions, counted: Counted) -> dict[str, Check]:
+    """What a window of segment `all` says of the tests that are parts of compounds."""
+    parts, found = conditions.parts[HEALTH.name], {}
+    measured = counted.measured() if parts else {}
+    for test in parts:
+        if isinstance(test, SilenceTest):
+            found[str(test)] = counted.silence(test)
+        elif isinstance(test, SeriesTest):
+            found[str(test)] = counted.share(test)
+        elif isinstance(test, MetricTest):
+            line = conditions.lines[str(test)]
+            check = _metric(test.metric, str(test), line, measured)
+            found[str(test)] = called(check, test.metric)
+    return found
+
+
+def _metric(metric: str, rule: str, line: Line, measured: Mapping[str, Measure]) -> Check:
+    unit: Unit = "time" if metric.startswith("latency") else "share"
+    return held(line, rule, f"metric:{metric}", measured.get(metric), unit=unit)

@@ -10,17 +10,13 @@ from datetime import timedelta
 from typing import Any
 
 from streams.lifecycle import gaps
-from streams.lifecycle.conditions import Condition, MetricTest
+from streams.lifecycle.conditions import MetricTest
 from streams.lifecycle.grammar import human
 from streams.lifecycle.metrics import METRICS, NEEDS_LABELS
 from streams.lifecycle.mistakes import Steps, dotted, quoted, shown
 from streams.lifecycle.settings import Lifecycle
 
-_COMMANDS = "what pipelines report is read with a later release"
 _VERSIONS = "comparing and rolling back versions comes with a later release"
-_RELEASE = "releasing a retrained model comes with a later release"
-_WAITING = "only conditions on numbers wait"
-_CARRIED = "carried in triggers, judged with a later release"
 _CONSOLE = "the full console comes with a later release"
 
 
@@ -59,12 +55,6 @@ NOT_YET: tuple[Row, ...] = (
     Row("metadata.deployed_date", "grace after a deployment comes with a later release"),
     Row("monitoring.window.grace", "grace after a deployment comes with a later release"),
     Row("monitoring.versions", _VERSIONS),
-    Row("retraining.guards.start_within", _COMMANDS),
-    Row("retraining.guards.finish_within", _COMMANDS),
-    Row("retraining.pipeline.validation_requirements", _CARRIED),
-    Row("retraining.promotion_gates", _CARRIED),
-    Row("retraining.approval_process.auto_deploy_if", _RELEASE),
-    Row("retraining.approval_process.manual_review_if", _RELEASE),
     Row("versioning", _VERSIONS),
     Row("retirement", "retirement comes with a later release"),
     Row("privacy", "alerts name bins by number and show no values in this release"),
@@ -128,10 +118,10 @@ ACTS: tuple[str, ...] = (
     "retraining.training_window",
     "retraining.guards",
     "retraining.pipeline",
-    "retraining.approval_process.approvers",
+    "retraining.promotion_gates",
+    "retraining.approval_process",
 )
 # What acts of conditions and triggers, whose keys are in `ACTS`, is told by `streams.lifecycle.gaps`.
-CHANNELS_LATER = {"email": "e-mail is rendered with a later release"}
 
 
 def notices(lifecycle: Lifecycle) -> tuple[str, ...]:
@@ -230,21 +220,12 @@ def _not_yet(lifecycle: Lifecycle) -> Iterator[str]:
         gap = gaps.alert_gap(alert.condition, lifecycle)
         if gap is not None:
             yield f"{rule}.condition: parsed, does not act yet ({gap})"
-        elif alert.persistence is not None and not gaps.waits(alert.condition):
-            yield f"{rule}.condition: acts, but without waiting for {alert.persistence} ({_WAITING})"
-        for channel in alert.channel:
-            if channel in CHANNELS_LATER:
-                yield f"{rule}.channel: parsed, does not act yet ({CHANNELS_LATER[channel]})"
     for place, wish in enumerate(lifecycle.retraining.trigger_conditions):
         rule = f"retraining.trigger_conditions[{place}]"
         gap = gaps.trigger_gap(wish.trigger, lifecycle)
         if gap is not None:
             yield f"{rule}.trigger: parsed, does not act yet ({gap})"
-            continue
-        persistence = wish.trigger.persistence if isinstance(wish.trigger, Condition) else None
-        if isinstance(wish.trigger, Condition) and persistence and not gaps.waits(wish.trigger):
-            yield f"{rule}.trigger: acts, but without waiting for {persistence} ({_WAITING})"
-        if wish.action == "notify":
+        elif wish.action == "notify":
             yield f"{rule}.action: parsed, does not act yet (this release only retrains and evaluates)"
 
 

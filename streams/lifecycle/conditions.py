@@ -119,6 +119,7 @@ STATISTICS = (
     "stale",
 )
 SHARES = ("missing", "unseen", "invalid", "out_of_range", "stale")
+SIZES = ("psi", "js", "ks", "wasserstein")  # how much a feature changed
 
 
 @dataclass(frozen=True, slots=True)

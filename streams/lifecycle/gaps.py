@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from streams.lifecycle.conditions import (
-    SHARES,
+    SIZES,
     Condition,
     KindTest,
     MetricTest,
@@ -15,7 +15,7 @@ from streams.lifecycle.grammar import human
 from streams.lifecycle.metrics import METRICS, NEEDS_LABELS
 from streams.lifecycle.mistakes import either
 from streams.lifecycle.settings import Lifecycle
-from streams.lifecycle.triggers import Manual, NewLabels, Trigger
+from streams.lifecycle.triggers import NewLabels, Trigger
 
 KINDS_THAT_OPEN = (
     "data_drift",
@@ -30,9 +30,9 @@ KINDS_THAT_OPEN = (
 KINDS_THAT_RETRAIN = ("data_drift", "prediction_drift", "concept_drift", "performance")
 _OF_LABELS = ("label_coverage", "label_lag")
 _OF_OUTCOMES = NEEDS_LABELS - set(_OF_LABELS)
+_OF_NUMBERS = ("ks", "wasserstein")
 _OPERATIONAL = frozenset(METRICS) - NEEDS_LABELS - {"positive_rate", "mean_score"}
 _ONLY_KINDS_OF_LABELS = ("concept_drift", "label_health")
-_AND = "tests joined by and come with a later release"
 
 
 def alert_gap(condition: Condition, lifecycle: Lifecycle) -> str | None:
@@ -43,18 +43,24 @@ def alert_gap(condition: Condition, lifecycle: Lifecycle) -> str | None:
     >>> from streams.lifecycle import load
     >>> one, = load('model_lifecycle: {model_id: m, version: "1", features: {x: number}}', "m.yaml")
     >>> from streams.lifecycle.conditions import condition
-    >>> alert_gap(condition("accuracy < 0.8 and data drift"), one)
-    'tests joined by and come with a later release'
+    >>> alert_gap(condition("version regression"), one)
+    'version regression comes with a later release'
+    >>> alert_gap(condition("accuracy < 0.8 and data drift"), one) is None
+    True
     """
-    if len(condition.tests) > 1:
-        return _AND
-    test = condition.tests[0]
+    alone = len(condition.tests) == 1
+    gaps = (_test_gap(test, lifecycle, alone=alone) for test in condition.tests)
+    return next((gap for gap in gaps if gap is not None), None)
+
+
+def _test_gap(test: Test, lifecycle: Lifecycle, *, alone: bool) -> str | None:
+    """Why a test tells nothing."""
     if isinstance(test, KindTest):
         return None if set(test.kinds) & set(KINDS_THAT_OPEN) else _later(test)
     if isinstance(test, SeriesTest):
-        if test.statistic in SHARES and test.op.startswith(">"):
-            return None
-        return f"of a feature {either(list(SHARES))} above a line acts; its method and threshold are data_drift's"
+        if alone and not test.op.startswith(">"):
+            return "of a feature only what is above a line is a problem"
+        return _no_size(test, lifecycle)
     if isinstance(test, MetricTest):
         if test.metric not in NEEDS_LABELS | _OPERATIONAL:
             return f"a line for {test.metric} acts in performance_metrics"
@@ -62,28 +68,37 @@ def alert_gap(condition: Condition, lifecycle: Lifecycle) -> str | None:
     return None if isinstance(test, SilenceTest) else "belongs to the approval process"
 
 
+def _no_size(test: SeriesTest, lifecycle: Lifecycle) -> str | None:
+    """Why a feature is not measured by a method: it is of a type that the method does not compare."""
+    feature = lifecycle.features.get(test.feature)
+    named = feature.type if feature is not None else None
+    if test.statistic in _OF_NUMBERS and named in ("category", "boolean"):
+        return f"{test.statistic} compares numbers, and {test.feature} is a {named}"
+    return None
+
+
 def trigger_gap(trigger: Trigger, lifecycle: Lifecycle) -> str | None:
     """Why a trigger asks for nothing in this release; None: it acts."""
-    if isinstance(trigger, NewLabels):
-        return "labels since the last training are counted with a later release"
-    if isinstance(trigger, Manual):
-        return "what people ask for is read with a later release"
     if not isinstance(trigger, Condition):
-        return "schedules come with a later release"
-    if len(trigger.tests) > 1:
-        return _AND
-    test = trigger.tests[0]
-    if isinstance(test, KindTest) and set(test.kinds) & set(KINDS_THAT_RETRAIN):
-        return None
-    if isinstance(test, MetricTest) and test.metric in _OF_OUTCOMES:
-        return _no_line(test, lifecycle)
+        return None  # a date, so many labels, or a person
+    if leading(trigger) is not None:
+        return alert_gap(trigger, lifecycle)
     kinds = [kind.replace("_", " ") for kind in KINDS_THAT_RETRAIN]
-    return f"this release retrains on {either([*kinds, 'a metric of outcomes'])}"
+    wanted = either([*kinds, "a metric of outcomes", "how much a feature changed"])
+    return f"this release retrains on {wanted}"
 
 
-def waits(condition: Condition) -> bool:
-    """Whether it is held back until it was true for as long as is written: conditions on numbers are."""
-    return isinstance(condition.tests[0], MetricTest | SeriesTest)
+def leading(condition: Condition) -> Test | None:
+    """The test that may ask for a retraining, the first of several; None: no test of it may."""
+    return next((test for test in condition.tests if _retrains(test)), None)
+
+
+def _retrains(test: Test) -> bool:
+    if isinstance(test, KindTest):
+        return bool(set(test.kinds) & set(KINDS_THAT_RETRAIN))
+    if isinstance(test, MetricTest):
+        return test.metric in _OF_OUTCOMES
+    return isinstance(test, SeriesTest) and test.statistic in SIZES and test.op.startswith(">")
 
 
 def _no_line(test: MetricTest, lifecycle: Lifecycle) -> str | None:
@@ -135,17 +150,23 @@ def _unlabelled(lifecycle: Lifecycle) -> Iterator[str]:
             yield f"monitoring.slices[{place}]: {why}"
     for place, rule in enumerate(monitoring.alerts):
         acts = alert_gap(rule.condition, lifecycle) is None
-        if acts and _only_of_labels(rule.condition.tests[0]):
+        if acts and any(map(_only_of_labels, rule.condition.tests)):
             yield f"monitoring.alerts[{place}].condition: {why}"
     for place, wish in enumerate(lifecycle.retraining.trigger_conditions):
         acts = trigger_gap(wish.trigger, lifecycle) is None
-        if acts and isinstance(wish.trigger, Condition) and _only_of_labels(wish.trigger.tests[0]):
+        if acts and _waits_for_labels(wish.trigger):
             yield f"retraining.trigger_conditions[{place}].trigger: {why}"
     if lifecycle.retraining.training_window.min_labels is not None:
         yield (
             "retraining.training_window.min_labels: holds every request back: no labels are read, "
             "as source.labels is not written"
         )
+
+
+def _waits_for_labels(trigger: Trigger) -> bool:
+    if isinstance(trigger, Condition):
+        return any(map(_only_of_labels, trigger.tests))
+    return isinstance(trigger, NewLabels)
 
 
 def _only_of_labels(test: Test) -> bool:
