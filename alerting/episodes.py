@@ -274,10 +274,12 @@ def _go_on(
     heard = heard_of(policy, now, context)
     now = replace(now, severity=heard.severity)
     before, after = height(episode), height(now)
+    alerts: tuple[Alert, ...] = ()
     text = said(now.finding.summary, after, before)
     if after > before:
         now = replace(now, status="open")  # who looked after it must know
-        return tell(policy, now, News("escalated", text, heard, finding), context)
-    if after < before:
-        return tell(policy, now, News("eased", text, heard, finding), context)
-    return tell_late(policy, now, finding, context)
+        now, alerts = tell(policy, now, News("escalated", text, heard, finding), context)
+    elif after < before:
+        now, alerts = tell(policy, now, News("eased", text, heard, finding), context)
+    now, late = tell_late(policy, now, finding, context)
+    return now, (*alerts, *late)

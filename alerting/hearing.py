@@ -56,9 +56,7 @@ def tell(
         reasons = Why(None, None, None) if episode.told else why
         delivery = Delivery(episode.told, *reasons)
     else:
-        # that a problem is less bad now is no news to who never heard of it
-        fresh = () if news.change == "eased" and not episode.told else news.heard.receivers
-        delivery = _delivery(tuple(dict.fromkeys((*episode.told, *fresh))), news.heard.muted, why)
+        delivery = _delivery(_audience(episode, news), news.heard.muted, why)
     return _published(policy, episode, news, delivery, context)
 
 
@@ -98,7 +96,9 @@ def tell_late(
         news, to = News("repeated", text, heard, finding), again
     else:
         return episode, ()
-    return _published(policy, episode, news, Delivery(to, None, None, None), context)
+    now_told, alerts = _published(policy, episode, news, Delivery(to, None, None, None), context)
+    later, others = tell_late(policy, now_told, finding, context)  # who hears another change of it
+    return later, (*alerts, *others)
 
 
 def _why(episode: Episode, context: Context) -> Why:
@@ -115,6 +115,15 @@ def _why(episode: Episode, context: Context) -> Why:
 def _flaps(episode: Episode, at_ms: int) -> bool:
     """It comes and goes, and has not been quiet for a day since."""
     return episode.flapping and at_ms - episode.changed_ms < DAY_MS
+
+
+def _audience(episode: Episode, news: News) -> tuple[str, ...]:
+    """To whom a change is one: who was told before that it is as bad hears nothing new."""
+    now = height(episode)
+    if news.change == "eased":  # that it is less bad is no news to who never heard of it
+        return tuple(name for name in episode.told if episode.levels.get(name, now + 1) > now)
+    names = dict.fromkeys((*episode.told, *news.heard.receivers))
+    return tuple(name for name in names if episode.levels.get(name, -1) < now)
 
 
 def _delivery(names: tuple[str, ...], muted: tuple[str, ...], why: Why) -> Delivery:
@@ -150,8 +159,9 @@ def _published(
 ) -> tuple[Episode, tuple[Alert, ...]]:
     """Number the transition, remember who knows of it, and write it down."""
     at_ms, over = context.at_ms, news.change == "resolved"
-    reached = () if delivery.suppressed or news.change in _ANSWERS else delivery.receivers
-    inhibited_ms = None if reached else episode.inhibited_ms
+    reached = () if delivery.suppressed else delivery.receivers
+    freely = bool(reached) and news.change not in _ANSWERS  # nothing holds it back any more
+    inhibited_ms = None if freely else episode.inhibited_ms
     published = replace(
         episode,
         sequence=episode.sequence + 1,
@@ -159,8 +169,8 @@ def _published(
         flapping=_flaps(episode, at_ms),
         told=() if over else tuple(dict.fromkeys((*episode.told, *reached))),
         levels={} if over else {**episode.levels, **dict.fromkeys(reached, height(episode))},
-        told_ms=at_ms if reached else episode.told_ms,
+        told_ms=at_ms if freely else episode.told_ms,
         inhibited_ms=at_ms if delivery.inhibited_by else inhibited_ms,
-        snoozed_until_ms=None if reached else episode.snoozed_until_ms,
+        snoozed_until_ms=None if freely else episode.snoozed_until_ms,
     )
     return published, (announce(policy, published, news, delivery, context),)
