@@ -157,6 +157,15 @@ Command = (
 _decode = msgspec.json.Decoder(Command).decode
 
 
+def word(command: Command) -> str:
+    """What a command is called.
+
+    >>> word(Unsilence(command_id="c1", model_id="m", by="ann", silence_id="s"))
+    'unsilence'
+    """
+    return str(type(command).__struct_config__.tag)
+
+
 class CommandOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a command. `reason`: one word where it was refused."""
 

@@ -85,6 +85,7 @@ class Registry:
         self._references: dict[str, dict[str, Reference]] = {}  # in the order they were written
         self._deployments: dict[str, Deployment] = {}
         self._ahead: dict[str, Deployment | None] = {}  # not on the log yet, or not read
+        self._after: dict[str, list[str]] = {}  # references that were written after the deployment
         self._current: dict[str, tuple[Lifecycle, Lifecycle]] = {}
         self.routing: Routing | None = None  # None: nobody wrote it
         self.unreadable = 0
@@ -121,8 +122,10 @@ class Registry:
         of_model.pop(reference_id, None)  # written again: it is the newest now
         if found is not None:
             of_model[reference_id] = found
+            self._after.setdefault(model_id, []).append(reference_id)
 
     def _deployment(self, model_id: str, value: bytes | None) -> None:
+        self._after.pop(model_id, None)
         if value is None:
             found = None
             self._deployments.pop(model_id, None)
@@ -166,7 +169,8 @@ class Registry:
         """The lifecycle with its current version, and the reference that this version is compared with.
 
         Without a deployment that is the reference which the lifecycle names, or the one written last. A version that
-        was deployed has the one it was deployed with, or the newest of its own; a patch release else keeps the former.
+        was deployed has the one it was deployed with, until another one is written for it, or the newest of its own; a
+        patch release else keeps the former.
         """
         lifecycle = self._lifecycles.get(model_id)
         if lifecycle is None:
@@ -178,7 +182,12 @@ class Registry:
         if deployment is None or not deployment.holds(lifecycle.version):
             return Registered(lifecycle, usual)
         version = deployment.version
-        given = references.get(deployment.reference_id or "")
+        after = () if model_id in self._ahead else self._after.get(model_id, ())
+        newer = any(
+            name in references and release(references[name].model_version) == release(version)
+            for name in after
+        )
+        given = None if newer else references.get(deployment.reference_id or "")
         own = (r for r in reversed(references.values()) if r.model_version == version)
         near = (
             r

@@ -6,31 +6,39 @@ no clock; what it concludes leaves in one transaction with the state it conclude
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 from zlib import crc32
 
 import msgspec
 
-from alerting.episodes import advance, resolve
+from alerting.episodes import advance, resolve, wake
 from alerting.findings import from_intake
 from alerting.notify import notify
 from alerting.settings import Context, Receiver
-from alerting.triggers import request
+from alerting.silences import split
+from alerting.triggers import request, scheduled
 from alerting.types import Alert, Subject, Trigger
 from streams import commands
 from streams.broker import Batch, Outgoing, Partition, Record, Work
 from streams.errors import StateError
 from streams.judging import inputs, outcomes, outputs, reigns, running
-from streams.judging.circumstances import context_of, events_since, labels_since
-from streams.judging.commands import Unread, hear, obey, outcome
+from streams.judging.circumstances import (
+    context_of,
+    current,
+    events_since,
+    labels_since,
+    of_window,
+)
+from streams.judging.commands import Registration, Unread, hear, obey, outcome
 from streams.judging.conclusions import Conclusion, Judged
-from streams.judging.plans import ModelPlan, compile_plan
+from streams.judging.due import next_due
+from streams.judging.holding import with_compounds
+from streams.judging.plans import UNVERSIONED, ModelPlan, compile_plan
 from streams.judging.scopes import (
     HEALTH,
     INPUTS,
     OUTCOMES,
     SCOPES,
-    Complete,
     Scope,
     complete,
 )
@@ -52,20 +60,8 @@ from streams.routing import Routing
 from streams.segments import ALL
 from streams.topics import Names
 
-MOST_EMPTY = (
-    1_000  # silent windows in a row that are judged; then nothing is said until events return
-)
 _NOBODY_READS_MS = 2**62  # later than any slot
 _CLOSE = {HEALTH.name: running.close, INPUTS.name: inputs.close, OUTCOMES.name: outcomes.close}
-
-
-class _Due(NamedTuple):
-    """A window that is complete, or what came in during five minutes."""
-
-    end_ms: int
-    start_ms: int
-    scope: Scope[Any] | None
-    slot: Slot | None
 
 
 class Judge:
@@ -199,7 +195,7 @@ class Judge:
                 inbox = share.models.setdefault(heard.model_id, ModelState()).inbox
                 if inbox.knows(heard.command_id):
                     continue
-                if isinstance(heard, Unread):
+                if isinstance(heard, Unread) or plan.retired:
                     inbox.done.append(heard.command_id)
                 else:
                     refused = inbox.add(heard)
@@ -208,6 +204,8 @@ class Judge:
                 refused = "invalid"
             elif plan is None:
                 refused = "unknown_model"
+            elif plan.retired:
+                refused = "not_possible"
             if refused is not None:
                 self._answer(outcome(heard, refused, time_ms or 0))
 
@@ -219,12 +217,15 @@ class Judge:
         model_id = plan.lifecycle.model_id
         model = share.models[model_id]
         plan = self._look(share, plan, at_ms)
+        if any(at_ms >= silence.until_ms for silence in model.silences):
+            model.silences, _ = split(model.silences, at_ms)
+            share.put_silences(plan)
         if not model.inbox.pending:
             return plan
-        of_file = self._registry.file_version(model_id) or plan.lifecycle.version
         for command in model.inbox.due(at_ms):
-            known = self._registry.references(model_id)
-            obeyed = obey(share, plan, command, at_ms, known, of_file)
+            of_file = self._registry.file_version(model_id) or plan.lifecycle.version
+            registered = Registration(self._registry.references(model_id), of_file)
+            obeyed = obey(share, plan, command, at_ms, registered)
             self._publish(obeyed.alerts, obeyed.triggers)
             self._answer(outcome(command, obeyed.refused, at_ms))
             share.put_inbox(plan)
@@ -260,8 +261,8 @@ class Judge:
     def _merge(self, share: Share, record: Summary | Outcomes | Joined) -> None:
         """Add a record to its windows; a window that was judged takes no more."""
         plan = self._plans.get(record.model_id)
-        if plan is None:
-            return  # its lifecycle was taken away after the profiler had counted
+        if plan is None or plan.retired:
+            return  # its lifecycle was taken away, or its life ended, after the profiler had counted
         share.models.setdefault(record.model_id, ModelState())
         if isinstance(record, Summary):
             inputs.merge(share, plan, record, self.judged)
@@ -288,7 +289,11 @@ class Judge:
             and crc32(model_id.encode()) % self._partitions == share.partition
         ]
         for plan in readers:
-            self._close(share, plan)
+            if plan.retired:
+                self._retire(share, plan)
+            else:
+                self._close(share, plan)
+        readers = [plan for plan in readers if not plan.retired]
         if not share.sources[progress.source].highest_ms:
             self._close_blind(share, progress.source, readers)
             return
@@ -311,7 +316,7 @@ class Judge:
             until.until(plan.timings[INPUTS.name]),
         )
         moved = False
-        while due := _next(model, plan, scopes, slots, until):
+        while due := next_due(model, plan, scopes, slots, until):
             now = self._obey(share, plan, max(due.end_ms, model.judged_until_ms))
             if now is not plan:
                 plan, scopes = now, self._scopes(share, now)
@@ -320,8 +325,10 @@ class Judge:
                 model.slots_until_ms = slots.pop(0).end_ms
                 self._judge_slot(share, plan, due.slot)
             elif due.scope is not None:
+                before_ms = model.judged_until_ms
                 model.of(due.scope).judged_until_ms = due.end_ms
-                self._judge_window(share, plan, due.scope, due.start_ms)
+                labels = self._judge_window(share, plan, due.scope, due.start_ms)
+                self._ask(share, plan, before_ms or due.end_ms, labels)
             moved = True
         if moved:
             share.put_model(plan)
@@ -333,19 +340,82 @@ class Judge:
             share.align(plan, scope)
         return scopes
 
-    def _judge_window(self, share: Share, plan: ModelPlan, scope: Scope[Any], start: int) -> None:
-        """Judge one window of all versions and segments; `all` first, then the segments by name."""
+    def _judge_window(self, share: Share, plan: ModelPlan, scope: Scope[Any], start: int) -> int:
+        """Judge one window, of `all` first, then of the segments by name, of all versions; how many labels came."""
         model = share.models[plan.lifecycle.model_id]
         progress = model.of(scope)
         due = [key for key, subject in model.subjects.items() if start in subject.windows(scope)]
         progress.empty = 0 if due else progress.empty + 1
-        current = plan.lifecycle.version, ALL
-        if not due and current in model.subjects:
-            due = [current]  # silence is judged too: it is insufficient, never stable
+        whole = plan.lifecycle.version, ALL
+        if not due and whole in model.subjects:
+            due = [whole]  # silence is judged too: it is insufficient, never stable
         due.sort(key=lambda key: (key[0], key[1] != ALL, key[1]))
         concluded = _CLOSE[scope.name](share, plan, start, due)
         for conclusion in concluded:
             self._conclude(share, plan, scope, conclusion, concluded)
+        self._wake(share, plan, scope, start + plan.timings[scope.name].window_ms, concluded)
+        if scope is not OUTCOMES:
+            return 0
+        return sum(
+            of.document.window.events
+            for of in concluded
+            if of.key[1] == ALL and of.document.scope == OUTCOMES.name
+        )
+
+    def _wake(
+        self,
+        share: Share,
+        plan: ModelPlan,
+        scope: Scope[Any],
+        end_ms: int,
+        concluded: Sequence[Conclusion],
+    ) -> None:
+        """Where a window shows nothing of an open problem, what was held back may have to be told all the same."""
+        model = share.models[plan.lifecycle.model_id]
+        versions = plan.lifecycle.version, UNVERSIONED
+        heard = {(of.key, source_of(scope.name, f.kind)) for of in concluded for f in of.findings}
+        open_here = [
+            (key, source)
+            for key, subject in model.subjects.items()
+            if key[0] in versions
+            for source, episode in subject.episodes.items()
+            if episode.open and source.partition("/")[0] == scope.name
+        ]
+        for key, source in sorted(set(open_here) - heard):
+            of = model.subjects[key].episodes
+            context = of_window(
+                model, plan, scope, key, end_ms, None, of[source].finding, concluded
+            )
+            episode, alerts = wake(plan.episodes, of[source], context)
+            self._publish(alerts, ())
+            if episode is not of[source]:
+                of[source] = episode
+                share.put_episodes(plan, key)
+
+    def _ask(self, share: Share, plan: ModelPlan, before_ms: int, labels: int) -> None:
+        """Time passed and labels came: that may be enough to ask for a retraining, or too much for a pipeline."""
+        model = share.models[plan.lifecycle.model_id]
+        if not plan.asks_by_itself and model.trigger.deadline_ms is None:
+            return
+        subject = current(plan, model)
+        model.trigger, triggers = scheduled(
+            plan.retraining,
+            model.trigger,
+            before_ms,
+            model.judged_until_ms,
+            events_since(subject),
+            labels_since(subject, plan),
+            model.episodes,
+            labels,
+        )
+        self._publish((), triggers)
+
+    def _retire(self, share: Share, plan: ModelPlan) -> None:
+        """The model's life is over, and so is every problem it had."""
+        model = share.models.get(plan.lifecycle.model_id)
+        if model is None or not any(episode.open for episode in model.episodes):
+            return
+        self._publish(reigns.end(share, plan, None, model.judged_until_ms, "retired"), ())
 
     def _conclude(
         self,
@@ -356,6 +426,7 @@ class Judge:
         beside: Sequence[Conclusion],
     ) -> None:
         """From what a window comes to, to everything that people and pipelines hear of it."""
+        conclusion = with_compounds(share, plan, scope, conclusion)
         self._concluded.append(outputs.result_record(self._names, plan, conclusion.document))
         model, key = share.models[plan.lifecycle.model_id], conclusion.key
         of, moved = model.subjects[key].episodes, False
@@ -412,38 +483,10 @@ class Judge:
         bad = sum(slot.dead_letters.values())
         finding = from_intake(bad, bad + slot.events, slot.dead_letters, slot.start_ms, slot.end_ms)
         about = Subject(plan.lifecycle.model_id, plan.lifecycle.version, ALL)
-        context = Context(subject=about, at_ms=slot.end_ms, window_ms=SLOT_MS, result_id=None)
         model = share.models.setdefault(plan.lifecycle.model_id, ModelState())
+        context = Context(about, slot.end_ms, SLOT_MS, result_id=None, silences=model.silences)
         before = model.pipeline
         model.pipeline, alerts = advance(plan.episodes, before, finding, context)
         if model.pipeline is not before:
             self._publish(alerts, ())
             share.put_model(plan)
-
-
-def _next(
-    model: ModelState,
-    plan: ModelPlan,
-    scopes: Sequence[Scope[Any]],
-    slots: Sequence[Slot],
-    complete: Complete,
-) -> _Due | None:
-    """What ends first of all that is complete; at equal ends in the order of the scopes, slots before them all."""
-    first = _Due(slots[0].end_ms, slots[0].start_ms, None, slots[0]) if slots else None
-    for scope in scopes:
-        timing = plan.timings[scope.name]
-        start = _next_window(model, scope)
-        if start is None or (end := start + timing.window_ms) > complete.until(timing):
-            continue
-        if first is None or end < first.end_ms:
-            first = _Due(end, start, scope, None)
-    return first
-
-
-def _next_window(model: ModelState, scope: Scope[Any]) -> int | None:
-    """Start of the next window of a scope; what has been silent for long is skipped."""
-    progress = model.of(scope)
-    if progress.judged_until_ms is not None and progress.empty < MOST_EMPTY:
-        return progress.judged_until_ms
-    windows = (subject.windows(scope) for subject in model.subjects.values())
-    return min((start for starts in windows for start in starts), default=None)

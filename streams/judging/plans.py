@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from alerting.settings import EpisodePolicy, Receiver, RetrainingPolicy, RoutingRule
 from detectors.alarm import budget
@@ -26,6 +26,7 @@ from streams.registry import Registered, release
 from streams.topics import Names
 
 UNVERSIONED = "unversioned"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -57,6 +58,30 @@ class ModelPlan:
         """Whether nothing about the model was written since it was compiled."""
         mine = self.lifecycle is registered.lifecycle and self.reference is registered.reference
         return mine and self.given == registered.given
+
+    @property
+    def grace_ms(self) -> int:
+        """For how long a new version's problems are not delivered."""
+        return _ms(self.lifecycle.monitoring.window.grace)
+
+    @property
+    def deployed_ms(self) -> int | None:
+        """When the version of the file was deployed, as far as the file says it."""
+        day = self.lifecycle.metadata.deployed_date
+        if day is None:
+            return None
+        return _ms(datetime(day.year, day.month, day.day, tzinfo=UTC) - _EPOCH)
+
+    @property
+    def asks_by_itself(self) -> bool:
+        """Whether dates or labels ask for a retraining."""
+        conditions = self.retraining.conditions
+        return any(of.schedule is not None or of.labels is not None for of in conditions)
+
+    @property
+    def retired(self) -> bool:
+        """Whether the model's life is over."""
+        return self.lifecycle.retirement.status == "Retired"
 
     @property
     def window_ms(self) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from alerting.silences import Silence
 from alerting.types import Episode, TriggerMemory
 from detectors.judging import decision
 from detectors.judging.packing import pack
@@ -181,6 +182,15 @@ class Share:
             lambda: msgspec.to_builtins(reign),
             self._until(plan),
         )
+
+    def put_silences(self, plan: ModelPlan) -> None:
+        """A silence was asked for, or is over."""
+        silences = self.models[plan.lifecycle.model_id].silences
+        key = NOBODY, NOBODY, "silences"
+        if silences:
+            self._put(plan, key, lambda: msgspec.to_builtins(silences), self._until(plan))
+        else:
+            self._delete(plan, key)
 
     def begin_anew(self, plan: ModelPlan, key: SubjectKey) -> None:
         """The detectors of a subject forget what they saw; what was counted and labelled stays."""
@@ -366,6 +376,8 @@ class Share:
                 model.joined[int(rest)] = data
             elif name == "commands":
                 model.inbox = Inbox.from_data(data)
+            elif name == "silences":
+                model.silences = msgspec.convert(data, tuple[Silence, ...])
             elif name == "reign":
                 model.reign = msgspec.convert(data, Reign)
             elif name == "episodes":

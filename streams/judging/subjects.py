@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from alerting.silences import Silence
 from alerting.types import Episode, Kind, TriggerMemory
 from detectors.judging import decision
 from detectors.performance import concept, named
@@ -183,6 +184,7 @@ class ModelState:
     joined: dict[int, dict[str, int]] = field(default_factory=dict)  # labels by what became of them
     inbox: Inbox = field(default_factory=Inbox)
     reign: Reign = field(default_factory=Reign)
+    silences: tuple[Silence, ...] = ()  # those that hold or will hold
 
     def subject(self, key: SubjectKey) -> SubjectState | None:
         """A version and segment, known or new; None beyond the cap."""

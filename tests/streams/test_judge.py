@@ -13,7 +13,8 @@ from alerting.settings import Receiver
 from detectors.reference.build import Reference
 from streams.broker import Batch, Partition, Record, Work
 from streams.errors import StateError
-from streams.judging.judge import MOST_EMPTY, Judge
+from streams.judging.due import MOST_EMPTY
+from streams.judging.judge import Judge
 from streams.judging.kept import FORMAT
 from streams.lifecycle import Lifecycle
 from streams.loop import FOREVER_MS, Loop, Outcome
