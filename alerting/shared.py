@@ -81,7 +81,7 @@ def gather(
     -------
     Gathered
         Shared causes to be told, new or with more members; and of `waiting` what is told by itself. All of `waiting` is
-        in one of the two, whatever its order was.
+        in one of the two, whatever its order was; but for what is a member of an announced one already.
 
     Examples
     --------
