@@ -98,6 +98,14 @@ def compound(condition: Condition, lines: Lines, lead: Test | None = None) -> Co
     return Compound(str(condition), condition.tests, lead, waits or usual)
 
 
+def told_conditions(lifecycle: Lifecycle) -> Iterator[Condition]:
+    """All that people asked to be told of, with how long each must hold."""
+    yield from map(lasting, lifecycle.monitoring.alerts)
+    for wish in lifecycle.retraining.trigger_conditions:
+        if wish.action == "notify" and isinstance(wish.trigger, Condition):
+            yield wish.trigger
+
+
 def lasting(entry: AlertRule) -> Condition:
     """The condition of an alert, with how long it must hold, wherever that was written."""
     return replace(entry.condition, persistence=entry.persistence)
@@ -123,8 +131,8 @@ def compile_compounds(lifecycle: Lifecycle, lines: Lines) -> tuple[Compound, ...
 
 
 def _compounds(lifecycle: Lifecycle, lines: Lines) -> Iterator[Compound]:
-    for entry in lifecycle.monitoring.alerts:
-        found = compound(lasting(entry), lines)
+    for condition in told_conditions(lifecycle):
+        found = compound(condition, lines)
         if found is not None:
             yield found
     for wish in lifecycle.retraining.trigger_conditions:

@@ -17,24 +17,18 @@ from alerting.settings import (
 )
 from alerting.types import Bound, Kind, Pipeline
 from streams.judging.compounds import compound, is_compound, kinds_of, lasting
-from streams.judging.limits import OPERATIONAL
 from streams.judging.lines import Lines
 from streams.lifecycle import Lifecycle, dates
-from streams.lifecycle import monitoring as lifecycle_rules
 from streams.lifecycle.conditions import (
     DRIFT_THRESHOLD,
-    SHARES,
     Condition,
     KindTest,
     MetricTest,
-    SeriesTest,
-    SilenceTest,
     Test,
     Value,
     WordTest,
 )
 from streams.lifecycle.gaps import leading
-from streams.lifecycle.metrics import NEEDS_LABELS
 from streams.lifecycle.retraining import TriggerCondition
 from streams.lifecycle.triggers import Manual, NewLabels
 
@@ -87,22 +81,17 @@ def episodes(
     ----------
     lines : those of the lifecycle, where what the reference was is known to them
     """
-    rules, lines = [], lines or Lines(lifecycle)
+    lines = lines or Lines(lifecycle)
+    rules = []
     for entry in lifecycle.monitoring.alerts:
-        said = entry.severity, entry.channels, entry.runbook
-        condition = lasting(entry)
-        if is_compound(condition):
-            rule = compound(condition, lines)
-            if rule is not None:
-                rules.append(AlertRule(rule.kinds, _level(rule.lead), *said, rule.name))
-            continue
-        test = condition.tests[0]
-        if isinstance(test, KindTest):
-            rules.append(AlertRule(_kinds(test), _level(test), *said))
-            continue
-        kind, name = _rule_of(test, entry, lines)
-        if name is not None:
-            rules.append(AlertRule((kind,), "drifting", *said, name))
+        rule = _rule(lasting(entry), lines)
+        if rule is not None:
+            told = entry.severity, entry.channels, entry.runbook
+            rules.append(AlertRule(rule.kinds, rule.level, *told, rule.rule))
+    for wish in lifecycle.retraining.trigger_conditions:
+        if wish.action == "notify" and isinstance(wish.trigger, Condition):
+            rule = _rule(wish.trigger, lines)
+            rules += [rule] if rule is not None else []
     return EpisodePolicy(
         model=model(lifecycle),
         rules=tuple(rules),
@@ -112,27 +101,25 @@ def episodes(
     )
 
 
+def _rule(condition: Condition, lines: Lines) -> AlertRule | None:
+    """What a condition waits for, told as usual; None: it does not act."""
+    test = condition.tests[0]
+    if is_compound(condition):
+        rule = compound(condition, lines)
+        return None if rule is None else AlertRule(rule.kinds, _level(test), rule=rule.name)
+    if isinstance(test, KindTest):
+        return AlertRule(_kinds(test), _level(test))
+    kinds, name = kinds_of(test), str(test)
+    if isinstance(test, MetricTest):
+        of = lines.rule_of(test, condition.persistence) if kinds else None
+        return None if of is None else AlertRule(kinds, "drifting", rule=of)
+    return AlertRule(kinds, "drifting", rule=name)
+
+
 def _level(test: Test) -> Literal["drifting", "severe"]:
     if not isinstance(test, KindTest):
         return "drifting"
     return "severe" if test.kind == DRIFT_THRESHOLD else test.level
-
-
-def _rule_of(test: Test, entry: lifecycle_rules.AlertRule, lines: Lines) -> tuple[Kind, str | None]:
-    """The kind of problem that a test is about, and the name of its rule; None: it does not act yet."""
-    if isinstance(test, MetricTest) and test.metric in NEEDS_LABELS:
-        of_labels = test.metric in ("label_coverage", "label_lag")
-        return (
-            "label_health" if of_labels else "performance",
-            lines.rule_of(test, entry.persistence),
-        )
-    if isinstance(test, MetricTest) and test.metric in OPERATIONAL:
-        return "operational", lines.rule_of(test, entry.persistence)
-    if isinstance(test, SeriesTest) and test.statistic in SHARES and test.op.startswith(">"):
-        return "data_quality", str(test)
-    if isinstance(test, SilenceTest):
-        return "operational", str(test)
-    return "performance", None
 
 
 def retraining(
@@ -187,7 +174,7 @@ def _asks(entry: TriggerCondition, lines: Lines) -> RetrainingCondition | None:
     if is_compound(trigger):
         rule = compound(trigger, lines, test)
         own = not isinstance(test, KindTest)
-        return rule and replace(usual, kinds=kinds, rule=rule.name, by_rule=own)
+        return None if rule is None else replace(usual, kinds=kinds, rule=rule.name, by_rule=own)
     if not isinstance(test, MetricTest):
         return replace(usual, kinds=kinds)
     name = lines.rule_of(test, trigger.persistence)

@@ -57,10 +57,8 @@ def _check(plan: Plan, at: int, slot: int, counts: Ints, test: SeriesTest) -> Ch
     value, low, high = (float(part[0]) for part in effect)
     if not np.isfinite([value, low, high]).all():
         return _unknown(test, series.name, m, n)
-    above = test.op.startswith(">")
-    broken = low > test.value if above else high < test.value
-    room = INSIDE * abs(test.value)
-    calm = not broken and (value <= test.value - room if above else value >= test.value + room)
+    broken = low > test.value
+    calm = not broken and value <= (1 - INSIDE) * test.value
     said = f"{method.label} of {series.name.removeprefix('feature:')} {value:.3g}"
     return Check(
         str(test),

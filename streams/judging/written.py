@@ -12,7 +12,7 @@ from detectors.operations.layout import TOTAL
 from detectors.operations.measures import Measure, measures, share
 from detectors.operations.rules import LEAST, Z99, Line, held, silence
 from detectors.types import Check, Unit, Window
-from streams.judging.compounds import Compound, compile_compounds, scope_of
+from streams.judging.compounds import Compound, compile_compounds, scope_of, told_conditions
 from streams.judging.limits import OPERATIONAL, Limits
 from streams.judging.lines import Lines, Rule, waits_of
 from streams.judging.scopes import HEALTH, SCOPES
@@ -43,17 +43,17 @@ def compile_conditions(lifecycle: Lifecycle, lines: Lines) -> Conditions:
     shares: list[SeriesTest] = []
     silences: list[SilenceTest] = []
     waits = {rule.name: rule.persistence for rule in lines.rules}
-    for entry in lifecycle.monitoring.alerts:
-        test = entry.condition.tests[0]
-        if len(entry.condition.tests) > 1:
+    for condition in told_conditions(lifecycle):
+        test = condition.tests[0]
+        if len(condition.tests) > 1:
             continue
-        if isinstance(test, SeriesTest) and test.statistic in SHARES and test.op.startswith(">"):
+        if isinstance(test, SeriesTest) and test.statistic in SHARES:
             shares.append(test)
         elif isinstance(test, SilenceTest):
             silences.append(test)
         else:
             continue
-        persistence = waits_of(entry.persistence)
+        persistence = waits_of(condition.persistence)
         if persistence is not None:
             waits[str(test)] = persistence
     # a line that `performance_metrics` has as well is called by its metric, and held there
@@ -109,9 +109,7 @@ class Counted(NamedTuple):
                 "stale": violations.get("stale", 0),
             }[test.statistic]
             measure = share(part, int(cells.sum()), Z99)
-        above = test.op.startswith(">")
-        line = Line(high=test.value, least=LEAST) if above else Line(low=test.value, least=LEAST)
-        return held(line, name, series, measure)
+        return held(Line(high=test.value, least=LEAST), name, series, measure)
 
     def silence(self, test: SilenceTest) -> Check:
         """How long no prediction came."""

@@ -133,6 +133,7 @@ def notices(lifecycle: Lifecycle) -> tuple[str, ...]:
         *_missing(lifecycle),
         *_remarks(lifecycle),
         *gaps.of_labels(lifecycle),
+        *gaps.of_release(lifecycle),
         *_not_yet(lifecycle),
     )
 
@@ -222,11 +223,9 @@ def _not_yet(lifecycle: Lifecycle) -> Iterator[str]:
             yield f"{rule}.condition: parsed, does not act yet ({gap})"
     for place, wish in enumerate(lifecycle.retraining.trigger_conditions):
         rule = f"retraining.trigger_conditions[{place}]"
-        gap = gaps.trigger_gap(wish.trigger, lifecycle)
+        gap = gaps.trigger_gap(wish.trigger, wish.action, lifecycle)
         if gap is not None:
             yield f"{rule}.trigger: parsed, does not act yet ({gap})"
-        elif wish.action == "notify":
-            yield f"{rule}.action: parsed, does not act yet (this release only retrains and evaluates)"
 
 
 def _matches(value: Any, pattern: Steps, path: Steps) -> Iterator[tuple[Steps, Any]]:

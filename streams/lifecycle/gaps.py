@@ -10,6 +10,7 @@ from streams.lifecycle.conditions import (
     SeriesTest,
     SilenceTest,
     Test,
+    WordTest,
 )
 from streams.lifecycle.grammar import human
 from streams.lifecycle.metrics import METRICS, NEEDS_LABELS
@@ -30,7 +31,6 @@ KINDS_THAT_OPEN = (
 KINDS_THAT_RETRAIN = ("data_drift", "prediction_drift", "concept_drift", "performance")
 _OF_LABELS = ("label_coverage", "label_lag")
 _OF_OUTCOMES = NEEDS_LABELS - set(_OF_LABELS)
-_OF_NUMBERS = ("ks", "wasserstein")
 _OPERATIONAL = frozenset(METRICS) - NEEDS_LABELS - {"positive_rate", "mean_score"}
 _ONLY_KINDS_OF_LABELS = ("concept_drift", "label_health")
 
@@ -48,40 +48,27 @@ def alert_gap(condition: Condition, lifecycle: Lifecycle) -> str | None:
     >>> alert_gap(condition("accuracy < 0.8 and data drift"), one) is None
     True
     """
-    alone = len(condition.tests) == 1
-    gaps = (_test_gap(test, lifecycle, alone=alone) for test in condition.tests)
+    gaps = (_test_gap(test, lifecycle) for test in condition.tests)
     return next((gap for gap in gaps if gap is not None), None)
 
 
-def _test_gap(test: Test, lifecycle: Lifecycle, *, alone: bool) -> str | None:
+def _test_gap(test: Test, lifecycle: Lifecycle) -> str | None:
     """Why a test tells nothing."""
     if isinstance(test, KindTest):
         return None if set(test.kinds) & set(KINDS_THAT_OPEN) else _later(test)
-    if isinstance(test, SeriesTest):
-        if alone and not test.op.startswith(">"):
-            return "of a feature only what is above a line is a problem"
-        return _no_size(test, lifecycle)
     if isinstance(test, MetricTest):
         if test.metric not in NEEDS_LABELS | _OPERATIONAL:
             return f"a line for {test.metric} acts in performance_metrics"
         return _no_line(test, lifecycle)
-    return None if isinstance(test, SilenceTest) else "belongs to the approval process"
+    return "belongs to the approval process" if isinstance(test, WordTest) else None
 
 
-def _no_size(test: SeriesTest, lifecycle: Lifecycle) -> str | None:
-    """Why a feature is not measured by a method: it is of a type that the method does not compare."""
-    feature = lifecycle.features.get(test.feature)
-    named = feature.type if feature is not None else None
-    if test.statistic in _OF_NUMBERS and named in ("category", "boolean"):
-        return f"{test.statistic} compares numbers, and {test.feature} is a {named}"
-    return None
-
-
-def trigger_gap(trigger: Trigger, lifecycle: Lifecycle) -> str | None:
-    """Why a trigger asks for nothing in this release; None: it acts."""
+def trigger_gap(trigger: Trigger, action: str, lifecycle: Lifecycle) -> str | None:
+    """Why a trigger asks for nothing, or tells nothing, in this release; None: it acts."""
+    told = action == "notify"
     if not isinstance(trigger, Condition):
-        return None  # a date, so many labels, or a person
-    if leading(trigger) is not None:
+        return "only conditions are told to people" if told else None
+    if told or leading(trigger) is not None:
         return alert_gap(trigger, lifecycle)
     kinds = [kind.replace("_", " ") for kind in KINDS_THAT_RETRAIN]
     wanted = either([*kinds, "a metric of outcomes", "how much a feature changed"])
@@ -98,7 +85,7 @@ def _retrains(test: Test) -> bool:
         return bool(set(test.kinds) & set(KINDS_THAT_RETRAIN))
     if isinstance(test, MetricTest):
         return test.metric in _OF_OUTCOMES
-    return isinstance(test, SeriesTest) and test.statistic in SIZES and test.op.startswith(">")
+    return isinstance(test, SeriesTest) and test.statistic in SIZES
 
 
 def _no_line(test: MetricTest, lifecycle: Lifecycle) -> str | None:
@@ -119,6 +106,21 @@ def _written(metric: str, lifecycle: Lifecycle) -> float | None:
 
 def _later(test: KindTest) -> str:
     return f"{str(test).replace('_', ' ')} comes with a later release"
+
+
+def of_release(lifecycle: Lifecycle) -> Iterator[str]:
+    """Which conditions of a release no report can fulfil, one line each, ``PATH: …``."""
+    process = lifecycle.retraining.approval_process
+    for key, condition in (
+        ("auto_deploy_if", process.auto_deploy_if),
+        ("manual_review_if", process.manual_review_if),
+    ):
+        for test in condition.tests if condition is not None else ():
+            if isinstance(test, SeriesTest | SilenceTest):
+                yield (
+                    f"retraining.approval_process.{key}: {test} cannot be told of a new model: "
+                    "every release waits for a person"
+                )
 
 
 # ---- labels
@@ -153,7 +155,7 @@ def _unlabelled(lifecycle: Lifecycle) -> Iterator[str]:
         if acts and any(map(_only_of_labels, rule.condition.tests)):
             yield f"monitoring.alerts[{place}].condition: {why}"
     for place, wish in enumerate(lifecycle.retraining.trigger_conditions):
-        acts = trigger_gap(wish.trigger, lifecycle) is None
+        acts = trigger_gap(wish.trigger, wish.action, lifecycle) is None
         if acts and _waits_for_labels(wish.trigger):
             yield f"retraining.trigger_conditions[{place}].trigger: {why}"
     if lifecycle.retraining.training_window.min_labels is not None:

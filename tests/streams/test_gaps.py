@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from streams.judging import policies
+from streams.judging.compounds import scope_of
 from streams.judging.lines import Lines
 from streams.judging.written import compile_conditions
 from streams.lifecycle import Lifecycle, notices
@@ -26,6 +27,10 @@ CONDITIONS = [
     *("mean_score < 0.2", "income > 5", "missing(income) > 3%", "unseen(home) > 1%"),
     *("psi(income) > 0.2", "out_of_range(income) > 1%", "ks(income) > 0.1", "stale(income) > 5%"),
     *("no predictions for 20m", "data drift and accuracy < 0.8", "data drift for 10m"),
+    *("js(home) > 0.1", "wasserstein(score) > 1 for 20m", "severe data drift and label health"),
+    *("severe data drift for 2 of 3 windows", "accuracy < 0.8 and version regression"),
+    *("error_rate > 1% and missing(income) > 3%", "no predictions for 20m and auc < baseline - 1%"),
+    *("latency_p99 > baseline + 5% and data drift", "data drift and positive_rate > 0.4"),
 ]
 REFUSED = ("data quality",)  # bad data teach nothing
 TRIGGERS = [
@@ -60,9 +65,40 @@ def test_a_trigger_is_called_later_exactly_if_it_asks_for_nothing(written: str) 
         retraining={"trigger_conditions": [{"trigger": written, "action": "retrain"}]},
     )
     found = policies.retraining(of, None, lines(of)).conditions
-    acts = trigger_gap(trigger(written, frozenset(of.features)), of) is None
-    # coverage and lag of labels are told as label health, which asks for nothing
-    assert acts == (bool(found) and not written.startswith("label_"))
+    read = trigger(written, frozenset(of.features))
+    assert (trigger_gap(read, "retrain", of) is None) == bool(found)
+
+
+@pytest.mark.parametrize("written", TRIGGERS)
+def test_what_a_trigger_only_notifies_of_is_told_as_an_alert_is(written: str) -> None:
+    wish = {"trigger": written, "action": "notify"}
+    of = lifecycle(source=LABELLED, monitoring=MEASURED, retraining={"trigger_conditions": [wish]})
+    assert policies.retraining(of, None, lines(of)).conditions == ()
+    found = policies.episodes(of, (), None, lines(of)).rules
+    read = trigger(written, frozenset(of.features))
+    told = bool(found) and found[0].kinds != ("version_regression",)
+    assert (trigger_gap(read, "notify", of) is None) == told
+
+
+@pytest.mark.parametrize("written", [*CONDITIONS, *TRIGGERS])
+def test_every_compound_that_a_policy_names_is_looked_at_in_windows(written: str) -> None:
+    asked = [] if written in REFUSED else [{"trigger": written, "action": "retrain"}]
+    of = lifecycle(
+        source=LABELLED,
+        monitoring=MEASURED | {"alerts": [{"condition": written}] if written in CONDITIONS else []},
+        retraining={"trigger_conditions": asked},
+    )
+    drawn = lines(of)
+    found = compile_conditions(of, drawn)
+    named = {rule.rule for rule in policies.episodes(of, (), None, drawn).rules}
+    named |= {condition.rule for condition in policies.retraining(of, None, drawn).conditions}
+    single = {rule.name for rule in drawn.rules} | {
+        str(t) for t in (*found.shares, *found.silences)
+    }
+    assert named - {None} - single == {one.name for one in found.compounds}
+    told = [str(test) for tests in found.parts.values() for test in tests]
+    numbers = [test for one in found.compounds for test in one.tests if scope_of(test)]
+    assert set(told) == set(map(str, numbers))
 
 
 def test_what_may_ask_for_a_retraining_is_what_the_policies_say() -> None:

@@ -491,33 +491,26 @@ _KNOWN = "metadata: {purpose: p, owner: o, framework: f}"
             "monitoring.performance_metrics[0]: needs labels, and none are read: write source.labels",
         ),
         (
-            "monitoring: {alerts: [{condition: psi(x) > 0.2}]}",
-            "monitoring.alerts[0].condition: parsed, does not act yet (of a feature missing, unseen, invalid, "
-            "out_of_range or stale above a line acts; its method and threshold are data_drift's)",
+            "monitoring: {alerts: [{condition: version regression and data drift}]}",
+            "monitoring.alerts[0].condition: parsed, does not act yet (version regression comes with a later release)",
         ),
         (
-            "monitoring: {alerts: [{condition: data drift, channel: Email}]}",
-            "monitoring.alerts[0].channel: parsed, does not act yet (e-mail is rendered with a later release)",
-        ),
-        (
-            "monitoring: {alerts: [{condition: data drift for 10m}]}",
-            "monitoring.alerts[0].condition: acts, but without waiting for 10m "
-            "(only conditions on numbers wait)",
-        ),
-        (
-            "retraining: {trigger_conditions: [{trigger: Monthly, action: evaluate}]}",
-            "retraining.trigger_conditions[0].trigger: parsed, does not act yet "
-            "(schedules come with a later release)",
+            "retraining: {trigger_conditions: [{trigger: new labels >= 10, action: evaluate}]}",
+            "retraining.trigger_conditions[0].trigger: needs labels, and none are read: write source.labels",
         ),
         (
             "retraining: {trigger_conditions: [{trigger: operational, action: evaluate}]}",
             "retraining.trigger_conditions[0].trigger: parsed, does not act yet (this release retrains on data drift, "
-            "prediction drift, concept drift, performance or a metric of outcomes)",
+            "prediction drift, concept drift, performance, a metric of outcomes or how much a feature changed)",
         ),
         (
-            "retraining: {trigger_conditions: [{trigger: data drift, action: notify}]}",
-            "retraining.trigger_conditions[0].action: parsed, does not act yet "
-            "(this release only retrains and evaluates)",
+            "retraining: {trigger_conditions: [{trigger: Monthly, action: notify}]}",
+            "retraining.trigger_conditions[0].trigger: parsed, does not act yet (only conditions are told to people)",
+        ),
+        (
+            "retraining: {approval_process: {manual_review_if: psi(x) > 0.2}}",
+            "retraining.approval_process.manual_review_if: psi(x) > 0.2 cannot be told of a new model: every release "
+            "waits for a person",
         ),
         (
             "deployment: {environment: prod}",

@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from alerting.settings import AlertRule, Receiver
+from alerting.settings import (
+    AlertRule,
+    Receiver,
+    ReleaseTest,
+    RetrainingCondition,
+    Schedule,
+)
 from streams.judging import policies
 from streams.judging.plans import ModelPlan, compile_plan
 from streams.judging.scopes import WEEK_MS
@@ -60,10 +66,27 @@ def test_the_level_of_a_rule_follows_its_words(
 
 
 @pytest.mark.parametrize(
-    "condition", ["psi(income) > 0.2", "data drift detected and psi(income) > 0.2"]
-)
-def test_a_rule_on_numbers_is_left_to_a_later_release(condition: str) -> None:
-    assert rule(condition, severity="Warning", channel="Slack") == ()
+    ("condition", "kinds", "level", "named"),
+    [
+        ("psi(income) > 0.2", ("data_drift", "prediction_drift"), "drifting", ""),
+        ("severe data drift for 2 of 3 windows", ("data_drift",), "severe", ""),
+        ("data drift detected and psi(income) > 0.2", ("data_drift",), "drifting", ""),
+        ("error rate above 1% and data drift", ("operational",), "drifting", "error_rate > 0.01 and data drift"),
+        ("missing(income) > 3% and error_rate > 1% for 10m", ("data_quality",), "drifting",
+         "missing(income) > 0.03 and error_rate > 0.01 for 10m"),
+    ],
+)  # fmt: skip
+def test_a_compound_joins_the_kind_of_its_first_test(
+    condition: str, kinds: tuple[str, ...], level: str, named: str
+) -> None:
+    (found,) = rule(condition, severity="Critical", channel="Slack")
+    assert (found.kinds, found.level, found.severity) == (kinds, level, "critical")
+    assert found.rule == (named or condition.replace(" detected", ""))
+
+
+def test_how_long_an_entry_waits_may_be_written_beside_it() -> None:
+    (found,) = rule("data drift detected", **{"for": "10m"})
+    assert found.rule == "data drift for 10m"
 
 
 def test_the_model_travels_with_its_owner_and_environment() -> None:
@@ -101,15 +124,35 @@ def test_receivers_and_the_page_are_those_of_the_service() -> None:
         ({"trigger": "label health detected", "action": "retrain"}, None),
         ({"trigger": "prediction drift detected", "action": "retrain"}, ("prediction_drift",)),
         ({"trigger": "data drift detected", "action": "notify"}, None),
-        ({"trigger": "Scheduled: Monthly", "action": "retrain"}, None),
-        ({"trigger": "Manual", "action": "retrain"}, None),
+        ({"trigger": "operational and error rate > 1%", "action": "retrain"}, None),
+        ({"trigger": "error rate > 1% and data drift", "action": "retrain"}, ("data_drift",)),
+        (
+            {"trigger": "psi(income) > 0.3", "action": "retrain"},
+            ("data_drift", "prediction_drift"),
+        ),
     ],
 )
-def test_drift_and_performance_can_ask_for_retraining_and_nothing_else(
+def test_of_all_problems_drift_and_performance_can_ask_for_retraining(
     entry: dict[str, str], expected: tuple[str, ...] | None
 ) -> None:
     found = policies.retraining(retraining({"name": "c", **entry}), None).conditions
     assert [c.kinds for c in found] == ([] if expected is None else [expected])
+
+
+def test_dates_labels_and_people_can_ask_for_retraining() -> None:
+    written = (
+        {"name": "month", "trigger": "Scheduled: Monthly", "action": "evaluate"},
+        {"name": "fortnight", "trigger": "every 2 weeks", "action": "retrain"},
+        {"name": "labels", "trigger": "new labels >= 5,000", "action": "retrain"},
+        {"name": "hand", "trigger": "Manual", "action": "retrain", "priority": "high"},
+    )
+    found = policies.retraining(retraining(*written), None).conditions
+    assert found == (
+        RetrainingCondition("month", (), "evaluate", "advisory", schedule=Schedule("monthly")),
+        RetrainingCondition("fortnight", schedule=Schedule("days", 14)),
+        RetrainingCondition("labels", labels=5_000),
+        RetrainingCondition("hand", priority="high", by_hand=True),
+    )
 
 
 def test_approvers_make_a_retraining_wait_for_them() -> None:
@@ -136,6 +179,51 @@ def test_guards_gates_and_pipeline_are_carried_over() -> None:
     assert found.dry_run
     assert (found.pipeline.location, found.pipeline.params) == ("ci/x", {"budget": "small"})
     assert found.gates == {"auc": {"min": 0.82}, "calibration_error": {"max": 0.04}}
+    assert (found.start_within_ms, found.finish_within_ms) == (day, 7 * day)
+
+
+def test_requirements_are_gates_where_they_bound_a_metric_and_else_checks() -> None:
+    found = policies.retraining(
+        retraining(
+            guards={"start_within": "2h", "finish_within": "12h"},
+            pipeline={
+                "validation_requirements": [
+                    "recall >= baseline",
+                    "auc >= current - 1 point",
+                    "latency p95 <= 80 ms",
+                    "A/B test against the current model",
+                ]
+            },
+            promotion_gates={"auc": {"min": 0.8}, "recall": {"min": "baseline", "segment": "home"}},
+        ),
+        None,
+    )
+    assert found.gates == {
+        "auc": {"min": 0.8},
+        "recall": {"min": "baseline", "segment": "home"},
+        "recall >= baseline": {"min": "baseline", "metric": "recall"},
+        "auc >= current - 1 point": {"min": "current - 1 points", "metric": "auc"},
+        "latency_p95": {"max": "80ms"},
+    }
+    assert found.checks == ("A/B test against the current model",)
+    assert (found.start_within_ms, found.finish_within_ms) == (2 * HOUR_MS, 12 * HOUR_MS)
+
+
+def test_release_rules_become_tests_of_the_candidate_and_of_open_problems() -> None:
+    process = {
+        "auto_deploy_if": "all gates pass and auc > current + 1 point",
+        "manual_review_if": "data quality",
+    }
+    found = policies.retraining(retraining(approval_process=process), None)
+    assert found.promote_if == (
+        ReleaseTest("all gates pass", word="all gates pass"),
+        ReleaseTest("auc > current + 1 points", metric="auc", bound={"min": "current + 1 points"}),
+    )
+    assert found.review_if == (ReleaseTest("data quality", kinds=("data_quality",)),)
+    drift = policies.retraining(
+        retraining(approval_process={"manual_review_if": "drift threshold exceeded"}), None
+    )
+    assert drift.review_if[0].severe == ("data_drift",), "the other two are severe enough"
 
 
 @pytest.mark.parametrize(
