@@ -34,10 +34,10 @@ WINDOW_MS = 5 * MINUTE_MS
 COMMANDS, PROFILES = "leeway.commands", "leeway.profiles"
 
 
-def watched(**keys: Any) -> Lifecycle:
+def watched(*, grace: str = "0s", **keys: Any) -> Lifecycle:
     """A model with windows of five minutes."""
     monitoring = {
-        "window": {"size": "5m", "lateness": "1m", "pane": "1m", "grace": "0s"},
+        "window": {"size": "5m", "lateness": "1m", "pane": "1m", "grace": grace},
         "false_alarms": "1 per day",
     }
     return lifecycle(**{"monitoring": monitoring, **keys})
@@ -149,6 +149,11 @@ class Desk:
 
     def _of(self, topic: str) -> list[Any]:
         return [r for r in self.written if r.topic == NAMES(topic)]
+
+    def kept_of(self, part: str) -> Any:
+        """What the state holds of the model under a name."""
+        found = {r.key.decode(): json.loads(r.value) for r in self.kept()}
+        return found.get(f"m|-|-|{part}", {"data": None})["data"]
 
     def drift(self, *, to: float = 2.0) -> str:
         """Windows until an episode is open; its id."""
@@ -324,6 +329,221 @@ def test_a_file_with_another_version_wins_over_what_was_deployed() -> None:
     desk.register(lifecycle_record(NAMES, watched()))
     desk.window()
     assert desk.results()[-1]["reference_id"] == "r1"
+
+
+def test_a_patch_by_a_new_file_is_a_deployment_too() -> None:
+    desk = Desk()
+    episode = desk.drift()
+    desk.register(lifecycle_record(NAMES, watched(version="1.0.1")))
+    desk.window(version="1.0.1", shift=2.0)
+    over = next(a for a in desk.alerts() if a["change"] == "resolved")
+    assert (over["episode_id"], over["resolve_reason"]) == (episode, "deployed")
+
+
+# ---- silences, snoozes, grace
+
+
+def minutes(many: int) -> str:
+    """A time so long after the start."""
+    return rfc3339(START_MS + many * MINUTE_MS)
+
+
+def silence(desk: Desk, command_id: str = "c1", **fields: Any) -> None:
+    said = {"silence_id": "s1", "until": minutes(60), "reason": "campaign"} | fields
+    desk.say("silence", command_id, **said)
+
+
+def test_what_is_silenced_is_published_and_delivered_when_the_silence_is_over() -> None:
+    desk = Desk()
+    silence(desk, match={"kind": "data_drift"})
+    desk.window()
+    episode = desk.drift()
+    assert desk.alerts()[0]["delivery"]["silenced_by"] == "s1"
+    assert desk.kept_of("silences")[0]["reason"] == "campaign"
+    while desk.window(shift=2.0) < START_MS + 60 * MINUTE_MS:
+        assert all(a["delivery"]["silenced_by"] for a in desk.alerts())
+    told = desk.alerts()[-1]
+    assert (told["episode_id"], told["change"], told["at"]) == (episode, "opened", minutes(60))
+    assert (told["delivery"]["silenced_by"], told["delivery"]["receivers"]) == (None, ["slack"])
+    assert desk.kept_of("silences") is None
+
+
+def test_a_silence_can_be_taken_back_and_outlives_a_judge() -> None:
+    desk = Desk()
+    silence(desk)
+    desk.window()
+    desk.restart()
+    desk.drift()
+    desk.say("unsilence", "c2", silence_id="s1")
+    desk.say("unsilence", "c3", silence_id="s1")
+    desk.window(shift=2.0)
+    assert desk.alerts()[-1]["delivery"]["silenced_by"] is None
+    assert [o[:3] for o in desk.outcomes()][1:] == [
+        ("c2", "applied", None),
+        ("c3", "refused", "unknown_silence"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"until": minutes(31 * 24 * 60)},
+        {"until": minutes(-1)},
+        {"from": minutes(90)},
+        {"match": {"kind": "noise"}},
+        {"match": {"severity": "loud"}},
+    ],
+)
+def test_a_silence_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+    desk = Desk()
+    silence(desk, **wrong)
+    desk.window()
+    assert [o[1:3] for o in desk.outcomes()] == [("refused", "invalid")]
+
+
+def test_a_snoozed_episode_is_told_of_again_when_the_snooze_is_over() -> None:
+    desk = Desk()
+    episode = desk.drift()
+    until = desk.windows * 5 + 20
+    desk.say("snooze", episode_id=episode, until=minutes(until))
+    before = len(desk.alerts())
+    while desk.window(shift=2.0) < START_MS + until * MINUTE_MS:
+        held = [a["delivery"]["held"] for a in desk.alerts()[before:]]
+        assert set(held) <= {"snoozed"}
+    assert desk.alerts()[-1]["delivery"]["held"] is None
+    desk.say("snooze", "c2", episode_id=episode, until=minutes(0))
+    desk.say("snooze", "c3", episode_id="ep-0", until=minutes(900))
+    desk.window(shift=2.0)
+    assert [o[:3] for o in desk.outcomes()] == [
+        ("c1", "applied", None),
+        ("c2", "refused", "invalid"),
+        ("c3", "refused", "unknown_episode"),
+    ]
+
+
+def test_a_new_version_is_given_its_time_before_anybody_is_woken() -> None:
+    desk = Desk(watched(grace="40m"))
+    desk.window()
+    desk.say("deployed", model_version="1.0.1")
+    over = desk.window(version="1.0.1", shift=2.0) + 40 * MINUTE_MS
+    while (end := desk.window(version="1.0.1", shift=2.0)) < over:
+        assert {a["delivery"]["held"] for a in desk.alerts()} <= {"grace"}
+    told = desk.alerts()[-1]
+    assert (told["change"], told["at"], told["delivery"]["held"]) == ("opened", rfc3339(end), None)
+
+
+def test_the_day_of_a_deployment_in_the_file_is_given_time_as_well() -> None:
+    desk = Desk(watched(grace="1h", metadata={"deployed_date": "2026-03-02"}))
+    desk.drift()
+    assert desk.alerts()[0]["delivery"]["held"] == "grace"
+    other = Desk(watched(grace="1h", metadata={"deployed_date": "2026-03-01"}))
+    other.drift()
+    assert other.alerts()[0]["delivery"]["held"] is None
+
+
+def test_by_another_reference_the_present_is_normal() -> None:
+    desk = Desk()
+    episode = desk.drift()
+    desk.refer("now", "0.9.0", shift=2.0)
+    desk.say("rebaseline", "c1", reference_id="now")
+    desk.say("rebaseline", "c2", reference_id="nobodys")
+    desk.say("rebaseline", "c3", start=minutes(0), end=minutes(20))
+    desk.say("rebaseline", "c4")
+    for _ in range(4):
+        desk.window(shift=2.0)
+    over = next(a for a in desk.alerts() if a["change"] == "resolved")
+    assert (over["episode_id"], over["resolve_reason"]) == (episode, "rebaselined")
+    assert (desk.results()[-1]["verdict"], desk.results()[-1]["reference_id"]) == ("stable", "now")
+    assert [o[2] for o in desk.outcomes()] == [
+        None,
+        "unknown_reference",
+        "not_possible",
+        "invalid",
+    ]
+
+
+def test_what_a_retired_model_had_is_over_and_nothing_new_is_said() -> None:
+    desk = Desk()
+    episode = desk.drift()
+    desk.register(lifecycle_record(NAMES, watched(retirement={"status": "Retired"})))
+    for _ in range(3):
+        desk.window(shift=2.0)
+    results = len(desk.results())
+    over = desk.alerts()[-1]
+    assert (over["episode_id"], over["resolve_reason"]) == (episode, "retired")
+    desk.say("resolve", episode_id=episode)
+    desk.window(shift=2.0)
+    assert len(desk.results()) == results
+    assert desk.outcomes()[0][1:3] == ("refused", "not_possible")
+
+
+# ---- retraining
+
+
+def retrained(**fields: Any) -> Desk:
+    return Desk(watched(retraining=fields))
+
+
+def statuses(desk: Desk) -> list[str]:
+    return [t["status"]["name"] for t in desk.triggers()]
+
+
+def test_a_person_asks_and_a_pipeline_reports() -> None:
+    desk = retrained(promotion_gates={"accuracy": {"min": 0.9}})
+    desk.window()
+    desk.say("retrain", "c1", reason="new market", priority="high")
+    desk.window()
+    trigger = desk.triggers()[-1]
+    assert (trigger["reason"]["code"], trigger["policy"]["priority"]) == ("manual", "high")
+    for n, status in enumerate(("started", "completed")):
+        metrics = {"accuracy": 0.95}
+        desk.say(
+            "report", f"r{n}", trigger_id=trigger["trigger_id"], status=status, metrics=metrics
+        )
+        desk.window()
+    desk.say("retrain", "c2")
+    desk.say("report", "r3", trigger_id="rt-0", status="started")
+    desk.window()
+    assert statuses(desk)[:4] == ["requested", "approved", "started", "completed"]
+    assert desk.triggers()[3]["gates"]["decision"] == "promote"
+    assert [o[:3] for o in desk.outcomes()][-1] == ("r3", "refused", "unknown_trigger")
+
+
+@pytest.mark.parametrize(
+    ("step", "then"), [("approve", "approved"), ("reject", "rejected"), ("cancel", "cancelled")]
+)
+def test_only_approvers_move_a_request(step: str, then: str) -> None:
+    asked = {"name": "nightly", "trigger": "daily", "action": "retrain", "approval": "required"}
+    desk = retrained(
+        approval_process={"approvers": ["bob"]},
+        trigger_conditions=[asked],
+        guards={"cooldown": "0s"},
+    )
+    desk.window()
+    desk.windows = 24 * 12 - 1
+    desk.window()
+    trigger = desk.triggers()[0]["trigger_id"]
+    desk.say(step, "c1", trigger_id=trigger)
+    desk.say(step, "c2", trigger_id=trigger, by="bob")
+    desk.say(step, "c3", trigger_id=trigger, by="bob")
+    desk.window()
+    assert [o[2] for o in desk.outcomes()] == ["not_an_approver", None, "not_possible"]
+    assert statuses(desk) == ["requested", then]
+
+
+def test_dates_ask_once_each_however_many_pass_at_once() -> None:
+    desk = retrained(
+        trigger_conditions=[{"name": "nightly", "trigger": "daily", "action": "retrain"}]
+    )
+    desk.window()
+    desk.windows = 24 * 12 - 1
+    desk.window()
+    desk.window()
+    nights = [t for t in desk.triggers() if t["status"]["name"] == "requested"]
+    assert [t["reason"]["code"] for t in nights] == ["schedule"]
+    desk.restart()
+    desk.window()
+    assert len([t for t in desk.triggers() if t["status"]["name"] == "requested"]) == 1
 
 
 @pytest.mark.parametrize("value", [b"", b"{}", b"[]", b"null", b'{"command": "deployed"}'])
