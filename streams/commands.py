@@ -31,7 +31,14 @@ class InvalidCommand(ValueError):
     """Not a command; the text says why."""
 
 
-class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="command", omit_defaults=True):
+class _Command(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="command",
+    omit_defaults=True,
+    forbid_unknown_fields=True,  # what nobody reads was meant otherwise
+):
     command_id: Id
     model_id: Text
     by: Text
@@ -58,7 +65,7 @@ class Resolve(_Command, frozen=True, tag="resolve"):
     episode_id: Text
 
 
-class Match(msgspec.Struct, frozen=True, omit_defaults=True):
+class Match(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What a silence is about; what is not said matches anything."""
 
     version: Text | None = None

@@ -128,6 +128,7 @@ def _run_role(service: "Service", role: str, instance: str) -> None:
     properties, names = service.properties, Names(service.topics.prefix)
     if role == "control":
         from streams.control.app import run
+        from streams.control.outgoing import reachable
 
         run(
             properties,
@@ -136,6 +137,8 @@ def _run_role(service: "Service", role: str, instance: str) -> None:
             port=service.http.port,
             tokens_file=service.http.tokens_file,
             version=_version(),
+            receivers=reachable(service, os.environ),
+            signing_secrets=service.signing_secrets(os.environ),
         )
         return
     from streams import metrics, roles

@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from streams.broker import Partition
+from streams.commands import moment_ms
 from streams.control import answers
 from streams.control.answers import Document
+from streams.control.commands import SILENCE_STATUSES
 from streams.control.documents import epoch_ms
 from streams.control.problems import Mistake, Problem
 from streams.control.views import ReadModel, Story
@@ -210,6 +212,27 @@ def get_trigger(asked: Asked) -> Document:
     return answers.story_document(found)
 
 
+def get_command(asked: Asked) -> Document:
+    found = asked.read.commands.find(asked.path["id"])
+    if found is None:
+        raise Problem("not_found", f"no command has the id {asked.path['id'][:200]!r}")
+    return asked.read.commands.document(found)
+
+
+def list_silences(asked: Asked) -> Document:
+    status, model_id = asked.choice("status", SILENCE_STATUSES), asked.query.get("model")
+    found = (
+        silence
+        for silence in asked.read.commands.silences(asked.now_ms)
+        if status in (None, silence["status"]) and model_id in (None, silence["model_id"])
+    )
+    return asked.page(
+        found,
+        lambda one: (moment_ms(one["until"]), one["silence_id"], one["model_id"]),
+        lambda one: one,
+    )
+
+
 def health(asked: Asked) -> Document:
     """How far the read model is, what it could not read, and what came in."""
     return {
@@ -246,6 +269,8 @@ ROUTES = (
     Route("/episodes/{id}", (), get_episode),
     Route("/triggers", ("status", "model", *_LIST), list_triggers),
     Route("/triggers/{id}", (), get_trigger),
+    Route("/commands/{id}", (), get_command),
+    Route("/silences", ("status", "model", *_LIST), list_silences),
     Route("/health", (), health),
     Route("/unregistered", _LIST, list_unregistered),
 )

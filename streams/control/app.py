@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -13,9 +13,11 @@ from aiokafka.errors import KafkaError
 from streams import logs
 from streams.broker import Partition, Record
 from streams.control.apps import folding, reader
+from streams.control.commands import Post
 from streams.control.committed import CommittedTransport, Progress
-from streams.control.delivery import Courier, Receivers
+from streams.control.delivery import Courier
 from streams.control.door import Door
+from streams.control.outgoing import Reachable
 from streams.control.server import Site, serving
 from streams.control.views import ReadModel
 from streams.errors import BrokerError, UsageError
@@ -60,9 +62,10 @@ class Control:
     """
 
     def __init__(
-        self, kafka: Mapping[str, str], names: Names, receivers: Receivers | None = None
+        self, kafka: Mapping[str, str], names: Names, receivers: Reachable | None = None
     ) -> None:
         self.read = ReadModel(names)
+        self.post = Post(kafka, names)
         self.progress = Progress()
         self.app = reader(f"{group_prefix(names)}{uuid.uuid4().hex[:12]}", kafka)
         transport = cast(CommittedTransport, self.app.transport)
@@ -142,6 +145,8 @@ def run(
     port: int = 8080,
     tokens_file: Path | None = None,
     version: str = "0",
+    receivers: Reachable | None = None,
+    signing_secrets: Sequence[str] = (),
 ) -> None:
     """Keep the read model and serve it until SIGTERM or SIGINT.
 
@@ -153,6 +158,10 @@ def run(
         Of Leeway's topics, which must be there.
     host, port, tokens_file
         Where to listen, and who may ask; see `streams.control.door`.
+    receivers
+        Who is sent what the judges published; None: nobody.
+    signing_secrets
+        With which Slack signs what people click.
 
     Raises
     ------
@@ -165,7 +174,7 @@ def run(
     door = Door.at(host, port, tokens_file)
     names = Names(prefix)
     control_topics(kafka, names)
-    asyncio.run(_run(kafka, names, door, version))
+    asyncio.run(_run(lambda: Control(kafka, names, receivers), door, version, signing_secrets))
 
 
 def control_topics(kafka: Mapping[str, str], names: Names) -> None:
@@ -183,23 +192,33 @@ async def serve(
     door: Door,
     version: str,
     stop: asyncio.Event,
+    signing_secrets: Sequence[str] = (),
     opened: Callable[[int], None] = lambda port: None,
 ) -> None:
-    """Read and answer until `stop` is set; `opened` is told the port.
+    """Read and answer until `stop` is set; `opened` is told the port. `signing_secrets`: Slack's, for clicks.
 
     Raises
     ------
     BrokerError
         Kafka or the address to listen on cannot be had.
     """
-    site = Site(control.read, control.caught_up, control.reading, version)
+    site = Site(
+        control.read,
+        control.caught_up,
+        control.reading,
+        version,
+        control.post.write,
+        signing_secrets,
+    )
     async with serving(site, door) as port:
         opened(port)
         await control.read_until(stop)
 
 
-async def _run(kafka: Mapping[str, str], names: Names, door: Door, version: str) -> None:
+async def _run(
+    control: Callable[[], Control], door: Door, version: str, signing_secrets: Sequence[str]
+) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await serve(Control(kafka, names), door, version, stop)
+    await serve(control(), door, version, stop, signing_secrets)

@@ -14,10 +14,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from streams.control.problems import Problem
+from streams.control.slack_actions import PATH as SLACK
 from streams.errors import UsageError
 
 _LINE = re.compile(r"([^\s:]{1,64}):(read|write):([0-9a-f]{64})")
 OPEN = frozenset(("/healthz", "/readyz"))  # a probe has no token, and these tell nothing
+SIGNED = frozenset((SLACK,))  # who asks shows a signature instead, whatever name it reached us by
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,10 @@ class Door:
         """Whether only this machine can reach it."""
         return is_loopback(self.host)
 
-    def admit(self, path: str, headers: Mapping[str, str]) -> str | None:
+    def admit(self, path: str, headers: Mapping[str, str], *, writes: bool = False) -> str | None:
         """The name of the token that was shown; None where none is needed. Raises `Problem`."""
+        if path in SIGNED:
+            return None
         host, origin = headers.get("Host", ""), headers.get("Origin")
         if self.local and not is_loopback(_host(host)):
             raise Problem("forbidden", "Host: expected a name of this machine, such as localhost")
@@ -86,6 +90,8 @@ class Door:
         shown = [token for token in self.tokens if hmac.compare_digest(token.digest, digest)]
         if not shown:
             raise Problem("unauthenticated", "Authorization: the token is not known")
+        if writes and all(token.role != "write" for token in shown):
+            raise Problem("forbidden", f"the token {shown[0].name} may read, not write")
         return shown[0].name
 
 

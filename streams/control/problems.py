@@ -9,7 +9,11 @@ TITLES = {
     "forbidden": (403, "This is not allowed"),
     "not_found": (404, "There is no such thing"),
     "method_not_allowed": (405, "This cannot be done here"),
-    "not_ready": (503, "The read model is not complete yet"),
+    "conflict": (409, "This id stands for something else"),
+    "too_large": (413, "The body is too large"),
+    "unsupported": (415, "The body is of another type than expected"),
+    "invalid_command": (422, "This is not a command"),
+    "not_ready": (503, "This cannot be answered yet"),
 }
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
+from urllib.parse import quote
 
 import msgspec
 from aiohttp import web
@@ -13,8 +14,11 @@ from aiohttp.typedefs import Middleware
 
 from streams import logs
 from streams.broker import Partition
-from streams.control import samples
+from streams.commands import MOST_BYTES, Command
+from streams.control import commands, samples, slack_actions
+from streams.control.answers import Document
 from streams.control.api import ROUTES, Asked, Route, checked
+from streams.control.commands import Counter
 from streams.control.console import INDEX
 from streams.control.door import Door
 from streams.control.model_page import MODEL
@@ -28,6 +32,9 @@ Ready = Callable[[], bool]
 Reading = Callable[[], Sequence[tuple[Partition, int, int]]]
 _Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+_READS = ("GET", "HEAD")
+_SHOWN = web.RequestKey("shown", str)  # the name of the token that came with a request, or ""
+_SLACK_S = 2.5  # Slack waits three seconds
 STATIC = {"style.css": "text/css", "refresh.js": "text/javascript"}
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
@@ -46,13 +53,30 @@ class Site:
     ----------
     ready : whether everything written before the start has been read
     reading : per partition the reader's position, and where what is committed ends
+    write : posts a command, and returns when it is kept
+    signing_secrets : with which Slack signs what people click
     """
 
-    def __init__(self, read: ReadModel, ready: Ready, reading: Reading, version: str) -> None:
+    def __init__(
+        self,
+        read: ReadModel,
+        ready: Ready,
+        reading: Reading,
+        version: str,
+        write: Callable[[Command], Awaitable[None]],
+        signing_secrets: Sequence[str] = (),
+    ) -> None:
         self._read, self._ready, self._reading, self._version = read, ready, reading, version
+        self._counter = Counter(read.commands, write, _now_ms)
+        self._signing_secrets = tuple(signing_secrets)
+        self._taking: set[asyncio.Task[Document]] = set()
 
     def application(self, door: Door) -> web.Application:
-        app = web.Application(middlewares=[_errors, _guard(door), _etag])
+        app = web.Application(
+            middlewares=[_errors, _guard(door), _etag], client_max_size=slack_actions.MOST_BYTES
+        )
+        app.router.add_post("/api/v1/commands", self._command)
+        app.router.add_post(slack_actions.PATH, self._slack)
         for route in ROUTES:
             app.router.add_get(f"/api/v1{route.path}", self._json(route))
         app.router.add_get("/healthz", self._healthz)
@@ -68,7 +92,7 @@ class Site:
     def _asked(self, request: web.Request, route: Route) -> Asked:
         return Asked(
             read=self._read,
-            now_ms=time.time_ns() // 1_000_000,
+            now_ms=_now_ms(),
             path=dict(request.match_info),
             query=checked(route, request.query.items()),
             ready=self._ready(),
@@ -89,6 +113,44 @@ class Site:
 
         return answer
 
+    async def _command(self, request: web.Request) -> web.StreamResponse:
+        if request.content_type != "application/json":
+            raise Problem("unsupported", "Content-Type: expected application/json")
+        body = await request.read()
+        if len(body) > MOST_BYTES:
+            raise Problem("too_large", f"a command has at most {MOST_BYTES} bytes")
+        key = request.headers.get("Idempotency-Key", "").strip().strip('"') or None
+        known = commands.read(body, key, request[_SHOWN] or None)
+        document = await self._take(known)
+        place = f"/api/v1/commands/{quote(known.command_id, safe='')}"
+        answer = msgspec.json.encode(document)
+        return web.Response(
+            status=202, body=answer, content_type="application/json", headers={"Location": place}
+        )
+
+    async def _slack(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        timestamp = request.headers.get("X-Slack-Request-Timestamp")
+        signature = request.headers.get("X-Slack-Signature")
+        slack_actions.check(self._signing_secrets, timestamp, signature, body, _now_ms())
+        for command in slack_actions.commands(body):
+            # what is not done in time goes on; the person is told to click again, which does no harm
+            taking = asyncio.ensure_future(self._take(command))
+            self._taking.add(taking)
+            taking.add_done_callback(self._taking.discard)
+            try:
+                await asyncio.wait_for(asyncio.shield(taking), _SLACK_S)
+            except TimeoutError:
+                raise Problem("not_ready", "Kafka has not taken it yet: try again") from None
+        return web.Response()
+
+    async def _take(self, command: Command) -> Document:
+        if not self._ready():  # the id may have been used before
+            raise Problem("not_ready", "what was written before the start is still being read")
+        document = await self._counter.take(command)
+        logs.info("command.given", command=document["command"], model=command.model_id)
+        return document
+
     async def _healthz(self, request: web.Request) -> web.StreamResponse:
         return web.json_response({"alive": True})
 
@@ -99,12 +161,16 @@ class Site:
 
     async def _metrics(self, request: web.Request) -> web.StreamResponse:
         # Before the read model is complete its counters would seem to race upwards: then only we ourselves are shown.
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = _now_ms()
         about = samples.of_control(self._version, now_ms, self._reading())
         if self._ready():
             about += samples.of_models(self._read, now_ms)
         body, kind = exposition(about)
         return web.Response(body=body, headers={"Content-Type": kind})
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _constant(body: bytes, kind: str) -> _Answer:
@@ -123,6 +189,8 @@ async def _errors(request: web.Request, handler: _Answer) -> web.StreamResponse:
         response = _problem(problem, request)
     except web.HTTPNotFound:
         response = _problem(Problem("not_found", "no such path"), request)
+    except web.HTTPRequestEntityTooLarge:
+        response = _problem(Problem("too_large", "the body is too large"), request)
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(sorted(error.allowed_methods))
         response = _problem(Problem("method_not_allowed", f"expected {allowed}"), request)
@@ -144,7 +212,8 @@ def _problem(problem: Problem, request: web.Request) -> web.Response:
 def _guard(door: Door) -> Middleware:
     @web.middleware
     async def guard(request: web.Request, handler: _Answer) -> web.StreamResponse:
-        door.admit(request.path, request.headers)
+        writes = request.method not in _READS
+        request[_SHOWN] = door.admit(request.path, request.headers, writes=writes) or ""
         return await handler(request)
 
     return guard
@@ -153,6 +222,8 @@ def _guard(door: Door) -> Middleware:
 @web.middleware
 async def _etag(request: web.Request, handler: _Answer) -> web.StreamResponse:
     response = await handler(request)
+    if request.method not in _READS:
+        return response
     if isinstance(response, web.Response) and isinstance(response.body, bytes):
         digest = hashlib.sha256(response.body).hexdigest()[:32]
         response.etag = digest

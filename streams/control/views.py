@@ -17,6 +17,8 @@ import msgspec
 
 from alerting.deliver.outbox import Delivery, Key
 from streams.broker import Partition, Record
+from streams.commands import OUTCOME, CommandOutcome
+from streams.control.commands import Ledger
 from streams.control.deliveries import decode, key_of
 from streams.control.documents import (
     Alert,
@@ -171,6 +173,7 @@ class ReadModel:
             names("alerts"): self._alert,
             names("retraining"): self._trigger,
             names("deliveries"): self._delivery,
+            names("commands"): self._command,
         }
         self._state_topic = names("state")
         self.topics = tuple(self._folds)
@@ -182,6 +185,7 @@ class ReadModel:
         self.episodes: dict[str, dict[str, Story]] = {}  # by model, then by id
         self.triggers: dict[str, dict[str, Story]] = {}
         self.deliveries: dict[Key, Delivery] = {}  # the last word about each
+        self.commands = Ledger()
         self.intakes: dict[int, tuple[int, Mapping[str, Source]]] = {}  # by state partition
         self.judged: Counter[tuple[str, str]] = Counter()  # (model, verdict) -> windows
         self.forgotten_alerts: Counter[tuple[str, str, str]] = Counter()  # (kind, severity, change)
@@ -237,9 +241,10 @@ class ReadModel:
             self.references[model_id] = others if found is None else others | {reference_id: found}
 
     def _result(self, record: Record) -> None:
-        if _header(record, "ce_type") == b"leeway.command.v1":
+        if _header(record, "ce_type") == OUTCOME.encode():
+            self.commands.answer(msgspec.json.decode(document_of(record), type=CommandOutcome))
             return
-        value = _data(record)
+        value = document_of(record)
         found = msgspec.json.decode(value, type=Result)
         subject = Scoped(found.model_id, found.model_version, found.segment, found.scope)
         judged = Judged(
@@ -268,7 +273,7 @@ class ReadModel:
             self.judged[subject.model_id, judged.verdict] += 1
 
     def _alert(self, record: Record) -> None:
-        value = _data(record)
+        value = document_of(record)
         found = msgspec.json.decode(value, type=Alert)
         told = Told(
             at_ms=epoch_ms(found.at),
@@ -291,7 +296,7 @@ class ReadModel:
             self.forgotten_alerts[old.kind, event.severity, event.word] += 1
 
     def _trigger(self, record: Record) -> None:
-        value = _data(record)
+        value = document_of(record)
         found = msgspec.json.decode(value, type=Trigger)
         status, model = found.status, found.model
         told = Told(
@@ -312,6 +317,9 @@ class ReadModel:
         )
         for event, old in _tell(self.triggers, story):
             self.forgotten_transitions[old.model_id, event.word] += 1
+
+    def _command(self, record: Record) -> None:
+        self.commands.give(record)
 
     def _delivery(self, record: Record) -> None:
         key = key_of(record.key or b"")
@@ -353,7 +361,7 @@ def _header(record: Record, name: str) -> bytes | None:
     return next((value for key, value in record.headers if key == name), None)
 
 
-def _data(record: Record) -> bytes:
+def document_of(record: Record) -> bytes:
     """The document of a record, in binary or structured mode."""
     if record.value is None:
         raise ValueError("no value")

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
+from streams.commands import Command
 from streams.control.door import Door
 from streams.control.server import Site, serving
 from streams.control.views import ReadModel
@@ -50,6 +51,10 @@ def a_read_model(text: str = "income") -> ReadModel:
     )  # fmt: skip
 
 
+async def nobody(command: Command) -> None:
+    raise AssertionError("nothing is written here")
+
+
 def visit(
     use: Callable[[TestClient[Any, Any]], Awaitable[T]],
     read: ReadModel | None = None,
@@ -57,7 +62,7 @@ def visit(
     ready: bool = True,
 ) -> T:
     """Use a client of a running application."""
-    site = Site(read or a_read_model(), lambda: ready, list, "1.2.3")
+    site = Site(read or a_read_model(), lambda: ready, list, "1.2.3", nobody)
 
     async def run() -> T:
         async with TestClient(TestServer(site.application(Door("127.0.0.1", 0)))) as client:
@@ -224,7 +229,7 @@ def test_metrics_of_models_wait_until_they_are_complete() -> None:
 
 def test_an_address_that_is_taken_is_one_line() -> None:
     async def open_twice(port: int) -> None:
-        site = Site(a_read_model(), lambda: True, list, "1")
+        site = Site(a_read_model(), lambda: True, list, "1", nobody)
         async with serving(site, Door("127.0.0.1", port)):
             pass
 
