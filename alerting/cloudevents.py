@@ -1,5 +1,6 @@
 """Which CloudEvents attributes travel with a document? Kafka headers of binary mode, contracts §5."""
 
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -7,6 +8,12 @@ from alerting.identity import trigger_event_id
 from alerting.types import Alert, AlertModel, Notification, Severity, Trigger, TriggerModel
 
 Headers = tuple[tuple[str, bytes], ...]
+# What a CloudEvents string may not have: control characters, half surrogates, and what is no character at all.
+_ILLEGAL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF))
+    + "]"
+)
 CONTENT_TYPE = "application/json"
 STRUCTURED = "application/cloudevents+json"
 SEVERITY_NUMBERS: dict[Severity, int] = {"info": 9, "warning": 13, "error": 17, "critical": 21}
@@ -37,13 +44,13 @@ def attributes(
         "ce_specversion": "1.0",
         "ce_id": event_id,
         "ce_type": event_type,
-        "ce_source": quote(source, safe="/._~+-"),
+        "ce_source": quote(source, safe="/._~+-", errors="replace"),
         "ce_subject": subject,
         "ce_time": time,
         "ce_dataschema": f"urn:leeway:schema:{schema}:v1",
     }
     members |= {f"ce_{name}": text for name, text in extensions.items() if text is not None}
-    return tuple((name, text.encode(errors="replace")) for name, text in members.items())
+    return tuple((name, _ILLEGAL.sub("\ufffd", text).encode()) for name, text in members.items())
 
 
 def structured(headers: Headers, data: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from alerting.render import content
 from alerting.render.content import Picture
 from alerting.settings import Receiver
 from alerting.types import Alert, Severity
-from alerting.wording import clip, one_line
+from alerting.wording import SUMMARY_LIMIT, TITLE_LIMIT, clip, one_line
 
 SUBJECT_LIMIT = 200
 MOST_RECIPIENTS = 100  # RFC 5321 §4.5.3.1.8: what every server takes
@@ -87,6 +87,14 @@ def message_id(identity: str) -> str:
 # ------------------------------------------------------------------------------------------------ what both say
 
 
+def _title_of(alert: Alert) -> str:
+    return clip(alert.title, TITLE_LIMIT)
+
+
+def _summary(alert: Alert) -> str:
+    return clip(alert.summary, SUMMARY_LIMIT)
+
+
 def _facts(alert: Alert) -> list[tuple[str, str]]:
     model = alert.model
     name = f"{clip(model.name, 60)} ({model.id} {model.version}, {clip(model.environment, 40)})"
@@ -116,7 +124,7 @@ def _actions(alert: Alert) -> list[tuple[str, str]]:
 def _text(alert: Alert) -> str:
     shown, more = content.lines(alert)
     head = f"{content.stands(alert).upper()}: {content.kind_of(alert)}"
-    parts = [[head, *wrapped(alert.title)], wrapped(alert.summary), columns(_facts(alert))]
+    parts = [[head, *wrapped(_title_of(alert))], wrapped(_summary(alert)), columns(_facts(alert))]
     for picture in content.pictures(alert):
         parts.append([*wrapped(_caption(picture)), *_drawn(picture)])
     if len(shown) > 1:
@@ -192,8 +200,8 @@ def _html(alert: Alert) -> str:
     colours = RESOLVED_COLOUR if content.is_over(alert) else COLOURS[alert.severity]
     body = [
         badge(f"{content.stands(alert)}: {content.kind_of(alert)}", colours),
-        heading(alert.title),
-        f'<p style="margin:0 0 12px 0">{said(alert.summary)}</p>',
+        heading(_title_of(alert)),
+        paragraph(_summary(alert)),
         *table(_facts(alert)),
     ]
     for picture in content.pictures(alert):
@@ -204,7 +212,7 @@ def _html(alert: Alert) -> str:
     if actions:
         body += [_title("What to do"), *table(actions, code=dict(content.commands(alert)))]
     body.append(small(f"Episode {alert.episode_id}"))
-    return page(alert.title, body)
+    return page(_title_of(alert), body)
 
 
 def page(title: str, body: Iterable[str]) -> str:
@@ -244,6 +252,10 @@ def badge(text: str, colours: tuple[str, str]) -> str:
 
 def heading(text: str) -> str:
     return f'<h1 style="margin:12px 0 8px 0;font-size:20px;line-height:1.25">{said(text)}</h1>'
+
+
+def paragraph(text: str) -> str:
+    return f'<p style="margin:0 0 12px 0">{said(text)}</p>'
 
 
 def _title(text: str) -> str:

@@ -116,7 +116,7 @@ def _email(
     body = [
         email.badge(f"{shared.severity}: one cause, many models", email.COLOURS[shared.severity]),
         email.heading(name),
-        f'<p style="margin:0 0 12px 0">{email.said(WHY)}</p>',
+        email.paragraph(WHY),
         *email.listed("Where", rows, more),
         *email.table(actions, code=dict(actions[len(links) :])),
         email.small(shared.shared_id),

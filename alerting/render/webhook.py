@@ -29,6 +29,8 @@ def document(value: Any) -> Any:
         return {each.name: document(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()  # half surrogates cannot be written
     if isinstance(value, dict):
         return {name: document(one) for name, one in value.items()}
     if isinstance(value, tuple | list):

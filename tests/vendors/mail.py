@@ -9,6 +9,7 @@ import re
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import SMTP
+from email.utils import parseaddr
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlsplit
@@ -53,7 +54,7 @@ def payload(given: Any) -> None:
     if not isinstance(recipients, list) or len(recipients) > MOST_RECIPIENTS:
         raise Rejected("to", "a list of at most 100")
     for address in recipients:
-        if not _ADDRESS.fullmatch(address):
+        if not address.isprintable() or not _ADDRESS.fullmatch(parseaddr(address)[1]):
             raise Rejected("to", repr(address))
     for name, value in {"Subject": given["subject"], **given["headers"]}.items():
         if not _HEADER.fullmatch(name):

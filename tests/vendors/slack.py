@@ -39,6 +39,7 @@ _MESSAGE = frozenset(
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}|good|warning|danger")
 _ENTITY = re.compile(r"&(?:amp|lt|gt);")
 _LINK = re.compile(r"<https?://[^\s<>|]+(?:\|[^<>|]+)?>")
+_CODE = re.compile(r"`[^`\n]*`")  # nothing is a mention in there
 _PING = re.compile(r"@(?:here|channel|everyone)\b")
 
 
@@ -103,7 +104,7 @@ def harmless(payload: Any) -> None:
             raise Rejected("unescaped", repr(text))
         if "&" in _ENTITY.sub("", text):
             raise Rejected("unescaped", repr(text))
-        if _PING.search(text):
+        if _PING.search(_CODE.sub("", text)):
             raise Rejected("mention", repr(text))
 
 
