@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pyarrow as pa
@@ -265,13 +267,26 @@ def test_a_running_service_finds_what_replay_finds_and_the_commands_show_it(
     assert asked("apply", str(made / "churn.yaml"))["applied"][0]["model_id"] == "churn"
     assert [model["model_id"] for model in asked("models")["models"]] == ["churn"]
     log = tmp_path / "service.log"
+    said = ("silence", "churn", "--id", "moving", "--reason", "moving", "--by", "ann")
+    began, ends = ("--from", START.isoformat()), ("--until", (START + 29 * 24 * HOUR).isoformat())
     with running(str(made / "churn.yaml"), environment=environment, log=log) as service:
+        assert asked(*said, *began, *ends, "--no-wait")["outcome"] == "pending"
+        assert main(["retrain", "nobody"]) == 1, "no window is waited for where there is no model"
+        assert "refused: retrain, nobody: unknown_model" in capsys.readouterr().out
+        port = environment["LEEWAY_HTTP_PORT"]
+        given = until(lambda: _give(port, "churn"), within=timedelta(seconds=30))
+        assert given["status"] == "pending"
         _produce(made, environment)
         found = until(
             lambda: _all_judged(asked("status")),
             within=timedelta(seconds=90),
             describe="the last window",
         )
+        assert asked(*said, *began, *ends)["outcome"] == "applied", "it is not given again"
+        told = until(lambda: _answered(port, given["command_id"]), within=timedelta(seconds=20))
+        assert (told["status"], told["reason"]) == ("refused", "unknown_episode")
+        (silence,) = _get(port, "/silences")["items"]
+        assert (silence["command_id"], silence["by"]) == ("moving", "ann")
         service.send_signal(signal.SIGTERM)
         assert service.wait(60) == 0
     capsys.readouterr()  # the log
@@ -288,6 +303,28 @@ def test_a_running_service_finds_what_replay_finds_and_the_commands_show_it(
     assert main(["explain", "churn", "tenur"]) == 2
     assert main(["status"]) == 0
     assert "events of nobody, which nobody registered" in capsys.readouterr().out
+
+
+def _get(port: str, path: str, body: object = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"}
+    address = f"http://127.0.0.1:{port}/api/v1{path}"
+    with urlopen(Request(address, data, headers), timeout=20) as answer:
+        return json.loads(answer.read())
+
+
+def _give(port: str, model: str) -> Any:
+    """Give a command over HTTP, once control has read the log."""
+    about = {"command_id": "click", "model_id": model, "by": "ann", "episode_id": "ep-none"}
+    try:
+        return _get(port, "/commands", {"command": "acknowledge", **about})
+    except URLError:  # not listening yet, or still reading
+        return None
+
+
+def _answered(port: str, command_id: str) -> Any:
+    told = _get(port, f"/commands/{command_id}")
+    return told if told["status"] != "pending" else None
 
 
 def _all_judged(status: Any) -> Any:
