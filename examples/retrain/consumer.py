@@ -109,7 +109,8 @@ def write(path: Path, value: bytes) -> None:
     beside.replace(path)
 
 
-def main(lifecycle: Path, runs: Path) -> None:
+def listen(runs: Path, act: Callable[[Path, Say], None]) -> None:
+    """Keep what is told, and let `act` look at every trigger that is known, again and again."""
     group = {
         "group.id": f"{PREFIX}{ME}",
         "auto.offset.reset": "earliest",
@@ -125,7 +126,6 @@ def main(lifecycle: Path, runs: Path) -> None:
         if producer.flush(30):
             raise SystemExit("Kafka does not take our commands")
 
-    jobs: Jobs = {}
     consumer.subscribe([f"{PREFIX}retraining"])
     runs.mkdir(exist_ok=True)
     while True:
@@ -134,14 +134,14 @@ def main(lifecycle: Path, runs: Path) -> None:
             if error := message.error():
                 raise KafkaException(error)
             keep(runs, message.value())
-        if messages:
-            consumer.commit(
-                asynchronous=False
-            )  # after it was kept: nothing is lost, much may be told twice
-        if len(messages) < 500:  # all that is known has been read, also what takes something back
+        if messages:  # after it was kept: nothing is lost, much may be told twice
+            consumer.commit(asynchronous=False)
+        if len(messages) < 500:  # what takes something back was read, too
             for known in sorted(runs.glob("*/trigger.json")):
-                step(known.parent, lifecycle, jobs, say, datetime.now(UTC))
+                act(known.parent, say)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    RUNNING: Jobs = {}
+    LIFECYCLE, RUNS = map(Path, sys.argv[1:])
+    listen(RUNS, lambda run, say: step(run, LIFECYCLE, RUNNING, say, datetime.now(UTC)))
