@@ -94,9 +94,10 @@ def current(plan: ModelPlan, model: ModelState) -> SubjectState | None:
 
 def events_since(subject: SubjectState | None) -> Callable[[int], int]:
     """How many events of a subject were judged since a time, as far back as its windows are kept."""
-    memory = subject.inputs.memory if subject is not None else None
-    history = memory.history if memory is not None else ()
-    return lambda since_ms: sum(p.window.events for p in history if p.window.end_ms > since_ms)
+    if subject is None:
+        return lambda since_ms: 0
+    of = subject.inputs
+    return lambda since_ms: sum(one.events for one in of.windows() if one.end_ms > since_ms)
 
 
 def labels_since(subject: SubjectState | None, plan: ModelPlan) -> Callable[[int], int]:

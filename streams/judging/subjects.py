@@ -65,6 +65,13 @@ class InputsMemory:
         self.digest, self.watched = plan.digest, watched
         return self.memory, True
 
+    def windows(self) -> Sequence[Window]:
+        """Those that are remembered, restored ones too."""
+        kept = (of for name, of in self.unread.items() if name.startswith("history/"))
+        if self.memory is None:
+            return [msgspec.convert(of["window"], Window) for of in kept]
+        return [past.window for past in self.memory.history]
+
     def _read(self, plan: ModelPlan, detector: decision.Plan) -> None:
         parts, self.unread = self.unread, {}
         history = [

@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+import msgspec
 import pytest
 
+from alerting.identity import rfc3339
 from alerting.settings import Receiver
 from detectors.reference.build import Reference
 from streams.broker import Partition, Record
+from streams.commands import Command
 from streams.lifecycle import Lifecycle
 from streams.loop import FOREVER_MS, Loop, Outcome
 from streams.memory import MemoryBroker, MemoryLog
@@ -97,7 +100,12 @@ def arrivals() -> tuple[tuple[int, bytes], ...]:
     return tuple(sorted(found))
 
 
-def found(values: Sequence[bytes], partitions: int = 1, batch: int = 10_000) -> dict[str, Any]:
+def found(
+    values: Sequence[bytes],
+    partitions: int = 1,
+    batch: int = 10_000,
+    commands: Sequence[Command] = (),
+) -> dict[str, Any]:
     """What a replay finds in these records; of dead letters, the values."""
     source = Source(
         "memory",
@@ -107,7 +115,9 @@ def found(values: Sequence[bytes], partitions: int = 1, batch: int = 10_000) -> 
         lambda: iter([Chunk("predictions", values, len(values))]),
     )
     built = {of.model_id: reference for of, reference in models() if reference is not None}
-    replayed = replay(source, built, receivers=[SLACK], partitions=partitions, batch=batch)
+    replayed = replay(
+        source, built, receivers=[SLACK], partitions=partitions, batch=batch, commands=commands
+    )
     return {
         name: sorted(r.value or b"" for r in records)
         if name == "dead-letters"
@@ -152,6 +162,33 @@ def test_another_order_within_the_lateness_changes_no_byte(seed: int) -> None:
     assert order != sorted(order)
     shuffled = [arrivals()[i][1] for i in order]
     assert found(shuffled, partitions=1 + seed, batch=500) == expected()
+
+
+def said_in_between() -> list[Command]:
+    """What people say to both models, each at its time."""
+    documents = [
+        ("m", 3, {"command": "retrain", "command_id": "c1"}),
+        ("n", 4, {"command": "retrain", "command_id": "c1"}),
+        ("m", 12, {"command": "deployed", "command_id": "c2", "model_version": "1.0.1"}),
+        ("n", 8, {"command": "deployed", "command_id": "c2", "model_version": "2.0.0"}),
+        ("n", 9, {"command": "resolve", "command_id": "c3", "episode_id": "ep-0"}),
+    ]
+    return [
+        msgspec.convert(
+            {"model_id": model, "by": "ann", "at": rfc3339(START_MS + n * WINDOW_MS), **of}, Command
+        )
+        for model, n, of in documents
+    ]
+
+
+@pytest.mark.parametrize(("partitions", "batch"), [(3, 7), (8, 1_000)])
+def test_commands_with_a_time_are_obeyed_at_the_same_window_by_one_judge_and_by_many(
+    partitions: int, batch: int
+) -> None:
+    values = [v for _, v in arrivals()]
+    once = found(values, commands=said_in_between())
+    assert once != expected()
+    assert found(values, partitions, batch, said_in_between()) == once
 
 
 # ---- two profilers, and what happens to them

@@ -663,6 +663,68 @@ def test_a_judge_that_is_killed_again_and_again_says_the_same_bytes(
         assert outputs(log)[name] == expected, name
 
 
+def commanded() -> MemoryLog:
+    """The story once more, with what people say in between; some of it twice, some of it nonsense."""
+    log = copy_of(story())
+    episode = documents(judged(), "alerts")[0]["episode_id"]
+
+    def say(word: str, command_id: str, window: int, **fields: Any) -> None:
+        at = rfc3339(START_MS + window * WINDOW_MS)
+        said = {"command": word, "command_id": command_id, "model_id": "m", "by": "ann", "at": at}
+        log.append("leeway.commands", json.dumps(said | fields).encode(), b"m")
+
+    until = rfc3339(START_MS + 18 * WINDOW_MS)
+    say("retrain", "c1", 8, reason="a person asks")
+    say("acknowledge", "c2", 13, episode_id=episode)
+    say("silence", "c3", 12, silence_id="s1", until=until, reason="campaign")
+    say("snooze", "c4", 15, episode_id=episode, until=until)
+    say("resolve", "c5", 17, episode_id="ep-0")
+    say("deployed", "c6", 30, model_version="1.0.1", trigger_id="rt-1")
+    say("deployed", "c6", 30, model_version="1.0.1", trigger_id="rt-1")
+    say("dance", "c7", 9)
+    return log
+
+
+@cache
+def obeyed() -> MemoryLog:
+    log = commanded()
+    judge(log, [SLACK], limit=10)
+    return log
+
+
+def test_every_command_was_answered_once() -> None:
+    said = [r for r in documents(obeyed(), "results") if "command_id" in r]
+    assert [
+        (o["command_id"], o["outcome"]) for o in sorted(said, key=lambda o: o["command_id"])
+    ] == [
+        ("c1", "applied"),
+        ("c2", "applied"),
+        ("c3", "applied"),
+        ("c4", "applied"),
+        ("c5", "refused"),
+        ("c6", "applied"),
+        ("c7", "refused"),
+    ]
+    deployed = [r for r in obeyed().read("leeway.models") if r.key == b"deployment|m"]
+    assert len(deployed) == 1
+
+
+@pytest.mark.parametrize(
+    ("every", "limit", "abort_every"), [(1, 2, 0), (1, 40, 0), (3, 7, 2), (7, 5, 5)]
+)
+def test_a_judge_that_is_killed_obeys_each_command_once(
+    every: int, limit: int, abort_every: int
+) -> None:
+    log = commanded()
+    turn_with_restarts(log, every=every, limit=limit, abort_every=abort_every)
+    for name in (*OUTPUTS, "models"):
+        expected = [(r.key, r.value, r.headers) for r in obeyed().read(NAMES(name))]
+        found = [(r.key, r.value, r.headers) for r in log.read(NAMES(name))]
+        if name == "results":  # an answer that needs no window comes when the command is read
+            expected, found = sorted(expected), sorted(found)
+        assert found == expected, name
+
+
 def test_the_state_holds_what_is_open_and_no_window_that_was_judged() -> None:
     log = judged()
     newest = {r.key: r.value for r in log.read("leeway.state")}
