@@ -151,11 +151,17 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """Put this on record, then render the notification for `to` as well and `add` it."""
+    """Put this on record, then render the notification for `to` as well and `add` what `item` makes of that."""
 
     record: Delivery
     notification: Notification
     to: str
+    instead_of: Item
+
+    def item(self, rendered: Notification) -> Item:
+        """What stands in: it has as long again as the news had, whether that has run out or will."""
+        of = self.instead_of
+        return replace(of, notification=rendered, logged_ms=of.expires_ms, instead=True)
 
 
 Act = Send | Settle | Redirect
@@ -315,17 +321,23 @@ class Outbox:
         """The fallback of a critical that cannot be told now; once."""
         if box.redirected or item.instead or item.notification.severity != "critical":
             return None
+        if now_ms >= 2 * item.expires_ms - item.logged_ms:
+            return None  # too late even for somebody else
         record = self._records.get(key)
         same = record is not None and record.sequence == item.sequence
         to = (record.fallback if same and record is not None else None) or self._fallback(key)
         box.redirected = True
         if to is None:
             return None
+        other = self._records.get(Key(to, key.episode_id))
+        if other is not None and other.told >= item.sequence:
+            return None  # who hears it anyway
         box.busy = True
         return Redirect(
             replace(self._record(item, "waiting", now_ms, again=True), fallback=to),
             item.notification,
             to,
+            item,
         )
 
     def _fallback(self, key: Key) -> str | None:

@@ -7,9 +7,8 @@ channels' topics; what was sent is recorded, acknowledged by all replicas, befor
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
@@ -19,17 +18,20 @@ from aiokafka.errors import KafkaError
 from faust.exceptions import FaustError
 from faust.types import TP
 
-from alerting.deliver.outbox import Act, Item, Outbox, Redirect, Send, Settle, Terms
-from alerting.deliver.sink import Failed, Sent, Sink
-from alerting.types import Notification
+from alerting.deliver.outbox import Act, Item, Outbox, Redirect, Send, Settle
+from alerting.deliver.sink import Failed, Sent
+from alerting.notify import render
+from alerting.types import Alert, Notification
 from streams import logs
 from streams.broker import Outgoing, Partition, Record
+from streams.control import answers
 from streams.control.apps import folding, reader
 from streams.control.committed import Progress
 from streams.control.deliveries import encode
 from streams.control.documents import epoch_ms
+from streams.control.outgoing import Reachable, now_ms
 from streams.control.shared_group import SharedTransport
-from streams.control.views import ReadModel
+from streams.control.views import ReadModel, document_of
 from streams.errors import BrokerError
 from streams.profiling.dead_letters import dead_letter
 from streams.profiling.events import DeadLetter
@@ -41,14 +43,6 @@ DRAIN_S = 12.0  # partitions that are to be given up wait so long for answers
 RECORD_S = 60.0  # a record that Kafka does not take for so long ends this control
 _LOOK_S = 0.25
 _AGAIN_S = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Receivers:
-    """Who can be sent to: the terms of each, and its sink."""
-
-    terms: Sequence[Terms]
-    sinks: Mapping[str, Sink]
 
 
 class Courier:
@@ -64,11 +58,10 @@ class Courier:
         self,
         kafka: Mapping[str, str],
         names: Names,
-        receivers: Receivers,
+        receivers: Reachable,
         read: ReadModel,
         progress: Progress,
         ready: Callable[[], bool],
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._names, self._sinks, self._read, self._progress = (
             names,
@@ -76,8 +69,10 @@ class Courier:
             read,
             progress,
         )
-        self._ready, self._now_ms = ready, now_ms
+        self._ready = ready
         self.outbox = Outbox(receivers.terms)
+        self._public = {one.name: one for one in receivers.public}
+        self._hooks = [one for one in receivers.public if one.channel == "webhook"]
         self.app = reader(f"{names.prefix}control-delivery", kafka, SharedTransport)
         self._transport = cast(SharedTransport, self.app.transport)
         self._transport.wanted = lambda topic, key: True
@@ -136,12 +131,12 @@ class Courier:
         if not self._open and not await self._opened():
             await self._sleep(_AGAIN_S)
             return
-        now_ms = self._now_ms()
+        now = now_ms()
         if self._confirmed():
-            for act in self.outbox.step(now_ms):
+            for act in self.outbox.step(now):
                 self._start(act)
-        due_ms = self.outbox.next_ms(now_ms)
-        pause_s = _LOOK_S if due_ms is None else (due_ms - now_ms) / 1000
+        due_ms = self.outbox.next_ms(now)
+        pause_s = _LOOK_S if due_ms is None else (due_ms - now) / 1000
         await self._sleep(min(max(pause_s, _AGAIN_S), _LOOK_S))
 
     async def _sleep(self, seconds: float) -> None:
@@ -220,24 +215,34 @@ class Courier:
         self._folded[partition] = record.offset + 1
         if self._owned is not None and partition not in self._owned:
             return  # left over from a former assignment
-        if record.topic in self._channels and record.value is not None:
-            try:
-                note = msgspec.json.decode(record.value, type=Notification)
-                at_ms = event_ms(note.at)
-            except ValueError as error:
-                logs.warning(
-                    "notification.unreadable",
-                    topic=record.topic,
-                    partition=record.partition,
-                    offset=record.offset,
-                    error=type(error).__name__,
-                )
-                return
-            if note.receiver in self._sinks:
-                self._add(Item(note, record.timestamp_ms or 0, at_ms), record)
+        try:
+            if record.topic in self._channels:
+                note = msgspec.json.decode(document_of(record), type=Notification)
+                if note.receiver in self._sinks:
+                    self._add(Item(note, record.timestamp_ms or 0, event_ms(note.at)), record)
+            elif self._hooks:
+                alert = msgspec.json.decode(document_of(record), type=Alert)
+                self._to_hooks(alert, record)
+        except ValueError as error:
+            logs.warning(
+                "notification.unreadable",
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                error=type(error).__name__,
+            )
 
-    def _add(self, item: Item, origin: Record) -> None:
-        self._origins[item.notification.idempotency_key] = origin
+    def _to_hooks(self, alert: Alert, record: Record) -> None:
+        """Webhooks have no topic of their own: they get alerts, rendered here."""
+        if not alert.delivery.suppressed:
+            for hook in self._hooks:
+                note = render(hook, alert)
+                if note is not None:
+                    self._add(Item(note, record.timestamp_ms or 0, event_ms(note.at)), record)
+
+    def _add(self, item: Item, origin: Record | None = None) -> None:
+        if origin is not None:
+            self._origins[item.notification.idempotency_key] = origin
         if self._open:
             self.outbox.add(item)
         else:
@@ -261,13 +266,27 @@ class Courier:
         match act:
             case Send():
                 outcome = await self._send(act)
-                settle = self.outbox.answered(act.key, outcome, self._now_ms())
+                settle = self.outbox.answered(act.key, outcome, now_ms())
                 if settle is not None:
                     await self._settle(settle)
             case Settle():
                 await self._settle(act)
             case Redirect():
                 await self._settle(Settle(act.record))
+                self._stand_in(act)
+
+    def _stand_in(self, act: Redirect) -> None:
+        """Tell somebody else what its receiver cannot be told."""
+        note, to = act.notification, self._public.get(act.to)
+        story = answers.story(self._read.episodes, note.episode_id)
+        if to is None or story is None or note.sequence not in story.told:
+            return
+        instead = render(to, story.told[note.sequence].read_as(Alert))
+        if instead is not None:
+            logs.warning(
+                "notification.redirected", receiver=note.receiver, to=to.name, episode=story.id
+            )
+            self._add(act.item(instead))
 
     async def _send(self, act: Send) -> Sent | Failed:
         try:

@@ -5,7 +5,8 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +15,12 @@ from confluent_kafka import Producer
 from alerting.deliver.outbox import terms
 from alerting.deliver.sink import Failed, Parcel, Sent
 from streams.control.app import Control, serve
-from streams.control.delivery import Receivers
 from streams.control.door import Door
+from streams.control.outgoing import Reachable
 from streams.kafka.admin import create_topics
 from streams.local_kafka import AnyBroker
 from streams.topics import Names
+from tests.integration.fire import Fire
 from tests.until import until
 
 pytestmark = pytest.mark.kafka
@@ -61,7 +63,7 @@ class Remembering:
 
 @contextmanager
 def delivering(kafka: AnyBroker, names: Names, *sinks: Any) -> Iterator[Control]:
-    receivers = Receivers(
+    receivers = Reachable(
         [terms(sink.receiver, "slack", max_event_age_ms=2**60) for sink in sinks],
         {sink.receiver: sink for sink in sinks},
     )
@@ -111,3 +113,14 @@ def test_a_notification_is_delivered_once_and_recorded(kafka: AnyBroker, names: 
         producer.flush(10)
         until(lambda: len(sink.parcels) == 2)
     assert [(p.notification.sequence, p.thread) for p in sink.parcels] == [(1, None), (2, "1.0")]
+
+
+def test_everything_arrives_whatever_vendors_answer_and_however_often_control_is_killed(
+    kafka: AnyBroker, unique: Unique, tmp_path: Path
+) -> None:
+    fire = Fire(kafka, unique("fire"), tmp_path, seed=6)
+    try:
+        report = fire.run(episodes=20, kills=3)
+    finally:
+        fire.close()
+    assert report.good, "\n".join([*report.lines(), (tmp_path / "control.log").read_text()[-4000:]])
