@@ -132,9 +132,8 @@ class Desk:
 
     def outcomes(self) -> list[tuple[str, str, str | None, str]]:
         """Command id, outcome, reason and time of what was answered."""
-        found = [
-            json.loads(r.value) for r in self._of("results") if "command_id" in r.value.decode()
-        ]
+        values = [r.value or b"" for r in self._of("results")]
+        found = [json.loads(value) for value in values if b"command_id" in value]
         return [(o["command_id"], o["outcome"], o["reason"], o["applied_at"]) for o in found]
 
     def results(self) -> list[dict[str, Any]]:
@@ -152,7 +151,7 @@ class Desk:
 
     def kept_of(self, part: str) -> Any:
         """What the state holds of the model under a name."""
-        found = {r.key.decode(): json.loads(r.value) for r in self.kept()}
+        found = {(r.key or b"").decode(): json.loads(r.value or b"{}") for r in self.kept()}
         return found.get(f"m|-|-|{part}", {"data": None})["data"]
 
     def drift(self, *, to: float = 2.0) -> str:
