@@ -175,8 +175,12 @@ def _true(
     return None
 
 
-def _finite(value: float | None) -> float | None:
+def _finite(value: object) -> float | None:
     """A number, or None for what is none."""
-    if value is None or isinstance(value, bool) or not isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if isfinite(number) else None
