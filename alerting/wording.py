@@ -1,5 +1,6 @@
 """How is a measurement said to a tired person? Short phrases, numbers with their interval, times in UTC."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from alerting.types import Affected
@@ -11,6 +12,8 @@ SUMMARY_LIMIT = 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # not strftime's: those depend on the locale
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_RTL = "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
+_RUN = re.compile(rf"{_RTL}+(?: +{_RTL}+)*")
 EFFECTS = {  # as people know them; the others are called what they are
     "psi": "PSI",
     "auc_shift": "AUC shift",
@@ -52,6 +55,21 @@ def clip(text: str, limit: int) -> str:
     """
     line = one_line(text)
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def isolated(text: str, left: str = "\u2068", right: str = "\u2069") -> str:
+    """`text` in which a script written from right to left keeps to itself: what stands beside a name stays there [1]_.
+
+    Without it, the number after a Hebrew name is shown before it.
+
+    >>> isolated("\u05d0 \u05d1: 83 %", "<bdi>", "</bdi>")
+    '<bdi>\u05d0 \u05d1</bdi>: 83 %'
+
+    References
+    ----------
+    .. [1] Unicode Standard Annex 9, §2.7: marks for text of unknown direction.
+    """
+    return text if text.isascii() else _RUN.sub(rf"{left}\g<0>{right}", text)
 
 
 def number(value: float) -> str:

@@ -32,6 +32,7 @@ CAUSES: dict[CauseClass, str] = {
     "unknown": "not known",
 }
 _NAME, _HINT, _SEGMENT = 70, 200, 100
+_TYPED = 300  # octets
 _SCALED = 100.0  # a factor beyond it says nothing more
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -69,13 +70,16 @@ def stands(alert: Alert) -> str:
     """The news in one or two words, for a subject or a badge."""
     if is_over(alert):
         return "resolved"
+    if alert.change == "opened" and alert.reopened:
+        return f"{alert.severity}, back again"
     said = {"acknowledged": "acknowledged", "repeated": f"{alert.severity}, still open"}
     return said.get(alert.change, alert.severity)
 
 
 def kind_of(alert: Alert) -> str:
-    """``severe data drift``."""
-    return f"{alert.verdict.value} {alert.kind.replace('_', ' ')}"
+    """``severe data drift``; of what is over, how bad it was does not matter."""
+    kind = alert.kind.replace("_", " ")
+    return kind if is_over(alert) else f"{alert.verdict.value} {kind}"
 
 
 def how_bad(alert: Alert) -> str:
@@ -220,14 +224,20 @@ def commands(alert: Alert) -> tuple[tuple[str, str], ...]:
     """What to type: each with what it does. Of what is over, nothing."""
     if is_over(alert):
         return ()
-    quiet = f"leeway silence {alert.model.id} --kind {alert.kind}"
-    if alert.segment != "all" and len(alert.segment) <= _SEGMENT:
-        quiet += f" --segment {shlex.quote(one_line(alert.segment))}"
-    quiet += f' --for {SILENCE_FOR} --reason "being looked at"'
-    told = ("Silence", quiet)
-    if alert.status != "open":
-        return (told,)
-    return ("Acknowledge", f"leeway ack {alert.episode_id}"), told
+    found = []
+    if alert.status == "open":
+        found.append(("Acknowledge", f"leeway ack {alert.episode_id}"))
+    if named_exactly(alert.segment):
+        quiet = f"leeway silence {alert.model.id} --kind {alert.kind}"
+        if alert.segment != "all":
+            quiet += f" --segment {shlex.quote(alert.segment)}"
+        found.append(("Silence", f'{quiet} --for {SILENCE_FOR} --reason "being looked at"'))
+    return tuple(found)
+
+
+def named_exactly(segment: str) -> bool:
+    """Whether a segment can stand in a command: cut or cleaned, it would be the name of another one."""
+    return segment == one_line(segment) and len(segment.encode()) <= _TYPED
 
 
 def address(text: str | None) -> str | None:

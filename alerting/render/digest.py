@@ -138,11 +138,11 @@ def _email(receiver: Receiver, digest: Digest, console: str | None) -> dict[str,
     text = [[title]]
     body = [email.badge("digest", email.COLOURS[worst(digest)]), email.heading(title)]
     for part in shown:
-        lines = [row for line in part.lines for row in email.wrapped(f"- {line}")]
+        lines = [row for line in part.lines for row in email.broken(f"- {line}")]
         text.append([part.title, *lines, *[f"- {more}" for more in _more(part)]])
         body += email.listed(part.title, part.lines, part.more)
     if links:
-        text.append(email.columns(links, wrapped=False))
+        text.append(email.columns(links, flowing=False))
         body += email.table(links)
     return email.letter(
         receiver,

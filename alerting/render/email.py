@@ -10,7 +10,7 @@ from alerting.render import content
 from alerting.render.content import Picture
 from alerting.settings import Receiver
 from alerting.types import Alert, Severity
-from alerting.wording import SUMMARY_LIMIT, TITLE_LIMIT, clip, one_line
+from alerting.wording import SUMMARY_LIMIT, TITLE_LIMIT, clip, isolated, one_line
 
 SUBJECT_LIMIT = 200
 MOST_RECIPIENTS = 100  # RFC 5321 §4.5.3.1.8: what every server takes
@@ -98,8 +98,9 @@ def _summary(alert: Alert) -> str:
 def _facts(alert: Alert) -> list[tuple[str, str]]:
     model = alert.model
     name = f"{clip(model.name, 60)} ({model.id} {model.version}, {clip(model.environment, 40)})"
+    over = content.is_over(alert)
     facts = [
-        ("How bad", content.how_bad(alert)),
+        ("How bad", "" if over else content.how_bad(alert)),
         ("Since", content.since(alert)),
         ("Where", content.where(alert)),
         ("Cost", content.cost(alert) or ""),
@@ -109,6 +110,11 @@ def _facts(alert: Alert) -> list[tuple[str, str]]:
         ("Owner", clip(model.owner or "", 60)),
     ]
     return [(label, said) for label, said in facts if said]
+
+
+def _pictures(alert: Alert) -> tuple[Picture, ...]:
+    """How it looks; of what is over there is nothing to see."""
+    return () if content.is_over(alert) else content.pictures(alert)
 
 
 def _actions(alert: Alert) -> list[tuple[str, str]]:
@@ -124,13 +130,13 @@ def _actions(alert: Alert) -> list[tuple[str, str]]:
 def _text(alert: Alert) -> str:
     shown, more = content.lines(alert)
     head = f"{content.stands(alert).upper()}: {content.kind_of(alert)}"
-    parts = [[head, *wrapped(_title_of(alert))], wrapped(_summary(alert)), columns(_facts(alert))]
-    for picture in content.pictures(alert):
-        parts.append([*wrapped(_caption(picture)), *_drawn(picture)])
+    parts = [[head, *broken(_title_of(alert))], broken(_summary(alert)), columns(_facts(alert))]
+    for picture in _pictures(alert):
+        parts.append([*broken(_caption(picture)), *_drawn(picture)])
     if len(shown) > 1:
-        named = [line for name, said in shown for line in wrapped(f"- {name}: {said}")]
+        named = [line for name, said in shown for line in broken(f"- {name}: {said}")]
         parts.append(["What moved", *named, *([f"- and {more} more"] if more else [])])
-    actions = columns(_actions(alert), wrapped=False)
+    actions = columns(_actions(alert), flowing=False)
     if actions:
         parts.append(actions)
     parts.append([f"Episode {alert.episode_id}"])
@@ -146,7 +152,7 @@ def paragraphs(parts: Iterable[Sequence[str]]) -> str:
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
-def columns(pairs: Sequence[tuple[str, str]], *, wrapped: bool = True) -> list[str]:
+def columns(pairs: Sequence[tuple[str, str]], *, flowing: bool = True) -> list[str]:
     """Labels on the left, what they say on the right; a command or a link is never broken.
 
     >>> columns([("Since", "07:00"), ("Where", "all events")])
@@ -156,14 +162,14 @@ def columns(pairs: Sequence[tuple[str, str]], *, wrapped: bool = True) -> list[s
     found = []
     for label, said in pairs:
         line = one_line(said)
-        rows = wrap(line, _WIDTH - width, break_on_hyphens=False) if wrapped else [line]
+        rows = broken(line, _WIDTH - width) if flowing else [line]
         found += [f"{label if k == 0 else '':<{width}}{row}" for k, row in enumerate(rows)]
     return found
 
 
-def wrapped(text: str) -> list[str]:
-    """Lines as long as a mail's should be."""
-    return wrap(one_line(text), _WIDTH, break_on_hyphens=False) or [""]
+def broken(text: str, width: int = _WIDTH) -> list[str]:
+    """Lines as long as a mail's should be; at least one."""
+    return [isolated(line) for line in wrap(one_line(text), width, break_on_hyphens=False)] or [""]
 
 
 def _drawn(picture: Picture) -> list[str]:
@@ -204,7 +210,7 @@ def _html(alert: Alert) -> str:
         paragraph(_summary(alert)),
         *table(_facts(alert)),
     ]
-    for picture in content.pictures(alert):
+    for picture in _pictures(alert):
         body += _painted(picture)
     if len(shown) > 1:
         body += listed("What moved", (f"{name}: {numbers}" for name, numbers in shown), more)
@@ -238,7 +244,7 @@ def said(text: str) -> str:
     >>> said('a <b> & "c"')
     'a &lt;b&gt; &amp; &quot;c&quot;'
     """
-    return escape(one_line(text))
+    return isolated(escape(one_line(text)), "<bdi>", "</bdi>")
 
 
 def badge(text: str, colours: tuple[str, str]) -> str:

@@ -106,11 +106,11 @@ def _email(
     actions = [*links, *((f"Acknowledge {one.model_id}", _ack(one)) for one in shown)]
     rows = [_said(one, shared) for one in shown]
     text = [
-        [f"{shared.severity.upper()}: one cause, many models", *email.wrapped(name)],
-        email.wrapped(WHY),
-        [row for said in rows for row in email.wrapped(f"- {said}")]
+        [f"{shared.severity.upper()}: one cause, many models", *email.broken(name)],
+        email.broken(WHY),
+        [row for said in rows for row in email.broken(f"- {said}")]
         + ([f"- and {more} more"] if more else []),
-        email.columns(actions, wrapped=False),
+        email.columns(actions, flowing=False),
         [shared.shared_id],
     ]
     body = [

@@ -8,7 +8,7 @@ from typing import Any
 from alerting.render import content
 from alerting.settings import Receiver
 from alerting.types import Alert, Operation, Severity
-from alerting.wording import clip, measured
+from alerting.wording import clip, isolated, measured
 
 COLOURS: dict[Severity, str] = {
     "info": "#8C8C8C",
@@ -35,6 +35,7 @@ def render(alert: Alert, receiver: Receiver) -> dict[str, Any]:
     """The payload; the receiver's target is the Slack channel, None for a webhook that has its own."""
     over = content.is_over(alert)
     said = "resolved" if over else alert.severity
+    quiet = dict(content.commands(alert)).get("Silence")
     blocks = [
         {"type": "header", "text": plain(alert.title)},
         section(_emphasised(alert)),
@@ -42,8 +43,8 @@ def render(alert: Alert, receiver: Receiver) -> dict[str, Any]:
         context(_why(alert)),
         {"type": "section", "fields": [markdown(field) for field in _fields(alert)]},
         context(_footer(alert)),
-        *([] if over else [context(_silence(alert))]),
-        *([_buttons(alert)] if receiver.buttons and not over else []),
+        *([] if quiet is None else [context(code(quiet))]),
+        *([_buttons(alert)] if receiver.buttons and content.commands(alert) else []),
     ]
     return message(
         receiver,
@@ -87,7 +88,9 @@ def fit(text: str, limit: int) -> str:
     >>> fit("a < b & c", 14), fit("a < b", 14), fit("*a* @here _b_ c_d", 30)
     ('a &lt; b …', 'a &lt; b', '∗a∗ ＠here ˍbˍ c_d')
     """
-    return escaped(cut(text, limit))
+    written = escaped(cut(text, limit))
+    apart = isolated(written)
+    return apart if len(apart.encode()) <= limit else written
 
 
 def escaped(text: str) -> str:
@@ -213,7 +216,9 @@ def _series(alert: Alert) -> str:
 def _why(alert: Alert) -> str:
     """How bad in words, since when where the summary does not say, and the probable cause."""
     size = content.size(alert)
-    parts = [] if content.is_over(alert) or not size else [f"*{size[:1].upper()}{size[1:]}*"]
+    parts = ["Back again"] if alert.change == "opened" and alert.reopened else []
+    if size and not content.is_over(alert):
+        parts.append(f"*{size[:1].upper()}{size[1:]}*")
     if "since about" not in alert.summary.casefold() and not content.is_over(alert):
         parts.append(f"Since: {fit(content.since(alert), _FIELD)}")
     hints = "; ".join((content.cause(alert), *content.hints(alert)))
@@ -253,13 +258,13 @@ def _footer(alert: Alert) -> str:
     return " · ".join(said) or alert.episode_id
 
 
-def _silence(alert: Alert) -> str:
-    return code(dict(content.commands(alert))["Silence"])
-
-
 def _buttons(alert: Alert) -> dict[str, Any]:
     value = button_value(alert)
-    names = ((ACKNOWLEDGE, "Acknowledge"), (SILENCE, f"Silence for {content.SILENCE_FOR}"))
+    typed = dict(content.commands(alert))
+    names = [
+        *([(ACKNOWLEDGE, "Acknowledge")] if "Acknowledge" in typed else []),
+        *([(SILENCE, f"Silence for {content.SILENCE_FOR}")] if "Silence" in typed else []),
+    ]
     return {
         "type": "actions",
         "elements": [
@@ -270,17 +275,19 @@ def _buttons(alert: Alert) -> dict[str, Any]:
                 "value": value,
             }
             for action, text in names
-            if action == SILENCE or alert.status == "open"
         ],
     }
 
 
 def button_value(alert: Alert) -> str:
-    """What a click sends back: JSON with `model_id`, `episode_id`, `kind`, `segment`."""
+    """What a click sends back: JSON with `model_id`, `episode_id`, `kind`, `segment`.
+
+    Where the segment cannot be named exactly, there is no button that would need it.
+    """
     about = {
         "model_id": alert.model.id,
         "episode_id": alert.episode_id,
         "kind": alert.kind,
-        "segment": cut(alert.segment, 300),
+        "segment": alert.segment if content.named_exactly(alert.segment) else "all",
     }
     return json.dumps(about, ensure_ascii=False)

@@ -21,6 +21,7 @@ MAIL_LIMIT = 256 * 1024
 LINE_LIMIT = 998
 _MESSAGE_ID = re.compile(r"<[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+>")
 _ADDRESS = re.compile(r"[^@\s,;<>\"]+@[A-Za-z0-9.-]+")
+_ISOLATES = re.compile("[\u2068\u2069]")  # keep what is written from right to left to itself
 _HEADER = re.compile(r"[!-9;-~]+")
 _ONCE = ("From", "To", "Date", "Message-ID", "Subject", "Auto-Submitted")
 _AT_MOST_ONCE = ("In-Reply-To", "References", "MIME-Version", "Reply-To", "Cc")
@@ -71,7 +72,7 @@ def payload(given: Any) -> None:
         raise Rejected("headers", "needs Message-ID and Auto-Submitted")
     if not given["text"].strip():
         raise Rejected("text", "empty")
-    if not all(line.isprintable() for line in given["text"].split("\n")):
+    if not all(_ISOLATES.sub("", line).isprintable() for line in given["text"].split("\n")):
         raise Rejected("text", "control characters")
     if len(given["text"].encode()) + len(given["html"].encode()) > MAIL_LIMIT // 2:
         raise Rejected("payload", "too large for 256 KiB once encoded")
