@@ -77,8 +77,7 @@ def command(
         replayed = replay(
             source,
             known,
-            receivers=service.public_receivers,
-            console=service.links.console,
+            routing=service.public,
             partitions=partitions,
             batch=batch,
             advance=advance,

@@ -24,6 +24,7 @@ from streams.memory import MemoryBroker, MemoryLog
 from streams.offline.sources import Source, source_topics, topic_of
 from streams.profiling.profiler import Profiler
 from streams.registry import lifecycle_record, reference_record
+from streams.routing import Routing, routing_record
 from streams.topics import TOPICS, Names
 
 __all__ = ["OUTPUTS", "Replayed", "as_lines", "replay"]
@@ -56,6 +57,7 @@ def replay(
     names: Names | None = None,
     receivers: Sequence[Receiver] = (),
     console: str | None = None,
+    routing: Routing | None = None,
     partitions: int = 1,
     batch: int = _BATCH,
     commands: Sequence[Command] = (),
@@ -67,6 +69,7 @@ def replay(
     ----------
     references : by model id
     console : address of the console's pages, for links
+    routing : who hears of alerts, as it would stand on the log; None: `receivers`, by the defaults
     partitions : of every topic; changes nothing about what is found
     batch : records of one poll; changes nothing about what is found
     commands : what people and pipelines said, known before the first event: each waits for the window of its `at`
@@ -84,6 +87,8 @@ def replay(
         if reference := references.get(one.model_id):
             document = to_document(reference)
             _write(log, reference_record(names, one.model_id, reference.reference_id, document))
+    if routing is not None:
+        _write(log, routing_record(names, routing))
     followed = (names("models"),)
     if commands:
         for command in commands:
