@@ -64,7 +64,7 @@ def answering() -> Iterator[Scheduler]:
 
         do_GET = do_POST = _answer  # noqa: N815 - the names that are called
 
-        def log_message(self, *args: object) -> None:  # type: ignore[override]
+        def log_message(self, *args: object) -> None:
             """Nothing: pytest shows what failed."""
 
     with HTTPServer(("127.0.0.1", 0), Door) as server:
