@@ -22,7 +22,13 @@ TOPICS = (
     Topic(
         "outcomes", "event id", "predictions with their truths, as the joiner found them", None, 7
     ),
-    Topic("models", "lifecycle|M, reference|M|R, routing", "lifecycles and references", 1, None),
+    Topic(
+        "models",
+        "lifecycle|M, reference|M|R, deployment|M, routing",
+        "lifecycles, references, and which version answers",
+        1,
+        None,
+    ),
     Topic("commands", "model id", "what people and pipelines ask for", None, 90),
     Topic("state", "M|V|SEGMENT|PART", "what outlives a window", None, None),
     Topic("results", "model id", "one verdict per window", None, 30),

@@ -17,6 +17,7 @@ from streams.lifecycle.mistakes import Steps, dotted, quoted, shown
 from streams.lifecycle.settings import Lifecycle
 
 _VERSIONS = "comparing and rolling back versions comes with a later release"
+_RETIREMENT = "deprecation, and what becomes of a retired model's state, come with a later release"
 _CONSOLE = "the full console comes with a later release"
 
 
@@ -52,11 +53,12 @@ NOT_YET: tuple[Row, ...] = (
     Row("reference.from", "references built from production come with a later release"),
     Row("reference.min_events", "references built from production come with a later release"),
     Row("reference.max_age", "the age of a reference is judged with a later release"),
-    Row("metadata.deployed_date", "grace after a deployment comes with a later release"),
-    Row("monitoring.window.grace", "grace after a deployment comes with a later release"),
     Row("monitoring.versions", _VERSIONS),
     Row("versioning", _VERSIONS),
-    Row("retirement", "retirement comes with a later release"),
+    Row("retirement.status", _RETIREMENT, ("Deprecated",)),
+    Row("retirement.deprecation_date", _RETIREMENT),
+    Row("retirement.replacement", _RETIREMENT),
+    Row("retirement.data_retention", _RETIREMENT),
     Row("privacy", "alerts name bins by number and show no values in this release"),
 )
 ACTS: tuple[str, ...] = (
@@ -120,6 +122,7 @@ ACTS: tuple[str, ...] = (
     "retraining.pipeline",
     "retraining.promotion_gates",
     "retraining.approval_process",
+    "retirement.status",
 )
 # What acts of conditions and triggers, whose keys are in `ACTS`, is told by `streams.lifecycle.gaps`.
 
