@@ -39,10 +39,11 @@ def model_ids(read: ReadModel) -> list[str]:
 
 
 def current_version(read: ReadModel, model_id: str) -> str:
-    """The lifecycle's version; without one that of the newest result; else nothing is known."""
-    registered = read.lifecycles.get(model_id)
+    """The deployed version, or that of the file; without one that of the newest result; else nothing is known."""
+    registered, deployed = read.lifecycles.get(model_id), read.deployments.get(model_id)
     if registered is not None:
-        return registered.version
+        holds = deployed is not None and deployed.holds(registered.version)
+        return deployed.version if deployed is not None and holds else registered.version
     newest = [history[-1] for history in read.results.get(model_id, {}).values()]
     return max(newest).subject.version if newest else ""
 
@@ -57,7 +58,6 @@ def model(read: ReadModel, model_id: str, now_ms: int) -> ModelView:
     seen = [judged.end_ms for of_one in results.values() for judged in of_one if judged.events]
     episodes = open_episodes(read, model_id)
     state, because = _state(read, model_id, registered, newest, episodes, now_ms)
-    references = read.references.get(model_id, {})
     return ModelView(
         model_id=model_id,
         name=registered.name if registered else model_id,
@@ -65,11 +65,20 @@ def model(read: ReadModel, model_id: str, now_ms: int) -> ModelView:
         because=because,
         version=version,
         registered=registered,
-        reference=next(reversed(references.values()), None),
+        reference=_reference(read, model_id, version),
         newest=newest,
         last_event_ms=max(seen, default=None),
         open_episodes=episodes,
     )
+
+
+def _reference(read: ReadModel, model_id: str, version: str) -> Built | None:
+    """The one that a version was deployed with, or the newest: of the version, or of all."""
+    references, deployed = read.references.get(model_id, {}), read.deployments.get(model_id)
+    if deployed is not None and deployed.version == version and deployed.reference_id in references:
+        return references[deployed.reference_id]
+    own = (built for built in reversed(references.values()) if built.version == version)
+    return next(own, None) or next(reversed(references.values()), None)
 
 
 def _state(

@@ -164,3 +164,19 @@ def test_control_says_which_release_it_is() -> None:
     assert b'leeway_lag_events{partition="2",role="control",topic="leeway.alerts"} 5.0' in body
     assert b'leeway_build_info{version="1.2.3"} 1.0' in body
     assert b'leeway_heartbeat_timestamp_seconds{role="control"}' in body
+
+
+def test_the_version_that_was_deployed_is_the_current_one_until_the_file_says_otherwise() -> None:
+    said = {
+        "model_id": "loans",
+        "version": "2.0.0",
+        "reference_id": None,
+        "at": "2026-03-02T00:00:00.000Z",
+        "trigger_id": None,
+        "rollback": False,
+        "file_version": "1.0.0",
+    }
+    deployed = record("models", "deployment|loans", said)
+    assert answers.current_version(read_model(REGISTERED, deployed), "loans") == "2.0.0"
+    newer = record("models", "lifecycle|loans", lifecycle(version="3.0.0"), offset=2)
+    assert answers.current_version(read_model(deployed, newer), "loans") == "3.0.0"
