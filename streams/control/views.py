@@ -34,6 +34,7 @@ from streams.control.documents import (
 )
 from streams.errors import LeewayError
 from streams.lifecycle import Lifecycle
+from streams.registry import Deployment
 from streams.topics import Names
 
 HISTORY = 200  # results kept of each subject and scope
@@ -181,6 +182,7 @@ class ReadModel:
         self.unreadable: dict[str, dict[str, int]] = {}  # topic -> kind of error -> records
         self.lifecycles: dict[str, Registered | None] = {}  # None: removed
         self.references: dict[str, dict[str, Built]] = {}  # by model; the newest last
+        self.deployments: dict[str, Deployment] = {}  # the last of each model
         self.results: dict[str, dict[Scoped, list[Judged]]] = {}  # by model; oldest window first
         self.episodes: dict[str, dict[str, Story]] = {}  # by model, then by id
         self.triggers: dict[str, dict[str, Story]] = {}
@@ -233,6 +235,10 @@ class ReadModel:
         what, _, rest = (record.key or b"").decode().partition("|")
         if what == "lifecycle":
             self.lifecycles[rest] = None if record.value is None else _registered(record.value)
+        elif what == "deployment":
+            self.deployments.pop(rest, None)
+            if record.value is not None:
+                self.deployments[rest] = msgspec.json.decode(record.value, type=Deployment)
         elif what == "reference":
             model_id, _, reference_id = rest.partition("|")
             found = None if record.value is None else _built(record.value)

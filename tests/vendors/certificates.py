@@ -1,4 +1,4 @@
-"""Whom do test servers claim to be? A certificate for this machine by an authority that nobody knows, made by openssl."""
+"""Whom do test servers claim to be? This machine, by the word of an authority that nobody knows, made by openssl."""
 
 import ssl
 import subprocess

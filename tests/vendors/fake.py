@@ -1,10 +1,12 @@
 """How does a fake vendor run? In a thread with its own event loop, so that processes may be killed around it."""
 
 import asyncio
+import json
 import ssl
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -113,6 +115,14 @@ class Fake:
         assert self._over is not None
         await self._over.wait()
 
+    async def _over_in(self, seconds: float) -> bool:
+        """Wait so long, unless it is over before."""
+        try:
+            await asyncio.wait_for(self._until_over(), max(seconds, 0.001))
+        except TimeoutError:
+            return False
+        return True
+
 
 class FakeHttp(Fake):
     """One that speaks HTTP; `take` says what the vendor answers, a fault stands in its way."""
@@ -147,19 +157,33 @@ class FakeHttp(Fake):
             reply = Reply(fault.status, fault.body, fault.headers)
         if fault is None or fault.how == "answer":
             return _response(reply)
+        if fault.how == "echo":
+            told = [request.path_qs, *map(": ".join, headers.items()), body.decode()]
+            errors = json.dumps({"ok": False, "error": told[0], "errors": told}).encode()
+            return _response(Reply(fault.status, errors))
         return await self._break(request, fault, reply)
 
     async def _break(self, request: web.Request, fault: Fault, reply: Reply) -> web.StreamResponse:
+        """Begin to answer, perhaps, and never end."""
         response: web.StreamResponse = web.Response(status=500)
-        if fault.how in ("cut", "hang in body"):
+        transport = request.transport
+        if transport is None:
+            return response
+        if fault.how not in ("hang", "close", "garbage"):
             response = web.StreamResponse(status=reply.status, headers=dict(reply.headers))
-            response.content_length = len(reply.body) + 10
+            response.content_length = 2**40
             await response.prepare(request)
             await response.write(reply.body[: len(reply.body) // 2])
+        if fault.how == "garbage":
+            transport.write(fault.body)
+        with suppress(ConnectionError):
+            while fault.how in ("flood", "trickle") and not await self._over_in(
+                0.0 if fault.how == "flood" else 0.05
+            ):
+                await response.write(b" " * (16384 if fault.how == "flood" else 1))
         if fault.how in ("hang", "hang in body"):
             await self._until_over()
-        if request.transport is not None:
-            request.transport.close()
+        transport.close()
         return response
 
 

@@ -6,7 +6,9 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import Literal
 
-How = Literal["answer", "hang", "close", "cut", "hang in body"]
+How = Literal[
+    "answer", "hang", "close", "cut", "hang in body", "flood", "trickle", "garbage", "echo"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +18,8 @@ class Fault:
     Parameters
     ----------
     status, headers, body : of an answer over HTTP; `body` of SMTP is the reply
-    how : a whole answer; none, with the connection open (`hang`) or closed; or half of one, and then either
+    how : a whole answer; none, with the connection open (`hang`) or closed; half of one, and then either;
+        a body without end, fast (`flood`) or slow (`trickle`); bytes that are no HTTP; or all that was sent, sent back
     at : SMTP: the command that meets it, `connect` for the greeting
     takes : whether the message arrives all the same, and only the answer is lost
     """
@@ -38,6 +41,9 @@ HANG = Fault("hang", how="hang")
 CLOSE = Fault("close", how="close")
 CUT = Fault("cut", how="cut", body=b'{"ok": true, "status": "success"}')
 HANG_IN_BODY = Fault("hang in body", how="hang in body", body=CUT.body)
+FLOOD = Fault("flood", how="flood")
+TRICKLE = Fault("trickle", how="trickle")
+GARBAGE = Fault("garbage", how="garbage", body=b"SSH-2.0-OpenSSH_9.6\r\n")
 WRONG_JSON = Fault("wrong JSON", body=b'{"ok": tru')
 
 
@@ -55,6 +61,11 @@ def rate_limited(after: str | None = "1") -> Fault:
 def redirect(to: str) -> Fault:
     """307, which asks for the same request elsewhere."""
     return Fault("redirect", status=307, headers=(("Location", to),))
+
+
+def echo(code: int) -> Fault:
+    """An answer that says everything it was told, as some proxies do."""
+    return Fault(f"echo {code}", status=code, how="echo")
 
 
 def smtp(reply: str, at: str = "DATA") -> Fault:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Any
 
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from tests.vendors import Rejected, mail
 from tests.vendors.fake import Fake
@@ -88,7 +88,6 @@ class FakeMail(Fake):
                 tls_context=self._starttls,
                 require_starttls=self._starttls is not None,
                 authenticator=self._authenticate,
-                auth_required=self._login is not None,
                 auth_require_tls=self._tls is None and self._starttls is not None,
             )
             connections.append(connection)
@@ -130,12 +129,20 @@ class FakeMail(Fake):
         said = await self.meet(server, "EHLO")
         return replies if said is None else [said]
 
+    async def handle_AUTH(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, words: list[str]
+    ) -> Any:
+        said = await self.meet(server, "AUTH")
+        return MISSING if said is None else said
+
     async def handle_MAIL(  # noqa: N802
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         said = await self.meet(server, "MAIL")
         if said is not None:
             return said
+        if self._login is not None and not session.authenticated:
+            return "530 5.7.0 Authentication required"
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return "250 OK"
@@ -185,9 +192,6 @@ class FakeMail(Fake):
     def _authenticate(
         self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, given: Any
     ) -> AuthResult:
-        fault = getattr(server, "fault", None)
-        if fault is not None and fault.at == "AUTH":
-            return AuthResult(success=False, handled=False, message=fault.body.decode())
         if self._login is None or not isinstance(given, LoginPassword):
             return AuthResult(success=False, handled=False, message="535 5.7.8 no")
         user, password = self._login
