@@ -27,6 +27,8 @@ from detectors.judging.decision import Gates
 from detectors.types import Reason
 from streams.cli import INTERRUPTED, main
 from streams.cli.app import COMMANDS, built
+from streams.cli.sending import REFUSALS
+from streams.commands import Command
 from streams.errors import LeewayError
 from streams.lifecycle import Lifecycle, load
 from streams.lifecycle.acts import NOT_YET
@@ -374,6 +376,38 @@ def test_what_a_bad_field_is_counted_as_is_what_the_code_says() -> None:
 def test_every_status_of_a_trigger_is_described() -> None:
     described = [row[0].strip("`") for row in rows(MESSAGES, "Trigger")]
     assert described == list(get_args(TriggerStatus))
+
+
+def test_every_command_is_described_with_its_members() -> None:
+    shared = {"command_id", "model_id", "by", "at", "note"}
+    assert all(f"`{name}`" in MESSAGES for name in shared)
+    described = {
+        row[0].strip("`"): set(re.findall(r"`(\w+)`", row[1])) for row in rows(MESSAGES, "Command")
+    }
+    assert described == {
+        str(kind.__struct_config__.tag): {f.encode_name for f in msgspec.structs.fields(kind)}
+        - shared
+        for kind in get_args(Command)
+    }
+
+
+def test_every_refusal_of_a_command_is_described_and_said_to_people() -> None:
+    given = {
+        word.value
+        for name in ("Obeyed", "Refused")
+        for call in calls(name)
+        for word in ast.walk(call)
+        if isinstance(word, ast.Constant)
+        and isinstance(word.value, str)
+        and re.fullmatch(r"[a-z_]+", word.value)
+    }
+    described = {
+        word
+        for row in rows(OPERATING, "Acting")
+        for word in re.findall(r"`(\w+)`", row[0])
+        if not row[0].startswith("`leeway ")
+    }
+    assert described == REFUSALS.keys() >= given
 
 
 def test_every_metric_is_described_with_its_type_and_labels() -> None:

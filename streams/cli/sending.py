@@ -37,7 +37,6 @@ __all__ = [
     "length",
     "now_ms",
     "until_ms",
-    "word",
 ]
 
 P = ParamSpec("P")
@@ -45,11 +44,11 @@ T = TypeVar("T")
 
 REFUSALS = {  # what a judge's word means to a person
     "unknown_model": "no lifecycle of this model is registered; leeway models lists those that are",
-    "invalid": "it is not a command that this Leeway knows",
+    "invalid": "it is not a command that the judges know, or its times make no sense",
     "unknown_episode": "the model has no such episode",
     "not_open": "the episode is over",
     "unknown_trigger": "the model has no such trigger",
-    "not_possible": "that cannot follow the state it is in",
+    "not_possible": "it cannot follow the state things are in: docs/operating.md, Acting, says when",
     "not_an_approver": "the lifecycle names approvers, and you are none of them",
     "unknown_silence": "there is no such silence, or it has ended",
     "unknown_reference": "no such reference is registered; leeway apply registers it",
@@ -146,7 +145,7 @@ class Sender:
 
         0: applied (or written, where nobody waits). 1: refused. 3: no answer in time.
         """
-        from streams.commands import InvalidCommand, command_record, decode
+        from streams.commands import InvalidCommand, command_record, decode, word
         from streams.kafka.commands import NOTHING_YET, Tail
         from streams.topics import Names
 
@@ -192,6 +191,8 @@ class Sender:
 
     def _given_before(self, command: "Command") -> int | None:
         """When a command of this id was given for this model, shortly before; None: it was not."""
+        from streams.commands import word
+
         for record in self._read("commands"):
             known = _decoded(record.value, _Given)
             if known and (known.command_id, known.model_id) == (self.command_id, command.model_id):
@@ -267,11 +268,6 @@ def acting(function: Callable[Concatenate[Sender, P], int]) -> Callable[..., int
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     command.__doc__ = function.__doc__
     return command
-
-
-def word(command: "Command") -> str:
-    """What a command is called on the topic."""
-    return str(type(command).__struct_config__.tag)
 
 
 def length(option: str, written: str) -> timedelta:

@@ -16,6 +16,7 @@ __all__ = ["EXAMPLE", "command"]
 
 EXAMPLE = "leeway status --brokers localhost:9092"
 
+_ENOUGH = 11  # characters of an id: commands take its beginning
 _OPEN = ("requested", "approved", "started")
 
 
@@ -67,14 +68,17 @@ def command(
     if told:
         output.write()
         output.table(
-            ("open since", "severity", "model", "segment", "what"),
-            ((e.opened_at, e.severity, e.model_id, e.segment, e.title) for e in told),
+            ("episode", "open since", "severity", "model", "segment", "what"),
+            (
+                (e.episode_id[:_ENOUGH], e.opened_at, e.severity, e.model_id, e.segment, e.title)
+                for e in told
+            ),
         )
     if asked:
         output.write()
         output.table(
             ("trigger", "model", "state", "because"),
-            ((t.trigger_id, t.model_id, t.states[-1], t.summary) for t in asked),
+            ((t.trigger_id[:_ENOUGH], t.model_id, t.states[-1], t.summary) for t in asked),
         )
     for reason, count in rejected.items():
         output.write(f"{count:,} events could not be read: {reason}")

@@ -24,6 +24,7 @@ from streams.commands import (
     decode,
     moment_ms,
     named,
+    word,
 )
 from streams.control.problems import Mistake, Problem
 from streams.errors import BrokerError, LeewayError
@@ -68,16 +69,15 @@ class Ledger:
             if not {"command_id", "model_id"} <= said.keys():
                 raise ValueError("no command") from None
         key = said["command_id"], said["model_id"]
-        word, by = said.get("command", "unknown"), said.get("by", "unknown")
+        what, by = said.get("command", "unknown"), said.get("by", "unknown")
         known = self.given.get(key)
         if known is None or not known.logged:
-            _keep(self.given, key, Given(*key, word, by, record.timestamp_ms or 0, command))
+            _keep(self.given, key, Given(*key, what, by, record.timestamp_ms or 0, command))
 
     def expect(self, command: Command, now_ms: int) -> Given:
         """Know a command before it is read: it is being written."""
-        word = str(type(command).__struct_config__.tag)
         key = command.command_id, command.model_id
-        given = Given(*key, word, command.by, now_ms, command, logged=False)
+        given = Given(*key, word(command), command.by, now_ms, command, logged=False)
         _keep(self.given, key, given)
         return given
 

@@ -13,7 +13,7 @@ import pytest
 from streams.broker import Outgoing, Record
 from streams.cli import main, sending
 from streams.cli.sending import Found, Sender
-from streams.commands import Command, CommandOutcome, Silence, decode
+from streams.commands import Command, CommandOutcome, Silence, decode, word
 from streams.errors import UsageError
 from streams.kafka.admin import create_topics
 from streams.kafka.commands import Tail, Writer, past
@@ -67,7 +67,7 @@ class Leeway:
     def outcome(self, command: Command, reason: str | None) -> Outgoing:
         told = CommandOutcome(
             command_id=command.command_id,
-            command=str(type(command).__struct_config__.tag),
+            command=word(command),
             model_id=command.model_id,
             outcome="refused" if reason else "applied",
             reason=reason,
@@ -231,8 +231,8 @@ def overheard(monkeypatch: pytest.MonkeyPatch) -> list[Command]:
 def test_what_is_typed_becomes_the_command(typed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     said = overheard(monkeypatch)
     assert main([*typed.split(), "--by", "ann", "--id", "c1", "--brokers", "127.0.0.1:1"]) == 0
-    word, members = SAID[typed]
-    shared = {"command": word, "command_id": "c1", "model_id": "of-all", "by": "ann"}
+    what, members = SAID[typed]
+    shared = {"command": what, "command_id": "c1", "model_id": "of-all", "by": "ann"}
     assert msgspec.to_builtins(said[0]) == shared | members
     assert decode(msgspec.json.encode(said[0])) == said[0]
 
