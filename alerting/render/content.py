@@ -33,6 +33,7 @@ CAUSES: dict[CauseClass, str] = {
 }
 _NAME, _HINT, _SEGMENT = 70, 200, 100
 _TYPED = 300  # octets
+_MISSING = 0.02  # the smallest difference of a proportion that matters, statistics 3.6
 _SCALED = 100.0  # a factor beyond it says nothing more
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -215,8 +216,9 @@ def picture(series: Affected) -> Picture | None:
     rows = [
         _shares(f"bin {one.bin} of {one.of}", one.reference, one.current) for one in series.top_bins
     ]
-    if series.missing is not None and series.missing.reference != series.missing.current:
-        rows.append(_shares("missing", series.missing.reference, series.missing.current))
+    gone = series.missing
+    if gone is not None and abs(gone.current - gone.reference) >= _MISSING:
+        rows.append(_shares("missing", gone.reference, gone.current))
     return Picture(name, "reference", tuple(rows)) if rows else None
 
 

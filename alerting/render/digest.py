@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from alerting.digest import Digest, DigestLine
 from alerting.identity import notification_id
-from alerting.render import content, email, slack
+from alerting.render import content, letter, slack
 from alerting.settings import Receiver
 from alerting.types import SEVERITIES, Notification, Severity
 from alerting.wording import clip
@@ -13,7 +13,7 @@ from alerting.wording import clip
 EXPIRES_AFTER_SECONDS = 24 * 3600  # then there is the next one
 _LINE = 180
 _SLACK_ROOM, _SECTION_ROOM = 5000, 2400  # of the 8,000 of a message, and the 3,000 of a section
-_MAIL_ROOM = 16_000
+_MAIL_ROOM = 40_000  # of the 64 KiB of a notification, text and HTML together
 _MORE = 40  # octets kept for a section's title and for saying how many lines are missing
 
 
@@ -124,6 +124,10 @@ def _slack_cost(line: str) -> int:
     return slack.cost(line) + 6  # the bullet, and a line break as JSON writes it
 
 
+def _mail_cost(line: str) -> int:
+    return len(line.encode()) + len(letter.said(line).encode()) + 60  # the tags of an item
+
+
 def _footer(digest: Digest, console: str | None) -> str:
     own = content.address(console)
     found = [slack.link(own, "Console")] if own is not None and slack.fits(own) else []
@@ -131,26 +135,26 @@ def _footer(digest: Digest, console: str | None) -> str:
 
 
 def _email(receiver: Receiver, digest: Digest, console: str | None) -> dict[str, object]:
-    shown = parts(digest, _MAIL_ROOM, _MAIL_ROOM, lambda line: len(line.encode()))
+    shown = parts(digest, _MAIL_ROOM, _MAIL_ROOM, _mail_cost)
     own = content.address(console)
     links = [("Console", own)] if own is not None else []
     title = _title(digest)
     text = [[title]]
-    body = [email.badge("digest", email.COLOURS[worst(digest)]), email.heading(title)]
+    body = [letter.badge("digest", letter.COLOURS[worst(digest)]), letter.heading(title)]
     for part in shown:
-        lines = [row for line in part.lines for row in email.broken(f"- {line}")]
+        lines = [row for line in part.lines for row in letter.broken(f"- {line}")]
         text.append([part.title, *lines, *[f"- {more}" for more in _more(part)]])
-        body += email.listed(part.title, part.lines, part.more)
+        body += letter.listed(part.title, part.lines, part.more)
     if links:
-        text.append(email.columns(links, flowing=False))
-        body += email.table(links)
-    return email.letter(
+        text.append(letter.columns(links, flowing=False))
+        body += letter.table(links)
+    return letter.letter(
         receiver,
         subject=f"[digest] {title}",
-        text=email.paragraphs([*text, [digest.digest_id]]),
-        html=email.page(title, [*body, email.small(digest.digest_id)]),
+        text=letter.paragraphs([*text, [digest.digest_id]]),
+        html=letter.page(title, [*body, letter.small(digest.digest_id)]),
         headers={
-            "Message-ID": email.message_id(digest.digest_id),
+            "Message-ID": letter.message_id(digest.digest_id),
             "Auto-Submitted": "auto-generated",
         },
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 from alerting.identity import alert_id, notification_id, rfc3339
 from alerting.notify import EXPIRES_AFTER_SECONDS
-from alerting.render import content, email, slack
+from alerting.render import content, letter, slack
 from alerting.settings import Receiver
 from alerting.shared import News, Shared
 from alerting.types import Notification
@@ -106,30 +106,30 @@ def _email(
     actions = [*links, *((f"Acknowledge {one.model_id}", _ack(one)) for one in shown)]
     rows = [_said(one, shared) for one in shown]
     text = [
-        [f"{shared.severity.upper()}: one cause, many models", *email.broken(name)],
-        email.broken(WHY),
-        [row for said in rows for row in email.broken(f"- {said}")]
+        [f"{shared.severity.upper()}: one cause, many models", *letter.broken(name)],
+        letter.broken(WHY),
+        [row for said in rows for row in letter.broken(f"- {said}")]
         + ([f"- and {more} more"] if more else []),
-        email.columns(actions, flowing=False),
+        letter.columns(actions, flowing=False),
         [shared.shared_id],
     ]
     body = [
-        email.badge(f"{shared.severity}: one cause, many models", email.COLOURS[shared.severity]),
-        email.heading(name),
-        email.paragraph(WHY),
-        *email.listed("Where", rows, more),
-        *email.table(actions, code=dict(actions[len(links) :])),
-        email.small(shared.shared_id),
+        letter.badge(f"{shared.severity}: one cause, many models", letter.COLOURS[shared.severity]),
+        letter.heading(name),
+        letter.paragraph(WHY),
+        *letter.listed("Where", rows, more),
+        *letter.table(actions, code=dict(actions[len(links) :])),
+        letter.small(shared.shared_id),
     ]
-    first = email.message_id(shared.shared_id)
+    first = letter.message_id(shared.shared_id)
     ids = {"Message-ID": first}
     if told:
-        again = email.message_id(f"{shared.shared_id}.{len(shared.members)}")
+        again = letter.message_id(f"{shared.shared_id}.{len(shared.members)}")
         ids = {"Message-ID": again, "In-Reply-To": first, "References": first}
-    return email.letter(
+    return letter.letter(
         receiver,
         subject=f"[{shared.severity}] {name}",
-        text=email.paragraphs(text),
-        html=email.page(name, body),
+        text=letter.paragraphs(text),
+        html=letter.page(name, body),
         headers=ids | {"Auto-Submitted": "auto-generated"},
     )
