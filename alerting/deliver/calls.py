@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx2
 
-from alerting.deliver.connected import Reach, Refused, guard
-from alerting.deliver.destination import host_of, is_loopback
+from alerting.deliver.connected import Reach, Refused, guard, is_inside
+from alerting.deliver.destination import Unusable, host_of, is_loopback
 from alerting.deliver.sink import Failed
 
 MOST_READ = 64 * 1024
@@ -83,10 +83,17 @@ class Line:
     def __init__(
         self, url: str, trust: ssl.SSLContext, limits: Limits, *, outside_only: bool = False
     ) -> None:
+        host = host_of(url)
         reach: Reach = "outside" if outside_only else "anywhere"
-        if is_loopback(host_of(url)):
+        if is_loopback(host):
             reach = "this machine"
-        self._url = url.rstrip("/")
+        elif outside_only and is_inside(host):
+            raise Unusable("an address inside the network: expected one outside")
+        try:
+            httpx2.URL(url)
+        except httpx2.InvalidURL:
+            raise Unusable("not an address: expected https://…") from None
+        self._url = url
         self._limits = limits
         self._guard = guard(reach)
         self._transport = httpx2.AsyncHTTPTransport(
@@ -129,7 +136,7 @@ class Line:
         }
         return httpx2.Request(
             "POST",
-            self._url + path,
+            self._url.rstrip("/") + path if path else self._url,
             content=body,
             headers={"user-agent": "leeway", "accept-encoding": "identity", **headers},
             extensions={"timeout": timeouts, "trace": self._guard},

@@ -43,6 +43,18 @@ def inside(address: _Address) -> bool:
     return address not in _GLOBAL_UNICAST or not address.is_global
 
 
+def is_inside(host: str) -> bool:
+    """Whether a host is written as an address inside; of a name nobody knows before it is connected.
+
+    >>> is_inside("169.254.169.254"), is_inside("8.8.8.8"), is_inside("metadata.internal")
+    (True, False, False)
+    """
+    try:
+        return inside(ipaddress.ip_address(host))
+    except ValueError:
+        return False
+
+
 def _carried(address: ipaddress.IPv6Address) -> tuple[ipaddress.IPv4Address, ...]:
     if address.ipv4_mapped is not None:
         return (address.ipv4_mapped,)
@@ -69,12 +81,15 @@ def check(peer: str, reach: Reach) -> None:
         address = ipaddress.ip_address(peer)
     except ValueError:
         raise Refused("the address of the receiver cannot be read") from None
-    mapped = getattr(address, "ipv4_mapped", None)
-    local = (mapped or address).is_loopback
-    if reach == "this machine" and not local:
+    if reach == "this machine" and not _is_local(address):
         raise Refused("the receiver's name leads off this machine")
     if reach == "outside" and inside(address):
         raise Refused("the receiver's name leads inside the network")
+
+
+def _is_local(address: _Address) -> bool:
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
 
 
 def guard(reach: Reach) -> Callable[[str, dict[str, Any]], Any]:

@@ -105,16 +105,24 @@ def host_of(url: str) -> str:
     """
     try:
         parts = urlsplit(url)
-        host, port, secret = parts.hostname or "", parts.port, parts.username or parts.password
+        host, port = parts.hostname or "", parts.port
     except ValueError:
         raise Unusable("not an address: expected https://…") from None
-    if not host or parts.scheme not in ("http", "https") or port == 0 or _ODD.search(url):
+    if parts.scheme not in ("http", "https") or port == 0 or _ODD.search(url) or not _name(host):
         raise Unusable("not an address: expected https://…")
-    if secret is not None:
+    if "@" in parts.netloc:
         raise Unusable("a name or password in an address: expected neither")
     if parts.scheme == "http" and not is_loopback(host):
         raise Unusable("plain http: expected https, or http to this machine")
     return host
+
+
+def _name(host: str) -> bool:
+    """Whether a resolver can be asked for it."""
+    try:
+        return bool(host) and (":" in host or bool(host.encode("idna")))
+    except UnicodeError:  # an empty label, or one of more than 63 characters
+        return False
 
 
 _ODD = re.compile(r"[\x00-\x20\x7f\\]")

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import formatdate, parseaddr
+from email.utils import formatdate, parseaddr, quote
 from typing import Any
 
 MOST_RECIPIENTS = 100
@@ -58,29 +59,34 @@ def compose(payload: Mapping[str, Any], sender: str, to: Sequence[str], at_s: fl
     >>> print(letter.content.decode().replace("\\r", "").split("Content-Type")[0].rstrip())
     From: Leeway <a@example.org>
     To: b@example.org
-    Subject: =?utf-8?q?=C3=A9?=
+    Subject: =?utf-8?b?w6k=?=
     Date: Thu, 01 Jan 1970 00:00:00 -0000
     Message-ID: <1@leeway>
     """
     recipients = tuple(address_of(str(each)) for each in payload.get("to") or to)
     if not 1 <= len(recipients) <= MOST_RECIPIENTS:
         raise Unsendable(f"{len(recipients)} recipients: expected 1 to {MOST_RECIPIENTS}")
-    message = EmailMessage(policy=_POLICY)
-    message["From"] = _line(sender)
-    message["To"] = ", ".join(recipients)
-    message["Subject"] = _line(str(payload.get("subject", "")))
-    message["Date"] = formatdate(at_s)
-    for name, value in dict(payload.get("headers") or {}).items():
-        if not _HEADERS.fullmatch(name) or name in message:
+    called, address = parseaddr(sender)[0], address_of(sender)
+    head = {
+        "From": f"{_encoded('From', _quoted(called))} <{address}>" if called else address,
+        "To": ",\r\n ".join(recipients),
+        "Subject": _encoded("Subject", str(payload.get("subject", ""))),
+        "Date": formatdate(at_s),
+    }
+    headers = payload.get("headers")
+    for name, value in headers.items() if isinstance(headers, dict) else ():
+        if not _HEADERS.fullmatch(name) or name.casefold() in map(str.casefold, head):
             raise Unsendable("a header that is not rendering's to set")
-        message[name] = _line(str(value))
-    message.set_content(str(payload.get("text", "")))
+        head[name] = _encoded(name, str(value))
+    body = EmailMessage(policy=_POLICY)
+    body.set_content(_text(payload.get("text", "")))
     if payload.get("html"):
-        message.add_alternative(str(payload["html"]), subtype="html")
-    content = message.as_bytes()
+        body.add_alternative(_text(payload["html"]), subtype="html")
+    lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+    content = lines.encode("ascii") + body.as_bytes()
     if len(content) > MOST_BYTES:
         raise Unsendable("larger than 256 KiB")
-    return Letter(address_of(sender), recipients, content)
+    return Letter(address, recipients, content)
 
 
 def address_of(text: str) -> str:
@@ -97,7 +103,38 @@ def address_of(text: str) -> str:
     return address
 
 
+def _encoded(name: str, value: str) -> str:
+    """A header's value in ASCII, folded.
+
+    Not by `EmailMessage`: it decodes what looks like an encoded word, and before Python 3.11.10 wrote the line breaks
+    inside one as they were (CVE-2024-6923), so that a feature's name could add a header. Here such a text is text.
+
+    >>> _encoded("Subject", "=?utf-8?q?a=0D=0ABcc=3A_b?=")
+    '=?utf-8?b?PT91dGYtOD9xP2E9MEQ9MEFCY2M9M0FfYj89?='
+    """
+    text = _line(value)
+    plain = text.isascii() and "=?" not in text
+    if plain and len(text) + len(name) <= 900:
+        return text
+    return Header(text, "utf-8", header_name=name).encode(linesep="\r\n")
+
+
+def _quoted(name: str) -> str:
+    """A person's name as a header has it.
+
+    >>> print(_quoted("Leeway"), _quoted("Team, ML"))
+    Leeway "Team, ML"
+    """
+    atoms = re.fullmatch(r"[\w !#$%&'*+/=?^`{|}~-]*", name, re.ASCII)
+    return name if atoms or not name.isascii() or "=?" in name else f'"{quote(name)}"'
+
+
 def _line(text: str) -> str:
     if _BREAK.search(text):
         raise Unsendable("a line break in a header")
-    return text
+    return _text(text)
+
+
+def _text(value: object) -> str:
+    """Half a surrogate pair has no bytes."""
+    return str(value).encode("utf-8", "replace").decode()

@@ -72,6 +72,18 @@ class _Ended(Exception):
         self.failed = failed
 
 
+class _Client(smtplib.SMTP):
+    """smtplib's dialogue over a socket that we open: it is what SMTP_SSL replaces, too."""
+
+    def __init__(self, host: str, opened: Callable[[], socket.socket]) -> None:
+        super().__init__()
+        self._host = host  # STARTTLS holds the certificate against it; else noted only by a constructor that connects
+        self._opened = opened
+
+    def _get_socket(self, *_: object) -> socket.socket:
+        return self._opened()
+
+
 class _Dialogue:
     """One connection; `hold` runs in a thread, `cut` ends it from another."""
 
@@ -80,89 +92,97 @@ class _Dialogue:
         self._trust = trust
         self._limits = limits
         self._over = False
-        if server.tls == "tls":
-            self._smtp: smtplib.SMTP = smtplib.SMTP_SSL(timeout=limits.connect_s, context=trust)
-        else:
-            self._smtp = smtplib.SMTP(timeout=limits.connect_s)
-        # The name for the certificate: smtplib notes it only when it connects in its constructor.
-        self._smtp._host = server.host  # type: ignore[attr-defined]
+        self._end: socket.socket | None = None  # of the connection, whatever is wrapped around it
 
     def hold(self, letter: Letter) -> Sent | Failed:
         """The whole dialogue, and what came of it."""
+        smtp = _Client(self._server.host, self._open)
         try:
-            self._connect()
-            sent = self._hand_in(letter)
+            self._connect(smtp)
+            sent = _hand_in(smtp, letter)
             with suppress(smtplib.SMTPException, OSError):
-                self._smtp.quit()
+                smtp.quit()
             return sent
         except _Ended as ended:
             return ended.failed
-        except smtplib.SMTPResponseException as error:  # raised by smtplib for some steps
-            return by_reply(error.smtp_code, _step(error))
-        except smtplib.SMTPNotSupportedError:
-            return Failed("auth", retry=True, said="the server does not offer this login")
-        except smtplib.SMTPServerDisconnected:
-            return Failed("network", retry=True, said="the connection was lost")
-        except smtplib.SMTPException:
-            return Failed("auth", retry=True, said="the server offers no login we know")
-        except ssl.SSLCertVerificationError:
-            return Failed("network", retry=True, said="its certificate is not trusted")
-        except TimeoutError:
-            return Failed("timeout", retry=True, said="no answer in time")
-        except OSError:
-            return Failed("network", retry=True, said="no connection, or it was lost")
-        except Refused as refused:
-            return Failed("client", retry=False, said=str(refused))
+        except (smtplib.SMTPException, OSError, Refused) as error:
+            return _failed(error)
         finally:
-            self._smtp.close()
+            smtp.close()
+            if self._end is not None:
+                self._end.close()
 
     def cut(self) -> None:
         """End the dialogue wherever it is; a thread that waits for an answer wakes up."""
         self._over = True
-        if (sock := self._smtp.sock) is not None:
+        if self._end is not None:
             with suppress(OSError):
-                # Not `sock.shutdown`: under TLS that takes the encryption away from the thread that is reading.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+                self._end.shutdown(socket.SHUT_RDWR)
 
-    def _connect(self) -> None:
-        smtp, server = self._smtp, self._server
-        self._expect(smtp.connect(server.host, server.port), "the connection", 220)
-        if smtp.sock is None or self._over:
-            raise TimeoutError
-        smtp.sock.settimeout(self._limits.total_s)
-        if server.tls == "none":
-            check(smtp.sock.getpeername()[0], "this machine")
-        self._expect(smtp.ehlo(), "EHLO", 250)
+    def _open(self) -> socket.socket:
+        server, limits = self._server, self._limits
+        sock = socket.create_connection((server.host, server.port), limits.connect_s)
+        try:
+            self._end = sock.dup()
+            if self._over:
+                raise TimeoutError
+            if server.tls == "none":
+                check(sock.getpeername()[0], "this machine")
+            if server.tls == "tls":
+                sock = self._trust.wrap_socket(sock, server_hostname=server.host)
+            sock.settimeout(limits.total_s)
+        except (OSError, Refused):
+            sock.close()
+            raise
+        return sock
+
+    def _connect(self, smtp: smtplib.SMTP) -> None:
+        server = self._server
+        _expect(smtp.connect(server.host, server.port), "the connection")
+        _expect(smtp.ehlo(), "EHLO")
         if server.tls == "starttls":
             if not smtp.has_extn("starttls"):
                 raise _Ended(Failed("server", retry=True, said="offers no STARTTLS"))
-            self._expect(smtp.starttls(context=self._trust), "STARTTLS", 220)
-            self._expect(smtp.ehlo(), "EHLO", 250)
+            _expect(smtp.starttls(context=self._trust), "STARTTLS")
+            _expect(smtp.ehlo(), "EHLO")
         if server.username is not None:
             smtp.login(server.username, server.password or "")
 
-    def _hand_in(self, letter: Letter) -> Sent:
-        """Everybody whom the server takes gets it; only if it takes nobody has it failed."""
-        smtp = self._smtp
-        size = [f"size={len(letter.content)}"] if smtp.has_extn("size") else []
-        self._expect(smtp.mail(letter.sender, size), "MAIL", 250)
-        refused = [code for to in letter.to if (code := smtp.rcpt(to)[0]) not in (250, 251)]
-        if len(refused) == len(letter.to):
-            raise _Ended(by_reply(min(refused), "RCPT"))  # one that may pass later speaks for all
-        self._expect(smtp.data(letter.content), "DATA", 250)
-        if refused:
-            codes = ", ".join(map(str, sorted(set(refused))))
-            return Sent(said=f"{len(refused)} of {len(letter.to)} addresses refused: {codes}")
-        return Sent()
 
-    def _expect(self, reply: tuple[int, bytes], step: str, code: int) -> None:
-        if reply[0] == -1:
-            raise smtplib.SMTPServerDisconnected
-        if reply[0] != code:
-            raise _Ended(by_reply(reply[0], step))
+def _hand_in(smtp: smtplib.SMTP, letter: Letter) -> Sent:
+    """Everybody whom the server takes gets it; only if it takes nobody has it failed."""
+    size = [f"size={len(letter.content)}"] if smtp.has_extn("size") else []
+    _expect(smtp.mail(letter.sender, size), "MAIL")
+    refused = [code for to in letter.to if (code := smtp.rcpt(to)[0]) // 100 != 2]
+    if len(refused) == len(letter.to):
+        raise _Ended(by_reply(min(refused), "RCPT"))  # one that may pass later speaks for all
+    _expect(smtp.data(letter.content), "DATA")
+    if refused:
+        codes = ", ".join(map(str, sorted(set(refused))))
+        return Sent(said=f"{len(refused)} of {len(letter.to)} addresses refused: {codes}")
+    return Sent()
 
 
-def _step(error: smtplib.SMTPResponseException) -> str:
-    if isinstance(error, smtplib.SMTPAuthenticationError):
-        return "AUTH"
-    return "DATA" if isinstance(error, smtplib.SMTPDataError) else "a command"
+def _expect(reply: tuple[int, bytes], step: str) -> None:
+    if reply[0] // 100 != 2:
+        raise _Ended(by_reply(reply[0], step))
+
+
+def _failed(error: smtplib.SMTPException | OSError | Refused) -> Failed:
+    """What a person may read: never the text of `error`, which quotes the server."""
+    if isinstance(error, Refused):
+        return Failed("client", retry=False, said=str(error))
+    if isinstance(
+        error, smtplib.SMTPResponseException
+    ):  # raised by smtplib where it expects one answer
+        step = "AUTH" if isinstance(error, smtplib.SMTPAuthenticationError) else "DATA"
+        return by_reply(error.smtp_code, step)
+    if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
+        return Failed("timeout", retry=True, said="no answer in time")
+    if isinstance(error, smtplib.SMTPServerDisconnected):
+        return Failed("network", retry=True, said="the connection was lost")
+    if isinstance(error, smtplib.SMTPException):  # no AUTH, or none that both know
+        return Failed("auth", retry=True, said="the server offers no login we know")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Failed("network", retry=True, said="its certificate is not trusted")
+    return Failed("network", retry=True, said="no connection, or it was lost")

@@ -2,11 +2,12 @@
 
 import ssl
 from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
 
 import httpx2
 
 from alerting.deliver.calls import Limits, Line
-from alerting.deliver.destination import Destination, Unusable, is_loopback, missing
+from alerting.deliver.destination import Destination, Unusable, host_of, is_loopback, missing
 from alerting.deliver.letter import Unsendable, address_of
 from alerting.deliver.mail import PORTS, Mail, Server
 from alerting.deliver.pagerduty import EVENTS, PagerDuty
@@ -72,13 +73,13 @@ def _sink(
     name = receiver.name
     match receiver.channel:
         case "slack" if receiver.token:
-            line = Line(receiver.url or API, http, limits)
+            line = Line(_with_path(receiver.url, API), http, limits)
             return SlackBot(name, _plain(receiver.token), line, now_ms)
         case "slack":
             url = receiver.webhook or ""
             return SlackWebhook(name, url, Line(url, http, limits), now_ms)
         case "pagerduty":
-            line = Line(receiver.url or EVENTS, http, limits)
+            line = Line(_with_path(receiver.url, EVENTS), http, limits)
             return PagerDuty(name, _plain(receiver.routing_key or ""), line, now_ms)
         case "webhook":
             line = Line(receiver.url or "", http, limits, outside_only=True)
@@ -106,6 +107,23 @@ def _mail(
         password=receiver.password,
     )
     return Mail(receiver.name, server, sender, receiver.to, trust, limits, now_ms)
+
+
+def _with_path(url: str | None, default: str) -> str:
+    """An address of the same service elsewhere; one that names only a machine has the usual path.
+
+    >>> _with_path("https://events.eu.pagerduty.com/", EVENTS), _with_path(None, API)
+    ('https://events.eu.pagerduty.com/v2/enqueue', 'https://slack.com/api')
+    """
+    if url is None:
+        return default
+    host_of(url)
+    named = urlsplit(url)
+    return (
+        url
+        if named.path.strip("/")
+        else urlsplit(default)._replace(scheme=named.scheme, netloc=named.netloc).geturl()
+    )
 
 
 def _plain(secret: str) -> str:

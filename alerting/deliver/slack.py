@@ -34,8 +34,10 @@ AUTH = frozenset(
         "token_revoked",
     }
 )
-# The first message is gone or may not be edited any more: the news is posted anew.
-NOT_EDITABLE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
+# The first message is gone, out of reach, or may not be edited any more: the news is posted anew.
+NOT_EDITABLE = frozenset(
+    {"message_not_found", "channel_not_found", "cant_update_message", "edit_window_closed"}
+)
 _NOT_FOR_UPDATES = ("unfurl_links", "unfurl_media")
 _WORD = re.compile(r"[a-z][a-z_]{1,39}")
 _JSON = {"content-type": "application/json; charset=utf-8"}

@@ -79,7 +79,7 @@ def test_an_ipv4_address_is_judged_the_same_in_whatever_carries_it(
 def test_what_is_no_address_is_refused(address: str) -> None:
     for reach in ("outside", "this machine"):
         with pytest.raises(Refused):
-            check(address, reach)  # type: ignore[arg-type]
+            check(address, reach)
 
 
 def test_this_machine_is_loopback_and_nothing_else() -> None:
@@ -158,7 +158,7 @@ def test_a_name_that_changes_its_address_is_judged_by_the_one_that_was_connected
     assert asked == ["hooks.example.org"] * 2
 
 
-@pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0"])
+@pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "127.1", "0"])
 def test_an_address_in_disguise_leads_nowhere(host: str) -> None:
     """Each is this machine to a resolver that understands it."""
     with listening() as (port, brought), WEBHOOK.tried() as (_, trial):
@@ -214,6 +214,7 @@ def test_plain_http_leaves_this_machine_on_no_account(
         f"https://{'a' * 64}.example/",
         "https://example.org:port/",
         "https://[::1/",
+        "https://0177.0.0.1/",
     ],
 )
 def test_what_is_no_address_cannot_be_a_receiver(url: str) -> None:

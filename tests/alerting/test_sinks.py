@@ -52,7 +52,7 @@ TIMEOUT = ("timeout", True)
 LIMITED = ("rate_limited", True)
 
 
-def named(rigs: tuple[Rig, ...]) -> Any:
+def named(rigs: tuple[Rig, ...]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("rig", rigs, ids=lambda rig: str(rig.name))
 
 
@@ -239,7 +239,7 @@ def test_a_name_that_nobody_knows_is_tried_again(rig: Rig, monkeypatch: pytest.M
 
 @named(RIGS)
 def test_a_certificate_of_nobodys_is_not_trusted(rig: Rig, certified: Certified) -> None:
-    encrypted = {} if rig.http else {"tls": "tls"}
+    encrypted: dict[str, Any] = {} if rig.http else {"tls": "tls"}
     with rig.tried(tls=certified.server) as (fake, trial):
         assert trial.failed(**encrypted) == (*NETWORK, "its certificate is not trusted")
         assert fake.requests == 0
@@ -250,7 +250,7 @@ def test_a_certificate_of_nobodys_is_not_trusted(rig: Rig, certified: Certified)
 @named(RIGS)
 def test_a_certificate_for_another_name_is_not_trusted(rig: Rig, tmp_path: Path) -> None:
     other = certify(tmp_path, "elsewhere.example")
-    encrypted = {} if rig.http else {"tls": "tls"}
+    encrypted: dict[str, Any] = {} if rig.http else {"tls": "tls"}
     with rig.tried(tls=other.server, trust=other.believer) as (_, trial):
         assert trial.failed(**encrypted) == (*NETWORK, "its certificate is not trusted")
 
@@ -357,6 +357,7 @@ def test_a_refused_destination_is_named_and_not_quoted(rig: Rig) -> None:
     with rig.tried() as (fake, _):
         good = rig.reach(fake)
     texts = [each.name for each in fields(Destination) if isinstance(getattr(good, each.name), str)]
+    spoilt: Callable[[str], str] = lambda text: text + "planted\r\né"  # noqa: E731
     bad: dict[str, Callable[[str], str]] = {
         "url": lambda text: text.replace("http://127.0.0.1", "http://planted.example.org"),
         "webhook": lambda text: text.replace("http://", "http://planted:planted@"),
@@ -367,7 +368,7 @@ def test_a_refused_destination_is_named_and_not_quoted(rig: Rig) -> None:
     for name in texts:
         if name in ("name", "channel", "tls"):
             continue
-        value = bad.get(name, lambda text: text + "planted\r\né")(getattr(good, name))
+        value = bad.get(name, spoilt)(getattr(good, name))
         changed = {each.name: getattr(good, each.name) for each in fields(Destination)}
         with pytest.raises(Unusable, match=r"^r: ") as raised:
             sinks([Destination(**{**changed, name: value})], now_ms, trust=usual)

@@ -2,8 +2,9 @@
 
 import pytest
 
+from alerting.deliver.sink import Parcel, Sent
 from alerting.deliver.slack import AUTH, NOT_EDITABLE, RETRIED, SlackBot
-from tests.alerting.rigs import BOT, INCOMING, SLACK, Parcel, Sent, parcel
+from tests.alerting.rigs import BOT, INCOMING, SLACK, parcel
 from tests.vendors.faults import Fault, rate_limited, status
 from tests.vendors.servers import FakeSlack
 
