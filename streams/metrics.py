@@ -183,6 +183,53 @@ TRIGGERS = Metric(
     ("model", "transition"),
 )
 
+# delivery
+CHANNELS = ("slack", "pagerduty", "email", "webhook")
+TROUBLES = ("network", "timeout", "rate_limited", "server", "client", "auth", "expired")
+SUPPRESSIONS = (
+    *("silence", "inhibited", "grace", "flapping", "staging", "muted", "snoozed"),
+    *("superseded", "digest"),
+)
+NOTIFICATIONS = Metric(
+    "notifications_total",
+    Kind.COUNTER,
+    "Messages that arrived, by kind of receiver.",
+    ("sink",),
+    tuple((channel,) for channel in CHANNELS),
+)
+NOTIFICATIONS_FAILED = Metric(
+    "notifications_failed_total",
+    Kind.COUNTER,
+    "Attempts that failed, and news that expired, by reason.",
+    ("sink", "reason"),
+    tuple((channel, trouble) for channel in CHANNELS for trouble in TROUBLES),
+)
+NOTIFICATIONS_SUPPRESSED = Metric(
+    "notifications_suppressed_total",
+    Kind.COUNTER,
+    "News that deserved no message, by reason.",
+    ("reason",),
+    tuple((reason,) for reason in SUPPRESSIONS),
+)
+NOTIFICATION_DURATION = Metric(
+    "notification_duration_seconds",
+    Kind.HISTOGRAM,
+    "How long a receiver took to answer.",
+    ("sink",),
+)
+NOTIFICATION_OLDEST = Metric(
+    "notification_oldest_timestamp_seconds",
+    Kind.GAUGE,
+    "When the oldest news that waits was published; absent while none waits.",
+    ("receiver",),
+)
+CIRCUIT_OPEN = Metric(
+    "circuit_open", Kind.GAUGE, "1 while a receiver is given a rest after failures.", ("receiver",)
+)
+HTTP_REQUESTS = Metric(
+    "http_requests_total", Kind.COUNTER, "Requests to control.", ("route", "status")
+)
+
 COUNTED = (  # what a profiler or judge counts itself
     EVENTS,
     EVENTS_INVALID,
@@ -199,6 +246,12 @@ COUNTED = (  # what a profiler or judge counts itself
     HEARTBEAT,
     BUILD,
 )
+DELIVERED = (  # what control counts itself
+    NOTIFICATIONS,
+    NOTIFICATIONS_FAILED,
+    NOTIFICATION_DURATION,
+    HTTP_REQUESTS,
+)
 METRICS = (
     *COUNTED,
     WINDOWS_JUDGED,
@@ -210,6 +263,13 @@ METRICS = (
     EPISODES_OPEN,
     ALERTS,
     TRIGGERS,
+    NOTIFICATIONS,
+    NOTIFICATIONS_FAILED,
+    NOTIFICATIONS_SUPPRESSED,
+    NOTIFICATION_DURATION,
+    NOTIFICATION_OLDEST,
+    CIRCUIT_OPEN,
+    HTTP_REQUESTS,
 )
 
 # A commit takes 8 to 32 ms on an idle broker (measured) and may take a minute before it is fenced.
@@ -247,7 +307,8 @@ class Models:
 class Meter:
     """What one process of a role counts about itself, in a registry of its own.
 
-    Label values are given in the order of the metric's labels, without `role`, which is the meter's.
+    Label values are given in the order of the metric's labels, without `role`, which is the meter's. `counted` are the
+    metrics that it knows.
 
     Examples
     --------
@@ -258,14 +319,14 @@ class Meter:
     True
     """
 
-    def __init__(self, role: str, version: str) -> None:
+    def __init__(self, role: str, version: str, counted: Sequence[Metric] = COUNTED) -> None:
         self._role = role
         self._models = Models()
         self.registry = CollectorRegistry()
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
-        for metric in COUNTED:
+        for metric in counted:
             name = PREFIX + metric.name
             if metric.kind is Kind.COUNTER:
                 self._counters[metric.name] = Counter(
@@ -281,7 +342,8 @@ class Meter:
                 self._histograms[metric.name] = Histogram(
                     name, metric.meaning, metric.labels, registry=self.registry, buckets=_BUCKETS
                 )
-        self.set(BUILD, 1, version)
+        if BUILD in counted:
+            self.set(BUILD, 1, version)
 
     def count(self, metric: Metric, amount: float, *labels: str) -> None:
         """Add to a counter."""

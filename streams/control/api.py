@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -11,9 +11,10 @@ import msgspec
 
 from streams.broker import Partition
 from streams.commands import moment_ms
-from streams.control import answers
+from streams.control import answers, deliveries
 from streams.control.answers import Document
 from streams.control.commands import SILENCE_STATUSES
+from streams.control.deliveries import Delivering
 from streams.control.documents import epoch_ms
 from streams.control.problems import Mistake, Problem
 from streams.control.views import ReadModel, Story
@@ -44,6 +45,7 @@ class Asked:
     query: Mapping[str, str]
     ready: bool = True
     reading: Sequence[tuple[Partition, int, int]] = ()  # position, and where the log ends
+    delivering: Delivering = field(default_factory=Delivering)
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str | None:
         """A parameter that is one of a few words, or absent."""
@@ -243,7 +245,22 @@ def health(asked: Asked) -> Document:
         ],
         "unreadable": asked.read.unreadable,
         "sources": answers.intake_documents(asked.read),
+        "breakers": [
+            {"receiver": name, "open": circuit}
+            for name, circuit in sorted(asked.delivering.circuits.items())
+        ],
     }
+
+
+def list_deliveries(asked: Asked) -> Document:
+    """The last word about each episode at each receiver, the newest first."""
+    receiver = asked.query.get("receiver")
+    found = (one for one in asked.read.deliveries.values() if receiver in (None, one.receiver))
+    return asked.page(
+        found,
+        lambda one: (one.at_ms, one.receiver, one.episode_id),
+        lambda one: msgspec.to_builtins(deliveries.document(one)),
+    )
 
 
 def list_unregistered(asked: Asked) -> Document:
@@ -271,6 +288,7 @@ ROUTES = (
     Route("/triggers/{id}", (), get_trigger),
     Route("/commands/{id}", (), get_command),
     Route("/silences", ("status", "model", *_LIST), list_silences),
+    Route("/deliveries", ("receiver", *_LIST), list_deliveries),
     Route("/health", (), health),
     Route("/unregistered", _LIST, list_unregistered),
 )

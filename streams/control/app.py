@@ -15,6 +15,7 @@ from streams.broker import Partition, Record
 from streams.control.apps import folding, reader
 from streams.control.commands import Post
 from streams.control.committed import CommittedTransport, Progress
+from streams.control.deliveries import Delivering
 from streams.control.delivery import Courier
 from streams.control.door import Door
 from streams.control.outgoing import Reachable
@@ -22,6 +23,7 @@ from streams.control.server import Site, serving
 from streams.control.views import ReadModel
 from streams.errors import BrokerError, UsageError
 from streams.kafka.admin import topic_partitions
+from streams.metrics import DELIVERED, Meter
 from streams.topics import Names
 
 STOP_S = 4.0  # an orderly end may take so long; then the process ends anyway
@@ -64,16 +66,17 @@ class Control:
     def __init__(
         self, kafka: Mapping[str, str], names: Names, receivers: Reachable | None = None
     ) -> None:
-        self.read = ReadModel(names)
+        self.read, self._alerts = ReadModel(names), names("alerts")
         self.post = Post(kafka, names)
         self.progress = Progress()
+        self.meter = Meter("control", "", DELIVERED)
         self.app = reader(f"{group_prefix(names)}{uuid.uuid4().hex[:12]}", kafka)
         transport = cast(CommittedTransport, self.app.transport)
         transport.wanted, transport.folded = self.read.wanted, self.read.position
         transport.progress = self.progress
         folding(self.app, self.read.topics, self._fold)
         self.courier = (
-            Courier(kafka, names, receivers, self.read, self.progress, self.caught_up)
+            Courier(kafka, names, receivers, self.read, self.progress, self.caught_up, self.meter)
             if receivers is not None and receivers.sinks
             else None
         )
@@ -107,6 +110,10 @@ class Control:
         if self.app.crash_reason is not None:
             raise self.app.crash_reason
 
+    def delivering(self) -> Delivering:
+        """How delivery is doing."""
+        return Delivering() if self.courier is None else self.courier.delivering()
+
     def caught_up(self) -> bool:
         """Whether everything written before the start has been folded."""
         return self.progress.caught_up(self.read.topics, self.read.position)
@@ -118,6 +125,8 @@ class Control:
 
     def _fold(self, record: Record) -> None:
         error = self.read.fold(record)
+        if self.courier is not None and record.topic == self._alerts:
+            self.courier.heard(record)
         if error is not None:
             logs.warning(
                 "record.unreadable",
@@ -209,6 +218,8 @@ async def serve(
         version,
         control.post.write,
         signing_secrets,
+        control.meter,
+        control.delivering,
     )
     async with serving(site, door) as port:
         opened(port)

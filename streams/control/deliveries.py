@@ -1,16 +1,34 @@
 """How is a delivery put on record? The documents of `leeway.deliveries`: the last word about each key."""
 
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import msgspec
 
-from alerting.deliver.outbox import Delivery, Key, State
+from alerting.deliver.items import Delivery, Key, State
 from alerting.identity import rfc3339
-from streams.control.documents import epoch_ms
+from alerting.types import Severity
+from streams.control.documents import event_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Delivering:
+    """How delivery is doing now, in this control.
+
+    Parameters
+    ----------
+    circuits : by receiver, whether it is given a rest because it fails
+    oldest_ms : by receiver, when the oldest news that waits was published
+    suppressed : by reason, how much of what came needed no message
+    """
+
+    circuits: Mapping[str, bool] = field(default_factory=dict)
+    oldest_ms: Mapping[str, int] = field(default_factory=dict)
+    suppressed: Mapping[str, int] = field(default_factory=dict)
 
 
 class DeliveryDocument(msgspec.Struct):
-    """What became of the last notification about an episode at a receiver; `alerting.deliver.outbox.Delivery` in words.
+    """What became of the last notification about an episode at a receiver; `alerting.deliver.items.Delivery` in words.
 
     Its times are readings of a clock, unlike those of any other document.
     """
@@ -22,7 +40,7 @@ class DeliveryDocument(msgspec.Struct):
     sequence: int
     state: State
     change: str
-    severity: str
+    severity: Severity
     at: str
     attempts: int = 0
     last_error: str | None = None
@@ -74,7 +92,7 @@ def decode(value: bytes) -> Delivery:
         state=read.state,
         change=read.change,
         severity=read.severity,
-        at_ms=epoch_ms(datetime.fromisoformat(read.at)),
+        at_ms=event_ms(read.at),
         attempts=read.attempts,
         last_error=read.last_error,
         first_attempt_ms=_ms(read.first_attempt_at),
@@ -100,4 +118,4 @@ def _text(time_ms: int | None) -> str | None:
 
 
 def _ms(time: str | None) -> int | None:
-    return None if time is None else epoch_ms(datetime.fromisoformat(time))
+    return None if time is None else event_ms(time)

@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import datetime
 from typing import Any, cast
 
 import msgspec
@@ -18,21 +17,28 @@ from aiokafka.errors import KafkaError
 from faust.exceptions import FaustError
 from faust.types import TP
 
-from alerting.deliver.outbox import Act, Item, Outbox, Redirect, Send, Settle
+from alerting.deliver.items import Act, Item, Key, Redirect, Send, Settle
+from alerting.deliver.outbox import Outbox
 from alerting.deliver.sink import Failed, Sent
+from alerting.digest import day_start
 from alerting.notify import render
-from alerting.types import Alert, Notification
+from alerting.settings import DAY_MS
+from alerting.shared import mergeable
+from alerting.types import Alert, Kind, Notification
 from streams import logs
 from streams.broker import Outgoing, Partition, Record
 from streams.control import answers
 from streams.control.apps import folding, reader
 from streams.control.committed import Progress
-from streams.control.deliveries import encode
-from streams.control.documents import epoch_ms
+from streams.control.daybook import Daybook
+from streams.control.deliveries import Delivering, encode
+from streams.control.documents import event_ms
 from streams.control.outgoing import Reachable, now_ms
+from streams.control.shared_causes import GATHER_MS, Drifts
 from streams.control.shared_group import SharedTransport
 from streams.control.views import ReadModel, document_of
 from streams.errors import BrokerError
+from streams.metrics import NOTIFICATION_DURATION, NOTIFICATIONS, NOTIFICATIONS_FAILED, Meter
 from streams.profiling.dead_letters import dead_letter
 from streams.profiling.events import DeadLetter
 from streams.topics import Names
@@ -41,6 +47,7 @@ CHANNELS = ("slack", "pagerduty", "email")
 SEND_S = 25.0  # a sink has limits of its own; this one holds whatever it does
 DRAIN_S = 12.0  # partitions that are to be given up wait so long for answers
 RECORD_S = 60.0  # a record that Kafka does not take for so long ends this control
+_OCCASION_MS = 1000
 _LOOK_S = 0.25
 _AGAIN_S = 0.05
 
@@ -52,6 +59,7 @@ class Courier:
     ----------
     read, progress : what this control knows, and how far it has read: the deliveries are part of that
     ready : whether it knows all that was written before its start
+    meter : counts what was sent, and what was not
     """
 
     def __init__(
@@ -62,6 +70,7 @@ class Courier:
         read: ReadModel,
         progress: Progress,
         ready: Callable[[], bool],
+        meter: Meter,
     ) -> None:
         self._names, self._sinks, self._read, self._progress = (
             names,
@@ -69,8 +78,12 @@ class Courier:
             read,
             progress,
         )
-        self._ready = ready
-        self.outbox = Outbox(receivers.terms)
+        self._ready, self._meter = ready, meter
+        self.outbox = Outbox(receivers.terms, lambda item: self._drifts.shared(item.key))
+        self._drifts = Drifts(receivers.public, receivers.console, self._told)
+        self._daybook = Daybook(receivers.public, receivers.console, read)
+        self._digested = 0  # the day whose digests are in the outbox
+        self._occasion_ms = 0  # when what no single alert says is looked for next
         self._public = {one.name: one for one in receivers.public}
         self._hooks = [one for one in receivers.public if one.channel == "webhook"]
         self.app = reader(f"{names.prefix}control-delivery", kafka, SharedTransport)
@@ -86,7 +99,7 @@ class Courier:
         self._owned: frozenset[Partition] | None = None  # None: between two assignments
         self._open = False  # whether the outbox knows all it must know
         self._generation = 0
-        self._ends: dict[Partition, int] | None = None  # of the deliveries, at the assignment
+        self._ends: dict[Partition, int] | None = None  # of what must be known, at the assignment
         self._folded: dict[Partition, int] = {}
         self._arrived: list[Item] = []
         self._origins: dict[str, Record] = {}  # by idempotency key, of what is not done
@@ -133,11 +146,41 @@ class Courier:
             return
         now = now_ms()
         if self._confirmed():
+            self._occasions(now)
             for act in self.outbox.step(now):
                 self._start(act)
         due_ms = self.outbox.next_ms(now)
         pause_s = _LOOK_S if due_ms is None else (due_ms - now) / 1000
         await self._sleep(min(max(pause_s, _AGAIN_S), _LOOK_S))
+
+    def _told(self, key: Key) -> int:
+        """The highest sequence that arrived, whoever sent it; 0: none."""
+        record = self._read.deliveries.get(key)
+        return 0 if record is None else record.told
+
+    def _occasions(self, now_ms: int) -> None:
+        """Shared causes and digests: one control speaks for all."""
+        first = Partition(self._names("alerts.slack"), 0)
+        if now_ms < self._occasion_ms or self._owned is None or first not in self._owned:
+            return
+        self._occasion_ms = now_ms + _OCCASION_MS
+        for item in self._drifts.due(now_ms):
+            self.outbox.add(item)
+        if (day := day_start(now_ms)) != self._digested:
+            self._digested = day
+            for item in self._daybook.due(now_ms):
+                self.outbox.add(item)
+
+    def heard(self, record: Record) -> None:
+        """An alert, as every control reads it: what is told together and what a digest says follows from all."""
+        if record.value is None or (record.timestamp_ms or 0) < now_ms() - 2 * DAY_MS:
+            return
+        try:
+            alert = msgspec.json.decode(document_of(record), type=Alert)
+            self._drifts.heard(alert, record.timestamp_ms or 0)
+            self._daybook.heard(alert, record.timestamp_ms or 0)
+        except ValueError:
+            return  # the read model has counted it
 
     async def _sleep(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -157,6 +200,7 @@ class Courier:
         await self._drain()
         self._transport.progress = Progress()
         self._folded, self._arrived, self._origins, self._ends = {}, [], {}, None
+        self._digested = 0
 
     async def _assigned(self, app: Any, /, *args: Any, **kwargs: Any) -> None:
         assigned: set[TP] = args[0]
@@ -179,7 +223,8 @@ class Courier:
             return False
         if self._ends is None:
             # asked after the assignment: what the former owners recorded lies before these ends
-            behind = [p for p in self._progress.ends if p.topic == self._names("deliveries")]
+            needed = (self._names("deliveries"), self._names("alerts"))
+            behind = [p for p in self._progress.ends if p.topic in needed]
             try:
                 ends = await self.app.consumer.highwaters(*(TP(*p) for p in behind))
             except KafkaError as error:
@@ -219,7 +264,7 @@ class Courier:
             if record.topic in self._channels:
                 note = msgspec.json.decode(document_of(record), type=Notification)
                 if note.receiver in self._sinks:
-                    self._add(Item(note, record.timestamp_ms or 0, event_ms(note.at)), record)
+                    self._add(self._item(note, record), record)
             elif self._hooks:
                 alert = msgspec.json.decode(document_of(record), type=Alert)
                 self._to_hooks(alert, record)
@@ -231,6 +276,14 @@ class Courier:
                 offset=record.offset,
                 error=type(error).__name__,
             )
+
+    def _item(self, note: Notification, record: Record) -> Item:
+        """A notification as it waits: drift of inputs waits longer, to see where else it appears."""
+        logged_ms, about = record.timestamp_ms or 0, dict(record.headers)
+        kind, series = about.get("ce_kind", b"").decode(), about.get("ce_series", b"").decode()
+        gathered = note.severity != "critical" and mergeable(note, cast(Kind, kind), series or None)
+        held_ms = logged_ms + GATHER_MS if gathered else 0
+        return Item(note, logged_ms, event_ms(note.at), held_ms, gathered)
 
     def _to_hooks(self, alert: Alert, record: Record) -> None:
         """Webhooks have no topic of their own: they get alerts, rendered here."""
@@ -251,6 +304,14 @@ class Courier:
 
     # --- what goes out --------------------------------------------------------------------------
 
+    def delivering(self) -> Delivering:
+        """How it is doing."""
+        return Delivering(
+            circuits={name: one.open for name, one in self.outbox.breakers().items()},
+            oldest_ms=self.outbox.oldest_ms(),
+            suppressed=self.outbox.suppressed,
+        )
+
     def _start(self, act: Act) -> None:
         task = asyncio.create_task(self._do(act))
         self._tasks.add(task)
@@ -266,6 +327,7 @@ class Courier:
         match act:
             case Send():
                 outcome = await self._send(act)
+                self._count(act, outcome)
                 settle = self.outbox.answered(act.key, outcome, now_ms())
                 if settle is not None:
                     await self._settle(settle)
@@ -289,16 +351,29 @@ class Courier:
             self._add(act.item(instead))
 
     async def _send(self, act: Send) -> Sent | Failed:
+        began = time.monotonic()
         try:
             async with asyncio.timeout(SEND_S):
                 return await self._sinks[act.key.receiver].send(act.parcel)
         except TimeoutError:
             return Failed("timeout", True, f"no answer within {SEND_S:g} s")
+        finally:
+            spent_s = time.monotonic() - began
+            self._meter.observe(NOTIFICATION_DURATION, spent_s, act.parcel.notification.channel)
+
+    def _count(self, act: Send, outcome: Sent | Failed) -> None:
+        channel = act.parcel.notification.channel
+        if isinstance(outcome, Sent):
+            self._meter.count(NOTIFICATIONS, 1, channel)
+        else:
+            self._meter.count(NOTIFICATIONS_FAILED, 1, channel, outcome.trouble)
 
     async def _settle(self, settle: Settle) -> None:
         record = settle.record
         if settle.dead is not None:
             await self._bury(settle.dead, record.last_error or record.state)
+        if record.state == "expired":
+            self._meter.count(NOTIFICATIONS_FAILED, 1, record.channel, "expired")
         key, value = encode(record)
         await self._write(Outgoing(self._names("deliveries"), key, value))
         self.outbox.recorded(record)
@@ -334,12 +409,3 @@ class Courier:
                     )
         except (KafkaError, FaustError) as error:
             raise BrokerError(f"control: cannot write to Kafka: {type(error).__name__}") from error
-
-
-def event_ms(time: str) -> int:
-    """A time in a document, as epoch milliseconds.
-
-    >>> event_ms("1970-01-01T00:00:01.000Z")
-    1000
-    """
-    return epoch_ms(datetime.fromisoformat(time))

@@ -18,6 +18,15 @@ def epoch_ms(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
+def event_ms(time: str) -> int:
+    """A time in a document of ours, as epoch milliseconds.
+
+    >>> event_ms("1970-01-01T00:00:01.000Z")
+    1000
+    """
+    return epoch_ms(datetime.fromisoformat(time))
+
+
 class Window(msgspec.Struct):
     start: _Time
     end: _Time
@@ -97,6 +106,21 @@ class Links(msgspec.Struct):
     runbook: str | None = None
 
 
+class Kept(msgspec.Struct):
+    """Why nobody was told."""
+
+    inhibited_by: str | None = None
+    silenced_by: str | None = None
+    held: str | None = None
+
+    @property
+    def reason(self) -> str | None:
+        """One word, the same that alerting would name first."""
+        if self.silenced_by is not None:
+            return "silence"
+        return self.held or ("inhibited" if self.inhibited_by is not None else None)
+
+
 class Alert(msgspec.Struct):
     alert_id: _Text
     episode_id: _Text
@@ -113,6 +137,7 @@ class Alert(msgspec.Struct):
     summary: str
     since: Since | None = None
     links: Links = msgspec.field(default_factory=Links)
+    delivery: Kept = msgspec.field(default_factory=Kept)
 
 
 class Status(msgspec.Struct):

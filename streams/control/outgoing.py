@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from alerting.deliver.destination import Unusable
+from alerting.deliver.items import Terms, terms
 from alerting.deliver.make import sinks
-from alerting.deliver.outbox import Terms, terms
 from alerting.deliver.sink import Sink
 from alerting.settings import Receiver
 from streams.errors import UsageError

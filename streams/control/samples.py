@@ -5,11 +5,13 @@ from collections.abc import Sequence
 
 from streams.broker import Partition
 from streams.control import answers
+from streams.control.deliveries import Delivering
 from streams.control.views import ReadModel, Story
 from streams.metrics import (
     ALARM,
     ALERTS,
     BUILD,
+    CIRCUIT_OPEN,
     EFFECT,
     EPISODES_OPEN,
     HEARTBEAT,
@@ -17,7 +19,10 @@ from streams.metrics import (
     MODEL_LAST_EVENT,
     MODEL_REFERENCE,
     MODEL_STATE,
+    NOTIFICATION_OLDEST,
+    NOTIFICATIONS_SUPPRESSED,
     OTHER,
+    SUPPRESSIONS,
     TRIGGERS,
     WINDOWS_JUDGED,
     Models,
@@ -70,6 +75,26 @@ def of_models(read: ReadModel, now_ms: int) -> list[Sample]:
         if label != OTHER:
             single += _moments(label, view)
     return summed(added) + single + _alerts(read)
+
+
+def of_delivery(read: ReadModel, delivering: Delivering) -> list[Sample]:
+    """What waits for whom, whose circuit is open, and what deserved no message."""
+    suppressed = Counter(read.suppressed)
+    suppressed.update(delivering.suppressed)
+    return [
+        *(
+            Sample(NOTIFICATIONS_SUPPRESSED, (reason,), suppressed[reason])
+            for reason in SUPPRESSIONS
+        ),
+        *(
+            Sample(NOTIFICATION_OLDEST, (name,), ms / 1000)
+            for name, ms in sorted(delivering.oldest_ms.items())
+        ),
+        *(
+            Sample(CIRCUIT_OPEN, (name,), float(circuit))
+            for name, circuit in sorted(delivering.circuits.items())
+        ),
+    ]
 
 
 def _moments(label: str, view: answers.ModelView) -> list[Sample]:

@@ -20,13 +20,14 @@ from streams.control.answers import Document
 from streams.control.api import ROUTES, Asked, Route, checked
 from streams.control.commands import Counter
 from streams.control.console import INDEX
+from streams.control.deliveries import Delivering
 from streams.control.door import Door
 from streams.control.model_page import MODEL
 from streams.control.parts import Page
 from streams.control.problems import Problem
 from streams.control.views import ReadModel
 from streams.errors import BrokerError
-from streams.metrics import exposition
+from streams.metrics import DELIVERED, HTTP_REQUESTS, OTHER, Meter, exposition
 
 Ready = Callable[[], bool]
 Reading = Callable[[], Sequence[tuple[Partition, int, int]]]
@@ -55,6 +56,8 @@ class Site:
     reading : per partition the reader's position, and where what is committed ends
     write : posts a command, and returns when it is kept
     signing_secrets : with which Slack signs what people click
+    meter : what control counts itself
+    delivering : how delivery is doing
     """
 
     def __init__(
@@ -65,15 +68,20 @@ class Site:
         version: str,
         write: Callable[[Command], Awaitable[None]],
         signing_secrets: Sequence[str] = (),
+        meter: Meter | None = None,
+        delivering: Callable[[], Delivering] = Delivering,
     ) -> None:
         self._read, self._ready, self._reading, self._version = read, ready, reading, version
         self._counter = Counter(read.commands, write, _now_ms)
         self._signing_secrets = tuple(signing_secrets)
+        self._meter = meter or Meter("control", version, DELIVERED)
+        self._delivering = delivering
         self._taking: set[asyncio.Task[Document]] = set()
 
     def application(self, door: Door) -> web.Application:
         app = web.Application(
-            middlewares=[_errors, _guard(door), _etag], client_max_size=slack_actions.MOST_BYTES
+            middlewares=[_counted(self._meter), _errors, _guard(door), _etag],
+            client_max_size=slack_actions.MOST_BYTES,
         )
         app.router.add_post("/api/v1/commands", self._command)
         app.router.add_post(slack_actions.PATH, self._slack)
@@ -97,6 +105,7 @@ class Site:
             query=checked(route, request.query.items()),
             ready=self._ready(),
             reading=self._reading(),
+            delivering=self._delivering(),
         )
 
     def _json(self, route: Route) -> _Answer:
@@ -165,7 +174,9 @@ class Site:
         about = samples.of_control(self._version, now_ms, self._reading())
         if self._ready():
             about += samples.of_models(self._read, now_ms)
+            about += samples.of_delivery(self._read, self._delivering())
         body, kind = exposition(about)
+        body += self._meter.exposition()
         return web.Response(body=body, headers={"Content-Type": kind})
 
 
@@ -197,6 +208,20 @@ async def _errors(request: web.Request, handler: _Answer) -> web.StreamResponse:
         response.headers["Allow"] = allowed
     response.headers.update(_HEADERS)
     return response
+
+
+def _counted(meter: Meter) -> Middleware:
+    """Counts requests by the route they took; what took none is no label of its own."""
+
+    @web.middleware
+    async def counted(request: web.Request, handler: _Answer) -> web.StreamResponse:
+        response = await handler(request)
+        resource = request.match_info.route.resource
+        route = OTHER if resource is None else resource.canonical
+        meter.count(HTTP_REQUESTS, 1, route, str(response.status))
+        return response
+
+    return counted
 
 
 def _problem(problem: Problem, request: web.Request) -> web.Response:

@@ -2,8 +2,8 @@
 
 Kafka may deliver a record again: Faust is at least once. A partition is a sequence that may jump back but never
 forward, so a record below the position the model has reached was folded already and changes nothing. What the *log*
-repeats (a judge that started over) overwrites what it said before, by id and sequence. Nothing increments but two
-numbers that cannot be had otherwise, and both only move with what is new.
+repeats (a judge that started over) overwrites what it said before, by id and sequence. Nothing increments but
+numbers that cannot be had otherwise, and they only move with what is new.
 """
 
 import zlib
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from alerting.deliver.outbox import Delivery, Key
+from alerting.deliver.items import Delivery, Key
 from streams.broker import Partition, Record
 from streams.commands import OUTCOME, CommandOutcome
 from streams.control.commands import Ledger
@@ -192,6 +192,7 @@ class ReadModel:
         self.judged: Counter[tuple[str, str]] = Counter()  # (model, verdict) -> windows
         self.forgotten_alerts: Counter[tuple[str, str, str]] = Counter()  # (kind, severity, change)
         self.forgotten_transitions: Counter[tuple[str, str]] = Counter()  # (model, status)
+        self.suppressed: Counter[str] = Counter()  # reason -> alerts that nobody was told
         self._judged_to: dict[Scoped, int] = {}
 
     def wanted(self, topic: str, key: bytes | None) -> bool:
@@ -298,6 +299,10 @@ class ReadModel:
             opened_ms=epoch_ms(found.opened_at),
             told={found.sequence: told},
         )
+        before = self.episodes.get(model.id, {}).get(found.episode_id)
+        reason = found.delivery.reason
+        if reason is not None and (before is None or found.sequence not in before.told):
+            self.suppressed[reason] += 1
         for event, old in _tell(self.episodes, story):
             self.forgotten_alerts[old.kind, event.severity, event.word] += 1
 

@@ -8,17 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.deliver.breaker import AUTH_PAUSE_MS, CLOSED, Breaker, failed
-from alerting.deliver.outbox import (
-    Delivery,
-    Item,
-    Key,
-    Outbox,
-    Redirect,
-    Send,
-    Settle,
-    Terms,
-    terms,
-)
+from alerting.deliver.items import Delivery, Item, Key, Redirect, Send, Settle, Terms, terms
+from alerting.deliver.outbox import Outbox
 from alerting.deliver.pace import Pace, Rate, wait_ms
 from alerting.deliver.sink import Failed, Sent
 from alerting.types import Notification

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from alerting.deliver.outbox import terms
+from alerting.deliver.items import terms
 from alerting.deliver.sink import Failed, Parcel, Sent
 from streams.control.app import Control, serve
 from streams.control.door import Door
