@@ -17,7 +17,6 @@ from alerting.wording import duration
 from detectors.types import Status
 
 _ANSWERS: tuple[Change, ...] = ("acknowledged", "resolved")  # only for those who were told
-_NO_CHANGE: tuple[Change, ...] = ("acknowledged", "repeated")  # the problem is what it was
 
 
 class Why(NamedTuple):
@@ -160,17 +159,17 @@ def _published(
     """Number the transition, remember who knows of it, and write it down."""
     at_ms, over = context.at_ms, news.change == "resolved"
     reached = () if delivery.suppressed else delivery.receivers
-    freely = bool(reached) and news.change not in _ANSWERS  # nothing holds it back any more
-    inhibited_ms = None if freely else episode.inhibited_ms
+    inhibited_ms = None if reached else episode.inhibited_ms
+    awake = reached and news.change not in _ANSWERS
     published = replace(
         episode,
         sequence=episode.sequence + 1,
-        changed_ms=episode.changed_ms if news.change in _NO_CHANGE else at_ms,
+        changed_ms=at_ms,
         flapping=_flaps(episode, at_ms),
         told=() if over else tuple(dict.fromkeys((*episode.told, *reached))),
         levels={} if over else {**episode.levels, **dict.fromkeys(reached, height(episode))},
-        told_ms=at_ms if freely else episode.told_ms,
+        told_ms=at_ms if reached else episode.told_ms,
         inhibited_ms=at_ms if delivery.inhibited_by else inhibited_ms,
-        snoozed_until_ms=None if freely else episode.snoozed_until_ms,
+        snoozed_until_ms=None if awake else episode.snoozed_until_ms,
     )
     return published, (announce(policy, published, news, delivery, context),)

@@ -452,6 +452,7 @@ def test_whoever_may_hear_knows_how_it_stands_and_nobody_is_told_twice(
         episode = life.episode
         if episode is None or not episode.open:
             assert believed == {}, "whoever heard of it heard its end"
+            assert episode is None or (episode.told, episode.levels) == ((), {})
             continue
         at_ms = SEVEN + window * HOUR_MS
         snoozed = (episode.snoozed_until_ms or 0) > at_ms

@@ -74,7 +74,8 @@ def test_what_was_told_by_itself_counts() -> None:
     found = gather([news("b", 10), news("c", 20)], sent=[news("a"), news("z", -90)])
     assert models(found) == [("a", "b", "c")]
     assert found.single == ()
-    assert gather([], sent=map(news, "abc")) == Gathered((), ()), "there is nothing new"
+    late = gather([news("d", 90)], sent=map(news, "abc"))
+    assert (late.shared, alone(late)) == ((), ["d"]), "the others are told"
 
 
 def test_what_was_told_by_itself_is_not_told_again() -> None:
