@@ -6,10 +6,13 @@ from typing import Any
 import msgspec
 
 from alerting.types import Alert, Notification, Trigger
+from streams.commands import Command, CommandOutcome
 from streams.messages import ResultDocument
 
 DOCUMENTS: dict[str, Any] = {
     "alert": Alert,
+    "command": Command,
+    "command-outcome": CommandOutcome,
     "notification": Notification,
     "result": ResultDocument,
     "trigger": Trigger,

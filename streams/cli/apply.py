@@ -28,7 +28,8 @@ def command(
 ) -> None:
     """Register lifecycles and the references beside them. Running roles take them up at once.
 
-    Doing it twice changes nothing.
+    Where the service file names receivers, routes or links, these hold for all judges from now on. Doing it twice
+    changes nothing.
     """
     from streams.registration import register, see_to_topics
 
@@ -39,12 +40,16 @@ def command(
     see_to_topics(service)
     register(service, lifecycles, known)
     if as_json:
-        output.print_json({"applied": [_told(one, known) for one in found]})
+        heard = service.public.revision if service.says_who_hears else None
+        output.print_json({"applied": [_told(one, known) for one in found], "routing": heard})
         return
     for one in found:
         told = _told(one, known)
         against = told["reference_id"] or f"no reference: leeway baseline {one.path} --data SOURCE"
         output.write(f"{told['model_id']} {told['version']} revision {told['revision']}: {against}")
+    if service.says_who_hears:
+        names = ", ".join(receiver.name for receiver in service.receivers) or "nobody is named"
+        output.write(f"who hears of alerts, revision {service.public.revision}: {names}")
 
 
 def _told(one: Named, known: Mapping[str, "Reference"]) -> dict[str, str | None]:

@@ -36,6 +36,10 @@ def command(
     reference: ReferencesOption = None,
     where: WhereOption = None,
     kind: KindOption = None,
+    commands: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="what people and pipelines said, one command per line"),
+    ] = None,
     partitions: Annotated[
         int, typer.Option(metavar="N", min=1, max=1000, help="of every topic; changes no result")
     ] = 1,
@@ -53,6 +57,7 @@ def command(
 
     Times are those of the events, so the same file gives the same bytes, today and in a year.
     """
+    from streams.offline.commands import read_commands
     from streams.offline.replay import replay
 
     service = service_of(brokers, config)
@@ -73,6 +78,7 @@ def command(
     )
     if source.absent:
         output.remark(f"warning: {events} has no column {', '.join(source.absent)}")
+    said = read_commands(commands) if commands is not None else []
     with output.progress(f"replaying {events}", source.size) as advance:
         replayed = replay(
             source,
@@ -80,6 +86,7 @@ def command(
             routing=service.public,
             partitions=partitions,
             batch=batch,
+            commands=said,
             advance=advance,
         )
     if to is not None:

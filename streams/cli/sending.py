@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from streams.service import Service
 
 __all__ = [
+    "NO_ANSWER",
     "REFUSALS",
+    "REFUSED",
     "EpisodeArgument",
     "ModelArgument",
     "Sender",
@@ -55,7 +57,7 @@ REFUSALS = {  # what a judge's word means to a person
     "same_version": "this version answers already",
     "dry_run": "retraining.guards.dry_run lets no retraining begin",
 }
-_REFUSED, _NO_ANSWER = 1, 3
+REFUSED, NO_ANSWER = 1, 3  # exit codes
 _MOST_SHOWN = 5
 _LOOK_S = 0.05
 
@@ -177,7 +179,7 @@ class Sender:
             f"window of {command.model_id} was judged since. It stays written; the same line with "
             f"--id {self.command_id} waits again without giving it twice"
         )
-        return _NO_ANSWER
+        return NO_ANSWER
 
     def _write(self, record: "Outgoing", *, anew: bool) -> None:
         from streams.kafka.commands import Writer
@@ -221,7 +223,7 @@ class Sender:
             output.write(f"refused: {outcome.command}, {command.model_id}: {reason}")
             if reason in REFUSALS:
                 output.remark(REFUSALS[reason])
-        return 0 if outcome.outcome == "applied" else _REFUSED
+        return 0 if outcome.outcome == "applied" else REFUSED
 
 
 def acting(function: Callable[Concatenate[Sender, P], int]) -> Callable[..., int]:

@@ -7,7 +7,16 @@ import typer
 from alerting.identity import derived, rfc3339
 from alerting.types import SEVERITIES, Kind
 from streams.cli import output
-from streams.cli.sending import ModelArgument, Sender, acting, choice, instant, now_ms, until_ms
+from streams.cli.sending import (
+    REFUSED,
+    ModelArgument,
+    Sender,
+    acting,
+    choice,
+    instant,
+    now_ms,
+    until_ms,
+)
 from streams.errors import UsageError
 
 __all__ = ["EXAMPLE", "command"]
@@ -74,5 +83,6 @@ def command(
         ),
     )
     code = sender.give(silence)
-    output.remark(f"end it with: leeway unsilence {silence.silence_id}")
+    if code != REFUSED:
+        output.remark(f"end it with: leeway unsilence {silence.silence_id}")
     return code

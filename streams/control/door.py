@@ -90,9 +90,10 @@ class Door:
         shown = [token for token in self.tokens if hmac.compare_digest(token.digest, digest)]
         if not shown:
             raise Problem("unauthenticated", "Authorization: the token is not known")
-        if writes and all(token.role != "write" for token in shown):
+        allowed = [token for token in shown if not writes or token.role == "write"]
+        if not allowed:
             raise Problem("forbidden", f"the token {shown[0].name} may read, not write")
-        return shown[0].name
+        return allowed[0].name
 
 
 def is_loopback(host: str) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
@@ -11,12 +12,18 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from streams.broker import Record
-from streams.commands import Command, CommandOutcome, outcome_record
-from streams.control.commands import MOST, Counter, Ledger
+from streams.commands import Command, CommandOutcome, decode, outcome_record
+from streams.control import commands
+from streams.control.commands import MOST, Counter, Ledger, Post
 from streams.control.door import Door, Token
 from streams.control.problems import Problem
 from streams.control.server import Site
 from streams.control.views import ReadModel
+from streams.errors import BrokerError
+from streams.kafka.admin import create_topics
+from streams.kafka.commands import past
+from streams.local_kafka import AnyBroker
+from streams.topics import Names
 from tests.streams.control.published import HOUR_MS, NAMES, NOW_MS, read_model, record
 
 HOST = {"Host": "127.0.0.1"}
@@ -181,9 +188,7 @@ def test_what_was_written_all_the_same_is_known_once_it_is_read() -> None:
 
 
 def _command() -> Command:
-    from streams.control.commands import read
-
-    return read(json.dumps(RETRAIN).encode(), None, None)
+    return commands.read(json.dumps(RETRAIN).encode(), None, None)
 
 
 def test_the_idempotency_key_is_the_command_id() -> None:
@@ -311,6 +316,46 @@ def test_what_is_remembered_of_commands_has_a_bound() -> None:
     for number in range(MOST + 2):
         ledger.give(given(RETRAIN | {"command_id": f"c{number}"}))
     assert (len(ledger.given), ledger.find("c1")) == (MOST, None)
+
+
+@pytest.mark.kafka
+def test_commands_are_written_where_the_judge_of_their_model_reads(
+    kafka: AnyBroker, unique: Callable[[str], str]
+) -> None:
+    names, properties = Names(f"{unique('post')}."), {"bootstrap.servers": kafka.bootstrap}
+    create_topics(properties, names, partitions=3)
+    post, command = Post(properties, names), _command()
+
+    async def give() -> None:
+        await asyncio.gather(post.write(command), post.write(command))
+
+    asyncio.run(give())
+    written = [record for records in past(properties, [names("commands")]) for record in records]
+    assert [decode(one.value) for one in written] == [command, command]
+    assert {one.partition for one in written} == {zlib.crc32(b"loans") % 3}
+    assert {one.key for one in written} == {b"loans"}
+
+
+def test_a_kafka_that_cannot_be_had_is_a_problem_and_is_asked_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[Any] = []
+
+    class Writer:
+        def __init__(self, properties: Any) -> None:
+            made.append(self)
+
+        def write(self, record: Any) -> None:
+            raise BrokerError("no broker answers at secret.example", retry=True)
+
+    monkeypatch.setattr("streams.control.commands.Writer", Writer)
+    post = Post({}, NAMES)
+    for _ in range(2):
+        with pytest.raises(Problem, match="Kafka does not take the command: try again") as problem:
+            asyncio.run(post.write(_command()))
+        assert problem.value.status == 503
+        assert "secret.example" not in json.dumps(problem.value.document("/"))
+    assert len(made) == 2
 
 
 def test_an_id_with_odd_characters_is_found_at_its_location() -> None:

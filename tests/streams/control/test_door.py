@@ -1,12 +1,14 @@
 """Who may ask: this machine without a token, others only with one, and no web page elsewhere."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from streams.control.door import Door
 from streams.control.problems import Problem
+from streams.control.slack_actions import PATH
 from streams.errors import UsageError
 
 LOCAL = Door("127.0.0.1", 8080)
@@ -61,6 +63,21 @@ def test_without_the_right_token_nobody_enters(guarded: Door, shown: str | None)
 def test_a_token_tells_whose_it_is(guarded: Door) -> None:
     headers = {"Host": "leeway.example", "Authorization": "bearer open sesame"}
     assert guarded.admit("/", headers) == "grafana"
+
+
+def test_a_token_that_reads_does_not_write_and_one_that_writes_reads(guarded: Door) -> None:
+    headers = {"Host": "leeway.example", "Authorization": "Bearer open sesame"}
+    with pytest.raises(Problem, match="grafana may read, not write"):
+        guarded.admit("/api/v1/commands", headers, writes=True)
+    ci = replace(guarded.tokens[0], name="ci", role="write")
+    writer = replace(guarded, tokens=(*guarded.tokens, ci))
+    assert writer.admit("/api/v1/commands", headers, writes=True) == "ci"
+    assert writer.admit("/", headers) == "grafana"
+
+
+def test_what_slack_signs_needs_neither_token_nor_a_name_of_this_machine(guarded: Door) -> None:
+    for door in (LOCAL, guarded):
+        assert door.admit(PATH, {"Host": "leeway.example"}, writes=True) is None
 
 
 def test_probes_need_no_token(guarded: Door) -> None:
