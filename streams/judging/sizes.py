@@ -70,7 +70,7 @@ def _check(plan: Plan, at: int, slot: int, counts: Ints, test: SeriesTest) -> Ch
         high,
         test.value,
         n,
-        0.0,
+        None,
         m,
         "number",
         f"{said} ({low:.3g} to {high:.3g}), limit {test.value:g}",

@@ -126,12 +126,17 @@ class PredictionDrift(Section):
     @model_validator(mode="wrap")
     @classmethod
     def _fill(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Severe is twice the threshold unless it is written; a p-value has no double."""
+        """Severe is twice the threshold unless it is written; a p-value has no double, nor has what cannot be so large."""
         found = handler(value)
         threshold = found.threshold
         if threshold is None or found.severe is not None or threshold.measure == "p":
             return found
-        return found.model_copy(update={"severe": replace(threshold, value=2 * threshold.value)})
+        severe = replace(threshold, value=2 * threshold.value)
+        try:
+            drift.threshold(drift.threshold_document(severe), found.method)
+        except Wrong:
+            return found
+        return found.model_copy(update={"severe": severe})
 
     @field_serializer("threshold", "severe")
     def _write_threshold(self, value: drift.Threshold | None) -> Any:

@@ -372,9 +372,9 @@ def test_nothing_is_asked_twice_nor_two_at_once_nor_too_often(
         elif what == "quality":
             clock.problems = (broken(),) if how else ()
         elif what == "ask":
-            found = clock.ask(command_id=f"c{how}")
-            if not isinstance(found, Refused):
-                clock.fold(found)
+            answer = clock.ask(command_id=f"c{how}")
+            if not isinstance(answer, Refused):
+                clock.fold(answer)
         else:
             clock.step()
             here = replace(context(), at_ms=clock.at_ms)
