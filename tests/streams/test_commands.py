@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from alerting.settings import Receiver
 from detectors.reference.build import Reference, to_document
 from streams.broker import Batch, Partition, Record, Work
 from streams.commands import InvalidCommand, decode
+from streams.errors import UsageError
 from streams.judging.judge import Judge
 from streams.lifecycle import Lifecycle
 from streams.messages import Progress, Report, encode_profile
+from streams.offline.commands import read_commands
 from streams.registry import lifecycle_record, reference_record
 from tests.builders import (
     MINUTE_MS,
@@ -549,3 +552,15 @@ def test_dates_ask_once_each_however_many_pass_at_once() -> None:
 def test_what_is_no_command_says_so(value: bytes) -> None:
     with pytest.raises(InvalidCommand):
         decode(value)
+
+
+def test_a_file_of_commands_says_where_it_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "said.jsonl"
+    good = b'{"command": "retrain", "command_id": "c", "model_id": "m", "by": "ann"}'
+    path.write_bytes(good + b"\n\n" + good + b"\n")
+    assert [said.command_id for said in read_commands(path)] == ["c", "c"]
+    path.write_bytes(good + b"\n{}\n")
+    with pytest.raises(UsageError, match=r"said\.jsonl, line 2: .*: expected a command like"):
+        read_commands(path)
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_commands(tmp_path / "nothing")
