@@ -39,7 +39,6 @@ NUMBERS, FLAGS, CATEGORIES, LEVELS = 30, 10, 10, 8
 PANES = 12
 MISSING, RARE = 0.002, 0.02  # shares of values that are always missing; of the rarest level
 SAMPLE = 20_000  # rows whose deciles are the edges
-REFERENCE_WEEKS = 6
 LABELS, WRONG = 80, 0.1  # an hour, where a model has labels; of them wrong
 SEGMENTS = {"country=DE": 0.88, "country=FR": 0.12}  # shares of the events
 _LATENCY_CELL = LATENCY.start + 36  # every answer takes about 45 ms
@@ -90,6 +89,7 @@ class World:
     segmented: tuple[int, ...] = ()
     fine: tuple[int, ...] = ()  # those whose health is judged every five minutes, as is the default
     seed: int = 2026
+    past: int = 6  # weeks of the reference
 
     def panes(self, model: int) -> int:
         """Of an hour."""
@@ -117,7 +117,7 @@ THREE_WEEKS = World(
     deploys=(Deploy(1, 9 * DAY + 14, "1.0.1"), Deploy(14, 14 * DAY + 9, "1.1.0", retrained=True)),
     labelled=(2, 14),
     segmented=(17,),
-    fine=(0, 11, 16, 18, 19),
+    fine=(11, 16, 18, 19),
 )
 
 
@@ -247,12 +247,12 @@ def _draw(dice: Generator, events: Ints, shares: tuple[Floats, Floats, Floats]) 
 def reference(world: World, model: Model, of: Lifecycle, version: str) -> Reference:
     """That of a version, of the weeks before the stream, drawn like it."""
     dice = np.random.default_rng([world.seed, model.number, 7, int(version.replace(".", ""))])
-    hours = np.arange(-REFERENCE_WEEKS * WEEK, 0)
+    hours = np.arange(-world.past * WEEK, 0)
     parts = _parts(world, model.number)
     events = [dice.poisson(traffic(hours) * share) for share in parts.values()]
     counts = [_draw(dice, n, model.shares(hours)) for n in events]
     whole, slots = np.sum(counts, axis=0), hours % WEEK
-    start_ms = START_MS - REFERENCE_WEEKS * WEEK * HOUR_MS
+    start_ms = START_MS - world.past * WEEK * HOUR_MS
     total = np.sum(events, axis=0)
     at, series = 0, []
     for s in model.series:
@@ -365,7 +365,7 @@ def wrong_at(world: World, model: int, hour: int) -> float:
 def labels_of(world: World, model: int, hours: Sequence[int]) -> Iterator[bytes]:
     """Whole label events of some hours, in order: what was predicted one to six hours ago, and what was right."""
     for hour in hours:
-        dice = np.random.default_rng([world.seed, model, 2, hour + REFERENCE_WEEKS * WEEK])
+        dice = np.random.default_rng([world.seed, model, 2, hour + world.past * WEEK])
         start = START_MS + hour * HOUR_MS
         times = (start + np.sort(dice.integers(HOUR_MS, size=LABELS))).tolist()
         lags = dice.integers(HOUR_MS, 6 * HOUR_MS, size=LABELS).tolist()

@@ -72,8 +72,7 @@ class Simulation:
             MemoryBroker(self.log, "profiler"), labels, [NAMES("labels")], [NAMES("models")]
         )
         self._trigger: str | None = None  # the last one that was approved
-        self._seen: set[tuple[str, int, int]] = set()
-        self._read = dict.fromkeys(("alerts", "retraining"), 0)  # of them, as far as people looked
+        self._seen: set[tuple[str, int, int]] = set()  # records that people looked at
         self._judge.start()
         self._profiler.start()
 
@@ -117,7 +116,9 @@ class Simulation:
     def _answer(self, hour: int) -> None:
         """Somebody looks after what was told in the hour before, and a pipeline starts what was approved."""
         for alert in self._news("alerts"):
-            told = alert["delivery"]["receivers"] and not alert["delivery"]["inhibited_by"]
+            delivery = alert["delivery"]
+            kept_back = delivery["inhibited_by"] or delivery["held"]
+            told = delivery["receivers"] and not kept_back
             if alert["change"] == "opened" and told:
                 episode_id, model_id = alert["episode_id"], alert["model"]["id"]
                 self._say(
@@ -160,18 +161,18 @@ class Simulation:
             status=status,
         )
 
+    def said(self, topic: str) -> list[Any]:
+        """Every document on a topic."""
+        return [msgspec.json.decode(record.value or b"") for record in self.log.read(NAMES(topic))]
+
     def _news(self, topic: str) -> list[Any]:
         """What was written since somebody looked."""
-        records = self.log.read(NAMES(topic))
-        if len(records) == self._read[topic]:
-            return []
-        seen, found = self._seen, []
-        for record in records:
+        found = []
+        for record in self.log.read(NAMES(topic)):
             place = topic, record.partition, record.offset
-            if place not in seen:
-                seen.add(place)
+            if place not in self._seen:
+                self._seen.add(place)
                 found.append(msgspec.json.decode(record.value or b""))
-        self._read[topic] = len(records)
         return found
 
     def _say(self, command: Command) -> None:
