@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 import ssl
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,9 +103,17 @@ class Line:
         )
 
     async def post(
-        self, body: bytes, headers: Mapping[str, str], path: str = "", *, read: bool = True
+        self,
+        body: bytes,
+        headers: Mapping[str, str],
+        path: str = "",
+        *,
+        read: Container[int] = range(1000),
     ) -> Answer | Failed:
-        """Send `body` once. `read` False: the status says it all, and the body is left alone."""
+        """Send `body` once.
+
+        `read` are the statuses whose bodies say more; the others are not waited for.
+        """
         answer: Answer | None = None
         try:
             async with asyncio.timeout(self._limits.total_s):
@@ -114,7 +122,7 @@ class Line:
                 )
                 answer = Answer(response.status_code, b"", response.headers.get("retry-after"))
                 try:
-                    if read:
+                    if response.status_code in read:
                         found = await _read(response)
                         answer = Answer(answer.status, found, answer.retry_after)
                 finally:

@@ -18,6 +18,7 @@ _HEADERS = re.compile(
 )
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
 _BREAK = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # Seven bits: every server takes that, and lines stay short.
 _POLICY = SMTP.clone(cte_type="7bit")
 
@@ -136,5 +137,5 @@ def _line(text: str) -> str:
 
 
 def _text(value: object) -> str:
-    """Half a surrogate pair has no bytes."""
-    return str(value).encode("utf-8", "replace").decode()
+    """What mail can carry: half a surrogate pair has no bytes, and a control but tab and line break no meaning."""
+    return _CONTROLS.sub("\ufffd", str(value).encode("utf-8", "replace").decode())

@@ -37,7 +37,8 @@ def sinks(
     Raises
     ------
     Unusable
-        One of them cannot be delivered to; the text begins with its name and quotes nothing else.
+        One of them cannot be delivered to; the text begins with its name and quotes nothing else. Or the certificates
+        to trust cannot be read.
 
     Examples
     --------
@@ -48,7 +49,13 @@ def sinks(
     Traceback (most recent call last):
     alerting.deliver.destination.Unusable: hook: plain http: expected https, or http to this machine
     """
-    http, mail = trust(), trust()  # two: the HTTP client tells servers of its protocol on its own
+    try:
+        http, mail = (
+            trust(),
+            trust(),
+        )  # two: the HTTP client tells servers of its protocol on its own
+    except OSError:
+        raise Unusable("the certificates to trust cannot be read: see SSL_CERT_FILE") from None
     made: dict[str, Sink] = {}
     for receiver in receivers:
         if receiver.name in made:

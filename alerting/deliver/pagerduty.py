@@ -12,6 +12,7 @@ from alerting.deliver.sink import Failed, Parcel, Sent
 EVENTS = "https://events.pagerduty.com/v2/enqueue"
 MOST_BYTES = 512 * 1024
 ACCEPTED = 202
+REFUSED = range(400, 500)  # only these say why
 _FIELDS = re.compile(
     r"\b(routing_key|event_action|dedup_key|summary|source|severity|timestamp|component|group|class|custom_details"
     r"|images|links|client_url|client|payload)\b"
@@ -35,7 +36,7 @@ class PagerDuty:
             body = self._body(_without_details(payload))
         if len(body) > MOST_BYTES:
             return Failed("client", retry=False, said="larger than 512 KiB without its details")
-        answer = await self.line.post(body, {"content-type": "application/json"})
+        answer = await self.line.post(body, {"content-type": "application/json"}, read=REFUSED)
         if isinstance(answer, Failed):
             return answer
         if answer.status == ACCEPTED:

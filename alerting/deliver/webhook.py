@@ -40,7 +40,7 @@ class Webhook:
             "webhook-timestamp": str(at_s),
             "webhook-signature": signature(self.key, name, at_s, body),
         }
-        answer = await self.line.post(body, headers, read=False)
+        answer = await self.line.post(body, headers, read=())
         if isinstance(answer, Failed):
             return answer
         if 200 <= answer.status < 300:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.deliver.calls import encoded
@@ -84,6 +84,7 @@ def test_any_header_is_a_wait_between_nothing_and_a_day_or_none(text: str) -> No
     assert found is None or 0 <= found <= 24 * 3600
 
 
+@settings(max_examples=50)
 @given(
     st.recursive(
         st.none() | st.text() | st.integers(),
@@ -169,6 +170,12 @@ def test_a_receiver_that_lacks_something_is_told_what() -> None:
     for channel, what in lacking.items():
         with pytest.raises(Unusable, match=f"^r: it lacks {what}$"):
             sinks([Destination("r", channel)], now_ms, trust=usual)  # type: ignore[arg-type]
+
+
+def test_certificates_that_cannot_be_read_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+    with pytest.raises(Unusable, match="the certificates to trust cannot be read"):
+        sinks([], now_ms)
 
 
 def test_two_of_one_name_are_refused() -> None:

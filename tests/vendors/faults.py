@@ -74,7 +74,14 @@ def smtp(reply: str, at: str = "DATA") -> Fault:
 
 
 class Script:
-    """Which fault comes now: those told by `next` in their order, then each of `always` with its probability."""
+    """Which fault comes now: those told by `next` in their order, then each of `always` with its probability.
+
+    >>> script = Script(seed=7)
+    >>> script.always(0.25, HANG, CLOSE)
+    >>> script.next(None, CUT)
+    >>> [fault and fault.name for fault in (script.now() for _ in range(6))]
+    [None, 'cut', 'close', 'hang', None, 'hang']
+    """
 
     def __init__(self, seed: int) -> None:
         self._chance = random.Random(seed)
