@@ -45,7 +45,7 @@ class Running:
         self.control = Control({"bootstrap.servers": self._bootstrap}, self._names)
         for setting, value in self._transport.items():
             setattr(self.control.app.transport, setting, value)
-        await serve(self.control, Door("127.0.0.1", 0), "0.0.1", self._stop, self._opened)
+        await serve(self.control, Door("127.0.0.1", 0), "0.0.1", self._stop, opened=self._opened)
 
     def _opened(self, port: int) -> None:
         self.port = port
