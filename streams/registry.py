@@ -168,16 +168,17 @@ class Registry:
     def get(self, model_id: str) -> Registered | None:
         """The lifecycle with its current version, and the reference that this version is compared with.
 
-        Without a deployment that is the reference which the lifecycle names, or the one written last. A version that
-        was deployed has the one it was deployed with, until another one is written for it, or the newest of its own; a
-        patch release else keeps the former.
+        Without a deployment that is the reference which the lifecycle names, or the newest of its release, or the one
+        written last: that of a version which is yet to be deployed leaves the present one alone. A version
+        that was deployed has the one it was deployed with, until another one is written for it, or the newest of its
+        own; a patch release else keeps the former.
         """
         lifecycle = self._lifecycles.get(model_id)
         if lifecycle is None:
             return None
         references = self._references.get(model_id, {})
         wanted = lifecycle.reference.id
-        usual = references.get(wanted) if wanted else next(reversed(references.values()), None)
+        usual = references.get(wanted) if wanted else _newest(references, lifecycle.version)
         deployment = self.deployment(model_id)
         if deployment is None or not deployment.holds(lifecycle.version):
             return Registered(lifecycle, usual)
@@ -208,3 +209,10 @@ class Registry:
         found = lifecycle.model_copy(update={"version": version})
         self._current[model_id] = lifecycle, found
         return found
+
+
+def _newest(references: Mapping[str, Reference], version: str) -> Reference | None:
+    """The one written last among those of a version's release; else among all."""
+    written = list(reversed(references.values()))
+    own = (one for one in written if release(one.model_version) == release(version))
+    return next(own, written[0] if written else None)

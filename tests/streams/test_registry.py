@@ -78,6 +78,13 @@ def test_a_reference_that_was_named_holds_until_one_is_written_for_the_version()
     assert seen(filed(), odd, deployed("2.0.0", "r9"), newer) == ("2.0.0", "r2")
 
 
+def test_a_reference_of_a_version_to_come_leaves_the_present_one_alone() -> None:
+    now, next_one = referred("now", "1.0.3"), referred("next", "1.1.0")
+    assert seen(filed(), now, next_one) == ("1.0.0", "now")
+    assert seen(filed(), now, next_one, deployed("1.1.0")) == ("1.1.0", "next")
+    assert seen(filed(), next_one) == ("1.0.0", "next"), "what it is compared with is told"
+
+
 def test_a_file_wins_if_it_says_something_new() -> None:
     one, two = deployed("2.0.0"), deployed("2.0.0", file="2.0.0")
     assert seen(filed(), one, filed())[0] == "2.0.0"
