@@ -5,15 +5,19 @@ import hashlib
 import json
 import zlib
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
+from hypothesis import given as given_
+from hypothesis import strategies as st
 
 from streams.broker import Record
 from streams.commands import Command, CommandOutcome, decode, outcome_record
-from streams.control import commands
+from streams.control import commands, slack_actions
 from streams.control.commands import MOST, Counter, Ledger, Post
 from streams.control.door import Door, Token
 from streams.control.problems import Problem
@@ -38,6 +42,10 @@ SILENCE = {
     "reason": "moving",
     "match": {"kind": "data_drift"},
 }
+_WORDS = st.sampled_from(
+    [*SILENCE, "acknowledge", "snooze", "deployed", "episode_id", "trigger_id", "metrics", "status"]
+)
+_SCALARS = st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=8) | _WORDS
 TOKENS = tuple(
     Token(name, role, hashlib.sha256(name.encode()).digest())
     for name, role in (("ci", "write"), ("wallboard", "read"))
@@ -64,6 +72,10 @@ def answered(command_id: str = "c1", reason: str | None = None, word: str = "ret
     )
     headers = {name: value or b"" for name, value in told.headers}
     return record("results", "loans", told.value, headers=headers)
+
+
+def _nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.lists(inner, max_size=3) | st.dictionaries(_WORDS, inner | _WORDS, max_size=8)
 
 
 class Answer(NamedTuple):
@@ -316,6 +328,19 @@ def test_what_is_remembered_of_commands_has_a_bound() -> None:
     for number in range(MOST + 2):
         ledger.give(given(RETRAIN | {"command_id": f"c{number}"}))
     assert (len(ledger.given), ledger.find("c1")) == (MOST, None)
+
+
+@given_(
+    st.binary()
+    | st.recursive(_SCALARS, _nested, max_leaves=6).map(lambda v: json.dumps(v).encode())
+)
+def test_any_body_is_a_command_or_a_problem(body: bytes) -> None:
+    found: list[Command] = []
+    with suppress(Problem):
+        found.append(commands.read(body, "c1", "ann"))
+    with suppress(Problem):
+        found += slack_actions.commands(body)
+    assert all(decode(msgspec.json.encode(one)) == one for one in found)
 
 
 @pytest.mark.kafka

@@ -22,6 +22,8 @@ from tests.streams.control.published import (
     trigger,
 )
 
+COMMAND = {"command": "retrain", "command_id": "c1", "model_id": "loans", "by": "ann"}
+OUTCOME = COMMAND | {"outcome": "applied", "reason": None, "applied_at": "2026-03-02T09:00:00.000Z"}
 INPUTS = Scoped("loans", "1.0.0", "all", "inputs")
 
 
@@ -52,6 +54,11 @@ def a_log() -> list[Record]:
         told("results", result(2, model="churn"), partition=1),
         record("models", "lifecycle|loans", lifecycle(version="1.1.0")),
         told("results", result(1, verdict="drifting")),  # the judge started over
+        told("commands", COMMAND),
+        told("commands", COMMAND | {"by": "bob"}),  # the first of an id counts
+        told("commands", COMMAND | {"command_id": "c2"}),
+        record("commands", "loans", b"not json"),
+        told("results", OUTCOME, headers={"ce_type": b"leeway.command.v1"}),
     ]
     ends: dict[tuple[str, int], int] = {}
     numbered = []
