@@ -172,9 +172,8 @@ def _failed(error: smtplib.SMTPException | OSError | Refused) -> Failed:
     """What a person may read: never the text of `error`, which quotes the server."""
     if isinstance(error, Refused):
         return Failed("client", retry=False, said=str(error))
-    if isinstance(
-        error, smtplib.SMTPResponseException
-    ):  # raised by smtplib where it expects one answer
+    if isinstance(error, smtplib.SMTPResponseException):
+        # Raised by smtplib itself, where it expects one answer.
         step = "AUTH" if isinstance(error, smtplib.SMTPAuthenticationError) else "DATA"
         return by_reply(error.smtp_code, step)
     if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):

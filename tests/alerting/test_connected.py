@@ -15,7 +15,7 @@ from alerting.deliver.connected import Refused, check, inside
 from alerting.deliver.destination import Destination, Unusable
 from alerting.deliver.make import sinks
 from alerting.deliver.sink import Sent
-from tests.alerting.rigs import BOT, PAGER, WEBHOOK, Rig, now_ms, usual
+from tests.alerting.rigs import BOT, LETTERS, PAGER, WEBHOOK, Rig, now_ms, usual
 from tests.until import until
 
 INSIDE = (
@@ -80,6 +80,12 @@ def test_what_is_no_address_is_refused(address: str) -> None:
     for reach in ("outside", "this machine"):
         with pytest.raises(Refused):
             check(address, reach)
+
+
+def test_a_vendor_may_be_anywhere() -> None:
+    """Slack's and PagerDuty's addresses are the operator's own words; a proxy for them may be inside."""
+    for address in (*INSIDE, *OUTSIDE):
+        check(address, "anywhere")
 
 
 def test_this_machine_is_loopback_and_nothing_else() -> None:
@@ -180,6 +186,14 @@ def test_a_literal_address_inside_is_refused_when_it_is_configured(url: str) -> 
     destination = Destination("hook", "webhook", url=url, secret="c" * 32)
     with pytest.raises(Unusable, match="hook: an address inside the network"):
         sinks([destination], now_ms, trust=usual)
+
+
+def test_an_open_letter_leaves_this_machine_on_no_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    with LETTERS.tried() as (fake, trial):
+        monkeypatch.setattr("alerting.deliver.connected._is_local", lambda _: False)
+        expected = ("client", False, "the receiver's name leads off this machine")
+        assert trial.failed(host="localhost") == expected
+        assert fake.letters == []
 
 
 @pytest.mark.parametrize("rig", [BOT, PAGER, WEBHOOK], ids=lambda rig: str(rig.name))

@@ -1,6 +1,8 @@
 """Does a letter arrive as it was rendered, over an encrypted line, and can nothing in it forge another?"""
 
+import socket
 import ssl
+import threading
 from collections.abc import Callable
 from email import message_from_bytes
 from email.policy import SMTP
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from alerting.deliver.letter import Unsendable, address_of, compose
 from alerting.deliver.sink import Failed, Parcel, Sent
-from tests.alerting.rigs import LETTERS, MAIL, SECRETS, parcel
+from tests.alerting.rigs import LETTERS, MAIL, SECRETS, SHORT, parcel, run
 from tests.vendors.certificates import Certified, certify
 from tests.vendors.faults import CLOSE, smtp
 
@@ -100,12 +102,40 @@ def test_the_context_verifies_by_itself(certified: Certified) -> None:
 
 def test_a_server_that_offers_no_login_is_an_auth_failure(certified: Certified) -> None:
     """It keeps the login for encrypted lines, and this one is not."""
+    with LETTERS.tried(starttls=certified.server) as (_, trial):
+        assert trial.failed() == ("auth", True, "the server offers no login we know")
+
+
+def test_a_refused_login_is_an_auth_failure() -> None:
     with LETTERS.tried() as (fake, trial):
         fake.next(smtp("504 5.5.4 unrecognized", "AUTH"))
         trouble, retry, _ = trial.failed()
         assert (trouble, retry) == ("client", False)
         assert trial.failed(password="wrong") == ("auth", True, "answered 535 to AUTH")
         assert trial.failed(username=None) == ("auth", True, "answered 530 to MAIL")
+
+
+def test_a_name_that_is_found_too_late_gets_no_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can wake a thread that waits for a resolver; once it knows, it is over."""
+    given_up, connect, late = threading.Event(), socket.create_connection, []
+
+    def slow(*where: Any, **more: Any) -> socket.socket:
+        given_up.wait(10)
+        late.append(connect(*where, **more))
+        return late[0]
+
+    with LETTERS.tried(limits=SHORT) as (fake, trial):
+        monkeypatch.setattr(socket, "create_connection", slow)
+        sink = trial.sink()
+
+        async def once() -> Sent | Failed:
+            found = await sink.send(LETTERS.parcel)
+            given_up.set()
+            return found
+
+        assert run(once()) == Failed("timeout", retry=True, said="no answer in time")
+        assert late[0].fileno() == -1  # closed
+        assert fake.letters == []
 
 
 # --- recipients ---------------------------------------------------------------------------------

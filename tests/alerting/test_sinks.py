@@ -33,6 +33,7 @@ from tests.vendors.faults import (
     GARBAGE,
     HANG,
     HANG_IN_BODY,
+    RESET,
     TRICKLE,
     WRONG_JSON,
     Fault,
@@ -211,7 +212,7 @@ def test_a_handshake_without_end_is_no_connection_in_time(rig: Rig) -> None:
 @named(RIGS)
 def test_a_lost_connection_is_tried_again(rig: Rig) -> None:
     with rig.tried() as (fake, trial):
-        for fault in (CLOSE, CLOSE.taking(), *([GARBAGE] if rig.http else [])):
+        for fault in (CLOSE, CLOSE.taking(), *([GARBAGE, RESET] if rig.http else [])):
             fake.next(fault)
             assert trial.failed()[:2] == NETWORK, fault
         assert len(rig.arrived(fake)) == 1  # the one whose answer alone was lost

@@ -78,6 +78,10 @@ def test_a_secret_that_is_none_is_refused_and_not_quoted(secret: str) -> None:
     assert secret == "whsec_" or secret not in str(raised.value)
 
 
+def test_a_date_without_a_zone_is_utc() -> None:
+    assert wait("Thu, 01 Jan 1970 00:01:00 -0000", 0) == 60.0
+
+
 @given(st.text() | st.integers(-(10**20), 10**20).map(str))
 def test_any_header_is_a_wait_between_nothing_and_a_day_or_none(text: str) -> None:
     found = wait(text, 0)
@@ -154,6 +158,7 @@ def test_too_large_an_event_goes_once_without_its_details() -> None:
         large = {**inner, "summary": "x" * MOST_BYTES}
         expected = Failed("client", retry=False, said="larger than 512 KiB without its details")
         assert trial.send(pager("trigger", payload=large)) == expected
+        assert trial.send(pager("resolve", dedup_key="x" * MOST_BYTES, payload=None)) == expected
         assert fake.requests == 1
 
 

@@ -3,11 +3,13 @@
 import asyncio
 import json
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
+from socket import SO_LINGER, SOL_SOCKET
 from typing import Any, Self
 
 from aiohttp import web
@@ -168,6 +170,11 @@ class FakeHttp(Fake):
         response: web.StreamResponse = web.Response(status=500)
         transport = request.transport
         if transport is None:
+            return response
+        if fault.how == "reset":
+            no_time = struct.pack("ii", 1, 0)
+            transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, no_time)
+            transport.abort()
             return response
         if fault.how not in ("hang", "close", "garbage"):
             response = web.StreamResponse(status=reply.status, headers=dict(reply.headers))

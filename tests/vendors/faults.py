@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 How = Literal[
-    "answer", "hang", "close", "cut", "hang in body", "flood", "trickle", "garbage", "echo"
+    "answer", "hang", "close", "reset", "cut", "hang in body", "flood", "trickle", "garbage", "echo"
 ]
 
 
@@ -18,7 +18,7 @@ class Fault:
     Parameters
     ----------
     status, headers, body : of an answer over HTTP; `body` of SMTP is the reply
-    how : a whole answer; none, with the connection open (`hang`) or closed; half of one, and then either;
+    how : a whole answer; none, with the connection open (`hang`), closed or reset; half of one, and then either;
         a body without end, fast (`flood`) or slow (`trickle`); bytes that are no HTTP; or all that was sent, sent back
     at : SMTP: the command that meets it, `connect` for the greeting
     takes : whether the message arrives all the same, and only the answer is lost
@@ -39,6 +39,7 @@ class Fault:
 
 HANG = Fault("hang", how="hang")
 CLOSE = Fault("close", how="close")
+RESET = Fault("reset", how="reset")
 CUT = Fault("cut", how="cut", body=b'{"ok": true, "status": "success"}')
 HANG_IN_BODY = Fault("hang in body", how="hang in body", body=CUT.body)
 FLOOD = Fault("flood", how="flood")
