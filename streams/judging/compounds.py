@@ -37,13 +37,9 @@ class Compound(NamedTuple):
 
     name: str  # in findings
     tests: tuple[Test, ...]
-    lead: Test  # whose kind of problem it joins
+    lead: Test
+    kinds: tuple[Kind, ...]  # of the lead: the problems it joins
     persistence: Persistence
-
-    @property
-    def kinds(self) -> tuple[Kind, ...]:
-        """The problems it joins."""
-        return kinds_of(self.lead)
 
     @property
     def opens(self) -> bool:
@@ -51,25 +47,20 @@ class Compound(NamedTuple):
         return not isinstance(self.lead, KindTest)
 
 
-def kinds_of(test: Test) -> tuple[Kind, ...]:
-    """The kinds of problems that a test is about; none for what is no test of a stream.
-
-    >>> kinds_of(SeriesTest("missing", "income", ">", 0.05)), kinds_of(KindTest("data_drift"))
-    (('data_quality',), ('data_drift',))
-    """
+def kinds_of(test: Test, lifecycle: Lifecycle) -> tuple[Kind, ...]:
+    """The kinds of problems that a test is about; none for what is no test of a stream."""
     if isinstance(test, KindTest):
         return tuple(test.kinds)  # type: ignore[arg-type]  # the grammar admits only kinds
     if isinstance(test, SilenceTest):
         return ("operational",)
     if isinstance(test, SeriesTest):
         return ("data_quality",) if test.statistic in SHARES else ("data_drift", "prediction_drift")
-    if isinstance(test, MetricTest) and test.metric in OF_LABELS:
-        return ("label_health",)
-    if isinstance(test, MetricTest) and test.metric in NEEDS_LABELS:
-        return ("performance",)
-    if isinstance(test, MetricTest) and test.metric in OPERATIONAL:
+    if not isinstance(test, MetricTest):
+        return ()
+    feature = lifecycle.features.get(test.metric)
+    if test.metric in OPERATIONAL or (feature is not None and feature.role != "business"):
         return ("operational",)
-    return ()
+    return ("label_health",) if test.metric in OF_LABELS else ("performance",)
 
 
 def scope_of(test: Test) -> str | None:
@@ -95,7 +86,8 @@ def compound(condition: Condition, lines: Lines, lead: Test | None = None) -> Co
     lead = lead or condition.tests[0]
     waits = waits_of(condition.persistence)
     usual = AT_ONCE if isinstance(lead, KindTest) else USUAL
-    return Compound(str(condition), condition.tests, lead, waits or usual)
+    kinds = kinds_of(lead, lines.lifecycle)
+    return Compound(str(condition), condition.tests, lead, kinds, waits or usual)
 
 
 def told_conditions(lifecycle: Lifecycle) -> Iterator[Condition]:
@@ -118,6 +110,8 @@ def is_compound(condition: Condition) -> bool:
         return True
     if isinstance(first, KindTest):
         return condition.persistence is not None
+    if isinstance(first, MetricTest):  # lines of the others are those of `Lines`
+        return first.metric not in NEEDS_LABELS and first.metric not in OPERATIONAL
     return isinstance(first, SeriesTest) and first.statistic in SIZES
 
 

@@ -228,10 +228,23 @@ def _held(of: WrittenLine, found: Mapping[str, Measure]) -> Check:
     )
 
 
-def _measured(
-    limits: Limits, counted: HealthWindow | None, vector: Ints, span_ms: int, z: float
+def measured(
+    limits: Limits, windows: Mapping[str, HealthWindow], window: Window, names: Iterable[str]
 ) -> dict[str, Measure]:
-    """All metrics that need no labels."""
+    """All metrics of a window that need no labels, and the means of these features, with their 99 % intervals."""
+    counted, vector = windows.get(limits.digest), Together.of(windows).vector
+    return _measured(limits, counted, vector, window.end_ms - window.start_ms, Z99, names)
+
+
+def _measured(
+    limits: Limits,
+    counted: HealthWindow | None,
+    vector: Ints,
+    span_ms: int,
+    z: float,
+    names: Iterable[str] = (),
+) -> dict[str, Measure]:
+    """All metrics that need no labels, and the means of these features beside those that have a line."""
     found = measures(vector, span_ms, z)
     if counted is None:
         return found
@@ -239,7 +252,7 @@ def _measured(
         cells = counted.counted.cells
         rate = share(int(cells[limits.positive]), int(cells[limits.outputs].sum()), z)
         found |= {"positive_rate": rate} if rate is not None else {}
-    wanted = {"mean_score"} | {of.metric for of in limits.lines}
+    wanted = {"mean_score", *names} | {of.metric for of in limits.lines}
     for name in sorted(wanted & limits.means.keys()):
         mean = _mean(limits, limits.means[name], counted, z)
         found |= {name: mean} if mean is not None else {}

@@ -98,7 +98,14 @@ def episodes(
         receivers=tuple(receivers),
         budget=budget_text(lifecycle),
         console=_page(lifecycle, console),
+        cost_unit=_cost_unit(lifecycle),
     )
+
+
+def _cost_unit(lifecycle: Lifecycle) -> str | None:
+    """What the costs of mistakes are counted in; None: there are none."""
+    costs = None if lifecycle.prediction is None else lifecycle.prediction.costs
+    return None if costs is None else costs.unit or ""
 
 
 def _rule(condition: Condition, lines: Lines) -> AlertRule | None:
@@ -109,7 +116,7 @@ def _rule(condition: Condition, lines: Lines) -> AlertRule | None:
         return None if rule is None else AlertRule(rule.kinds, _level(test), rule=rule.name)
     if isinstance(test, KindTest):
         return AlertRule(_kinds(test), _level(test))
-    kinds, name = kinds_of(test), str(test)
+    kinds, name = kinds_of(test, lines.lifecycle), str(test)
     if isinstance(test, MetricTest):
         of = lines.rule_of(test, condition.persistence) if kinds else None
         return None if of is None else AlertRule(kinds, "drifting", rule=of)
@@ -170,7 +177,7 @@ def _asks(entry: TriggerCondition, lines: Lines) -> RetrainingCondition | None:
     test = leading(trigger)
     if test is None:
         return None
-    kinds = tuple(kind for kind in kinds_of(test) if kind in RETRAINS)
+    kinds = tuple(kind for kind in kinds_of(test, lines.lifecycle) if kind in RETRAINS)
     if is_compound(trigger):
         rule = compound(trigger, lines, test)
         own = not isinstance(test, KindTest)

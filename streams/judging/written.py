@@ -4,12 +4,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import NamedTuple
 
-import numpy as np
-
 from alerting.settings import Persistence
 from alerting.types import Kind
-from detectors.operations.layout import TOTAL
-from detectors.operations.measures import Measure, measures, share
+from detectors.operations.measures import Measure, share
 from detectors.operations.rules import LEAST, Z99, Line, held, silence
 from detectors.types import Check, Unit, Window
 from streams.judging.compounds import Compound, compile_compounds, scope_of, told_conditions
@@ -20,10 +17,12 @@ from streams.judging.vitals import HealthWindow
 from streams.judging.waiting import called
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.conditions import SHARES, MetricTest, SeriesTest, SilenceTest, Test
+from streams.lifecycle.metrics import METRICS
 from streams.segments import ALL
 
 _UNFIT = ("non_finite",)  # reasons for which a value is missing, not strange
 _OUTSIDE = ("range", "category")
+_UNITS: Mapping[str, Unit] = {"share": "share", "number": "metric", "time": "time"}
 
 
 class Conditions(NamedTuple):
@@ -36,6 +35,7 @@ class Conditions(NamedTuple):
     compounds: tuple[Compound, ...]
     parts: Mapping[str, tuple[Test, ...]]  # their tests, by the scope whose windows tell them
     lines: Mapping[str, Line]  # of those among them that are of metrics
+    means: tuple[str, ...]  # features whose mean is asked for
 
 
 def compile_conditions(lifecycle: Lifecycle, lines: Lines) -> Conditions:
@@ -60,6 +60,7 @@ def compile_conditions(lifecycle: Lifecycle, lines: Lines) -> Conditions:
     mine = (rule for rule in lines.rules if rule.metric in OPERATIONAL and rule.name != rule.metric)
     compounds = compile_compounds(lifecycle, lines)
     tests = tuple(dict.fromkeys(test for one in compounds for test in one.tests))
+    measured = {test.metric for test in tests if isinstance(test, MetricTest)}
     drawn = {str(test): lines.line_of(test) for test in tests if isinstance(test, MetricTest)}
     return Conditions(
         tuple(mine),
@@ -72,6 +73,7 @@ def compile_conditions(lifecycle: Lifecycle, lines: Lines) -> Conditions:
             for scope in SCOPES
         },
         {name: line for name, line in drawn.items() if line is not None},
+        tuple(name for name in lifecycle.features if name in measured),
     )
 
 
@@ -81,12 +83,8 @@ class Counted(NamedTuple):
     limits: Limits
     windows: Mapping[str, HealthWindow]  # by the digest of the reference
     window: Window
+    measured: Mapping[str, Measure]  # the metrics that need no labels, with their 99 % intervals
     last_ms: int | None  # end of the last pane with a prediction
-
-    def measured(self) -> Mapping[str, Measure]:
-        """The metrics that need no labels."""
-        vector = sum((of.vector for of in self.windows.values()), np.zeros(TOTAL, np.int64))
-        return measures(vector, self.window.end_ms - self.window.start_ms, Z99)
 
     def share(self, test: SeriesTest) -> Check:
         """The share of a field's values that a test is about."""
@@ -121,9 +119,8 @@ class Counted(NamedTuple):
 
 def checks(conditions: Conditions, counted: Counted) -> dict[Kind, list[Check]]:
     """What the conditions say of one window of segment `all`."""
-    measured = counted.measured()
     operational = [
-        _metric(rule.metric, rule.name, rule.line, measured)
+        _metric(rule.metric, rule.name, rule.line, counted.measured)
         for rule in conditions.metrics
         if rule.segment == ALL
     ]
@@ -136,20 +133,21 @@ def checks(conditions: Conditions, counted: Counted) -> dict[Kind, list[Check]]:
 
 def told(conditions: Conditions, counted: Counted) -> dict[str, Check]:
     """What a window of segment `all` says of the tests that are parts of compounds."""
-    parts, found = conditions.parts[HEALTH.name], {}
-    measured = counted.measured() if parts else {}
-    for test in parts:
+    found = {}
+    for test in conditions.parts[HEALTH.name]:
         if isinstance(test, SilenceTest):
             found[str(test)] = counted.silence(test)
         elif isinstance(test, SeriesTest):
             found[str(test)] = counted.share(test)
         elif isinstance(test, MetricTest):
             line = conditions.lines[str(test)]
-            check = _metric(test.metric, str(test), line, measured)
+            check = _metric(test.metric, str(test), line, counted.measured)
             found[str(test)] = called(check, test.metric)
     return found
 
 
 def _metric(metric: str, rule: str, line: Line, measured: Mapping[str, Measure]) -> Check:
-    unit: Unit = "time" if metric.startswith("latency") else "share"
-    return held(line, rule, f"metric:{metric}", measured.get(metric), unit=unit)
+    about = METRICS.get(metric)
+    series = f"metric:{metric}" if about is not None else f"feature:{metric}"
+    unit: Unit = _UNITS[about.unit] if about is not None else "metric"
+    return held(line, rule, series, measured.get(metric), unit=unit)

@@ -13,7 +13,7 @@ from streams.lifecycle.conditions import (
     WordTest,
 )
 from streams.lifecycle.grammar import human
-from streams.lifecycle.metrics import METRICS, NEEDS_LABELS
+from streams.lifecycle.metrics import NEEDS_LABELS
 from streams.lifecycle.mistakes import either
 from streams.lifecycle.settings import Lifecycle
 from streams.lifecycle.triggers import NewLabels, Trigger
@@ -31,7 +31,6 @@ KINDS_THAT_OPEN = (
 KINDS_THAT_RETRAIN = ("data_drift", "prediction_drift", "concept_drift", "performance")
 _OF_LABELS = ("label_coverage", "label_lag")
 _OF_OUTCOMES = NEEDS_LABELS - set(_OF_LABELS)
-_OPERATIONAL = frozenset(METRICS) - NEEDS_LABELS - {"positive_rate", "mean_score"}
 _ONLY_KINDS_OF_LABELS = ("concept_drift", "label_health")
 
 
@@ -57,8 +56,9 @@ def _test_gap(test: Test, lifecycle: Lifecycle) -> str | None:
     if isinstance(test, KindTest):
         return None if set(test.kinds) & set(KINDS_THAT_OPEN) else _later(test)
     if isinstance(test, MetricTest):
-        if test.metric not in NEEDS_LABELS | _OPERATIONAL:
-            return f"a line for {test.metric} acts in performance_metrics"
+        feature = lifecycle.features.get(test.metric)
+        if feature is not None and feature.type not in ("number", "integer"):
+            return f"{test.metric} is a {feature.type}, and has no mean"
         return _no_line(test, lifecycle)
     return "belongs to the approval process" if isinstance(test, WordTest) else None
 

@@ -126,7 +126,7 @@ class PredictionDrift(Section):
     @model_validator(mode="wrap")
     @classmethod
     def _fill(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Severe is twice the threshold unless it is written; a p-value has no double, nor has what cannot be so large."""
+        """Severe is twice the threshold unless it is written; a p-value has no double, nor has the largest effect."""
         found = handler(value)
         threshold = found.threshold
         if threshold is None or found.severe is not None or threshold.measure == "p":

@@ -36,7 +36,9 @@ def bad(one: dict[str, Any], n: int, i: int) -> dict[str, Any] | None:
         return one
     if i % 5 == 0:
         one = one | {"features": {"income": None, "home": "rent"}, "status": "error"}
-    return one | {"latency_ms": 900}
+    else:
+        one = one | {"features": one["features"] | {"income": one["features"]["income"] + 2}}
+    return one | {"latency_ms": 900, "score": one["score"] * 0.6}
 
 
 def told(condition: str, *, silent: bool = False) -> list[dict[str, Any]]:
@@ -68,6 +70,9 @@ def told(condition: str, *, silent: bool = False) -> list[dict[str, Any]]:
         ("error rate above 10%", "operational", "error_rate 20 %"),
         ("latency p99 above 500 ms", "operational", "latency_p99"),
         ("availability drops below 90% for 1 of 2 windows", "operational", "availability 80 %"),
+        ("mean score below 0.45", "performance", "mean_score 0.2"),
+        ("income > 0.5", "operational", "income"),
+        ("error rate above 10% and mean score below 0.45", "operational", "error_rate 20 %"),
     ],
 )
 def test_a_condition_on_what_is_counted_opens_an_episode_of_its_kind(

@@ -6,11 +6,13 @@ import pytest
 
 from streams.judging import policies
 from streams.judging.compounds import scope_of
+from streams.judging.limits import OPERATIONAL
 from streams.judging.lines import Lines
 from streams.judging.written import compile_conditions
 from streams.lifecycle import Lifecycle, notices
 from streams.lifecycle.conditions import condition
 from streams.lifecycle.gaps import KINDS_THAT_RETRAIN, alert_gap, trigger_gap
+from streams.lifecycle.metrics import NEEDS_LABELS
 from streams.lifecycle.triggers import trigger
 from tests.builders import lifecycle
 
@@ -24,7 +26,7 @@ CONDITIONS = [
     *("mae > 3", "auc < baseline - 2 points", "label_coverage < 80%", "label_lag > 2d"),
     *("latency_p95 > 200 ms", "latency_p99 > baseline + 5%", "latency_p95 > baseline + 5%"),
     *("latency_p95 > current + 20 ms", "error_rate > 1%", "throughput < 5", "positive_rate > 0.4"),
-    *("mean_score < 0.2", "income > 5", "missing(income) > 3%", "unseen(home) > 1%"),
+    *("mean_score < 0.2", "income > 5", "home > 5", "missing(income) > 3%", "unseen(home) > 1%"),
     *("psi(income) > 0.2", "out_of_range(income) > 1%", "ks(income) > 0.1", "stale(income) > 5%"),
     *("no predictions for 20m", "data drift and accuracy < 0.8", "data drift for 10m"),
     *("js(home) > 0.1", "wasserstein(score) > 1 for 20m", "severe data drift and label health"),
@@ -92,9 +94,9 @@ def test_every_compound_that_a_policy_names_is_looked_at_in_windows(written: str
     found = compile_conditions(of, drawn)
     named = {rule.rule for rule in policies.episodes(of, (), None, drawn).rules}
     named |= {condition.rule for condition in policies.retraining(of, None, drawn).conditions}
-    single = {rule.name for rule in drawn.rules} | {
-        str(t) for t in (*found.shares, *found.silences)
-    }
+    lined = NEEDS_LABELS | set(OPERATIONAL)
+    single = {rule.name for rule in drawn.rules if rule.metric in lined}
+    single |= {str(test) for test in (*found.shares, *found.silences)}
     assert named - {None} - single == {one.name for one in found.compounds}
     told = [str(test) for tests in found.parts.values() for test in tests]
     numbers = [test for one in found.compounds for test in one.tests if scope_of(test)]
