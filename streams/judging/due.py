@@ -29,15 +29,20 @@ def next_due(
     slots: Sequence[Slot],
     complete: Complete,
 ) -> Due | None:
-    """What ends first of all that is complete; at equal ends in the order of the scopes, slots before them all."""
+    """What is complete first; at equal times in the order of the scopes, slots before them all.
+
+    A window is complete its wait after its end. So the order is the same whether many are complete at once or one after
+    another, and what is said in between is said between the same two windows.
+    """
     first = Due(slots[0].end_ms, slots[0].start_ms, None, slots[0]) if slots else None
+    earliest = 0 if first is None else first.end_ms
     for scope in scopes:
         timing = plan.timings[scope.name]
         start = _next_window(model, scope)
         if start is None or (end := start + timing.window_ms) > complete.until(timing):
             continue
-        if first is None or end < first.end_ms:
-            first = Due(end, start, scope, None)
+        if first is None or end + timing.wait_ms < earliest:
+            first, earliest = Due(end, start, scope, None), end + timing.wait_ms
     return first
 
 

@@ -430,7 +430,9 @@ class Judge:
         self._concluded.append(outputs.result_record(self._names, plan, conclusion.document))
         model, key = share.models[plan.lifecycle.model_id], conclusion.key
         of, moved = model.subjects[key].episodes, False
-        for finding in conclusion.findings:
+        # its last windows, and labels that come late, are in the results; nobody can do anything about them
+        over = key[0] in model.reign.former
+        for finding in () if over else conclusion.findings:
             source = source_of(scope.name, finding.kind)
             before = of.get(source)
             context = context_of(model, plan, scope, conclusion, finding, beside)

@@ -8,6 +8,8 @@ from streams.judging.circumstances import of_person
 from streams.judging.plans import UNVERSIONED, ModelPlan
 from streams.judging.share import Share
 
+MOST_FORMER = 50  # versions of a model that are known not to answer any more
+
 
 def succeed(
     share: Share, plan: ModelPlan, version: str, at_ms: int, reason: ResolveReason
@@ -24,9 +26,13 @@ def succeed(
         The ends of the former version's episodes.
     """
     model = share.models[plan.lifecycle.model_id]
-    alerts = end(share, plan, (model.reign.version or UNVERSIONED, UNVERSIONED), at_ms, reason)
+    reign = model.reign
+    alerts = end(share, plan, (reign.version or UNVERSIONED, UNVERSIONED), at_ms, reason)
     _begin_anew(share, plan, (version, UNVERSIONED))
-    model.reign.version, model.reign.grace_until_ms = version, at_ms + plan.grace_ms
+    if reign.version is not None:
+        reign.former = (*reign.former, reign.version)[-MOST_FORMER:]
+    reign.former = tuple(one for one in reign.former if one != version)
+    reign.version, reign.grace_until_ms = version, at_ms + plan.grace_ms
     share.put_reign(plan)
     return alerts
 

@@ -1,7 +1,7 @@
 """Which kinds of windows does a model have, and which of them is due next?
 
-One timeline for all of them: what ends first is judged first, and at equal ends what explains comes before what it
-explains: what came in, then health, then inputs, then outcomes.
+One timeline for all of them: what is complete first is judged first, and at equal times what explains comes before what
+it explains: what came in, then health, then inputs, then outcomes.
 """
 
 from collections.abc import Callable, Mapping

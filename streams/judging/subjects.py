@@ -177,6 +177,7 @@ class Reign:
 
     version: str | None = None  # None: none was seen yet
     grace_until_ms: int = 0
+    former: tuple[str, ...] = ()  # versions that answered before, and open no episodes any more
 
 
 @dataclass(slots=True)

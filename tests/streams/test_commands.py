@@ -333,6 +333,21 @@ def test_a_file_with_another_version_wins_over_what_was_deployed() -> None:
     assert desk.results()[-1]["reference_id"] == "r1"
 
 
+def test_what_a_former_version_still_shows_opens_nothing_until_it_answers_again() -> None:
+    desk = Desk()
+    desk.drift()
+    desk.say("deployed", "c1", model_version="1.0.1", trigger_id="rt-1")
+    for _ in range(3):
+        desk.window(shift=2.0)
+    assert desk.alerts()[-1]["resolve_reason"] == "retrained"
+    desk.restart()
+    desk.say("deployed", "c2", model_version="1.0.0", rollback=True)
+    before = len(desk.alerts())
+    for _ in range(8):
+        desk.window(shift=2.0)
+    assert "opened" in [a["change"] for a in desk.alerts()[before:]]
+
+
 def test_a_patch_by_a_new_file_is_a_deployment_too() -> None:
     desk = Desk()
     episode = desk.drift()
