@@ -97,6 +97,7 @@ class Courier:
         self.app.on_partitions_revoked.connect(self._revoked)
         self.app.on_partitions_assigned.connect(self._assigned)
         self._owned: frozenset[Partition] | None = None  # None: between two assignments
+        self._trusted = False  # whether what we gave up was ours until we did
         self._open = False  # whether the outbox knows all it must know
         self._generation = 0
         self._ends: dict[Partition, int] | None = None  # of what must be known, at the assignment
@@ -195,9 +196,10 @@ class Courier:
 
     async def _revoked(self, app: Any, /, *args: Any, **kwargs: Any) -> None:
         """Begin nothing more, and have what has begun recorded before others take over."""
-        self._owned, self._open = None, False
-        self._generation += 1
+        self._trusted, self._owned, self._open = self._confirmed(), None, False
         await self._drain()
+        self._trusted = False
+        self._generation += 1
         self._transport.progress = Progress()
         self._folded, self._arrived, self._origins, self._ends = {}, [], {}, None
         self._digested = 0
@@ -370,6 +372,9 @@ class Courier:
 
     async def _settle(self, settle: Settle) -> None:
         record = settle.record
+        if not await self._still_ours():
+            logs.warning("delivery.taken_over", receiver=record.receiver, episode=record.episode_id)
+            return
         if settle.dead is not None:
             await self._bury(settle.dead, record.last_error or record.state)
         if record.state == "expired":
@@ -377,6 +382,15 @@ class Courier:
         key, value = encode(record)
         await self._write(Outgoing(self._names("deliveries"), key, value))
         self.outbox.recorded(record)
+
+    async def _still_ours(self) -> bool:
+        """Whether others may believe what we record. Who slept through its session learns here that it did."""
+        generation = self._generation
+        while not (self._confirmed() or self._trusted):
+            if self._owned is None or generation != self._generation:
+                return False
+            await _pause(_AGAIN_S)
+        return generation == self._generation
 
     async def _bury(self, note: Notification, why: str) -> None:
         """Keep what is never to be accepted where the other dead letters are."""
@@ -409,3 +423,8 @@ class Courier:
                     )
         except (KafkaError, FaustError) as error:
             raise BrokerError(f"control: cannot write to Kafka: {type(error).__name__}") from error
+
+
+async def _pause(seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.Event().wait(), seconds)

@@ -17,7 +17,6 @@ import msgspec
 
 from alerting.deliver.items import Delivery, Key
 from streams.broker import Partition, Record
-from streams.commands import OUTCOME, CommandOutcome
 from streams.control.commands import Ledger
 from streams.control.deliveries import decode, key_of
 from streams.control.documents import (
@@ -248,8 +247,7 @@ class ReadModel:
             self.references[model_id] = others if found is None else others | {reference_id: found}
 
     def _result(self, record: Record) -> None:
-        if _header(record, "ce_type") == OUTCOME.encode():
-            self.commands.answer(msgspec.json.decode(document_of(record), type=CommandOutcome))
+        if self.commands.hear(record):
             return
         value = document_of(record)
         found = msgspec.json.decode(value, type=Result)
@@ -336,8 +334,12 @@ class ReadModel:
         key = key_of(record.key or b"")
         if record.value is None:
             self.deliveries.pop(key, None)
-        else:
-            self.deliveries[key] = decode(record.value)
+            return
+        found, known = decode(record.value), self.deliveries.get(key)
+        # a control that slept through its session may speak too late: what is final stays
+        again = known is not None and found.sequence == known.sequence and found.final
+        if known is None or again or not known.covers(found.sequence):
+            self.deliveries[key] = found
 
     def _state(self, record: Record) -> None:
         if record.value is not None:

@@ -8,6 +8,7 @@ answer and our record.
 import os
 import random
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -42,6 +43,7 @@ STORIES: tuple[tuple[Change, ...], ...] = (
     ("opened", "escalated", "acknowledged"),
     ("opened", "escalated", "eased", "acknowledged", "resolved"),
 )
+FROZEN_S = 5.0  # longer than a session
 WINDOW_S = 2.0  # between an answer and our record, generously
 _NAME = re.compile(r"e(\d+)s(\d+)")
 _STATUS: dict[str, EpisodeStatus] = {"acknowledged": "acknowledged", "resolved": "resolved"}
@@ -100,7 +102,6 @@ class Fire:
             broker,
             prefix,
             folder,
-            http={"port": free_port()},
             receivers=[
                 {
                     "name": "slack",
@@ -123,20 +124,30 @@ class Fire:
         self._writer = self.deployment.writer()
         self._alert = msgspec.json.decode(GOLDEN.read_bytes(), type=Alert)
         self._log = (folder / "control.log").open("ab")
-        self._control: subprocess.Popen[bytes] | None = None
+        self._controls: list[subprocess.Popen[bytes]] = []
+        self._frozen: tuple[subprocess.Popen[bytes], float] | None = None
         self._killed_at: list[float] = []
         self.stories: list[tuple[Change, ...]] = []
 
     def close(self) -> None:
-        if self._control is not None:
-            self._control.kill()
-            self._control.wait()
+        for control in self._controls:
+            control.kill()
+            control.wait()
         self.slack.stop()
         self.pagerduty.stop()
         self._log.close()
 
-    def run(self, *, episodes: int, kills: int, hang: float = 0.0) -> Report:
-        """Write so many problems while control is killed so often; then let everything arrive."""
+    def run(
+        self, *, episodes: int, kills: int, hang: bool = False, controls: int = 1, freezes: int = 0
+    ) -> Report:
+        """Write so many problems while controls are killed so often; then let everything arrive.
+
+        Parameters
+        ----------
+        hang : whether some requests get no answer at all, which takes ten seconds each
+        controls : how many share the work
+        freezes : before so many of the kills, a control is stopped for longer than its session
+        """
         began = time.monotonic()
         self.stories = [STORIES[number % len(STORIES)] for number in range(episodes)]
         waiting = self._shuffled()
@@ -147,14 +158,17 @@ class Fire:
         if hang:
             self.slack.next(HANG, HANG_IN_BODY)
             self.pagerduty.next(HANG, HANG_IN_BODY)
-        self._start()
+        for number in range(controls):
+            self._start(number)
         for kill in range(kills):
+            if kill < freezes:
+                self._freeze()
             self._write(waiting, len(waiting) // (kills - kill))
             more = self._accepted() + self._random.randint(2, 8)
             until(lambda more=more: self._accepted() >= more, timedelta(seconds=60))  # type: ignore[misc]
             threading.Event().wait(self._random.uniform(0, 0.05))
             self._kill()
-            self._start()
+        self._thaw()
         self._write(waiting, len(waiting))
         self.slack.always(0)
         self.pagerduty.always(0)
@@ -163,19 +177,40 @@ class Fire:
 
     # --- control --------------------------------------------------------------------------------
 
-    def _start(self) -> None:
+    def _start(self, number: int) -> None:
         command = leeway("run", "--role", "control", "--config", str(self.deployment.config))
         secrets = {"FIRE_SLACK": self.slack.token, "FIRE_PAGER": self.pagerduty.routing_key}
-        self._control = subprocess.Popen(
-            command, env={**os.environ, **secrets}, stdout=self._log, stderr=self._log
+        ports = {"LEEWAY_HTTP_PORT": str(free_port())}
+        started = subprocess.Popen(
+            command, env={**os.environ, **secrets, **ports}, stdout=self._log, stderr=self._log
         )
+        self._controls[number : number + 1] = [started]
 
     def _kill(self) -> None:
-        assert self._control is not None
-        assert self._control.poll() is None, "control ended by itself"
-        self._control.kill()
-        self._control.wait()
+        number = self._random.randrange(len(self._controls))
+        victim = self._controls[number]
+        assert victim.poll() is None, "control ended by itself"
+        if self._frozen is not None and self._frozen[0] is victim:
+            self._thaw()
+        victim.kill()
+        victim.wait()
         self._killed_at.append(time.time())
+        self._start(number)
+
+    def _freeze(self) -> None:
+        """Stop one for longer than its session, so that another takes over what it has."""
+        self._thaw()
+        frozen = self._random.choice(self._controls)
+        frozen.send_signal(signal.SIGSTOP)
+        self._frozen = frozen, time.time()
+
+    def _thaw(self) -> None:
+        if self._frozen is not None:
+            frozen, since = self._frozen
+            threading.Event().wait(max(0.0, since + FROZEN_S - time.time()))
+            frozen.send_signal(signal.SIGCONT)
+            self._killed_at.append(since)
+            self._frozen = None
 
     # --- what judges write ----------------------------------------------------------------------
 
