@@ -69,12 +69,10 @@ def render(receiver: Receiver, alert: Alert) -> Notification | None:
 
 
 def _payload(receiver: Receiver, alert: Alert) -> dict[str, Any]:
-    match receiver.channel:
-        case "slack":
-            return slack.render(alert, receiver)
-        case "pagerduty":
-            return pagerduty.render(alert)
-        case "email":
-            return email.render(alert, receiver)
-        case "webhook":
-            return webhook.render(alert)
+    if receiver.channel == "slack":
+        return slack.render(alert, receiver)
+    if receiver.channel == "pagerduty":
+        return pagerduty.render(alert)
+    if receiver.channel == "email":
+        return email.render(alert, receiver)
+    return webhook.render(alert)

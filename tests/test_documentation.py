@@ -212,7 +212,7 @@ model_lifecycle:
     alerts:
       - condition: severe data drift
         severity: Critical
-        channel: [Slack, PagerDuty]
+        channel: [Slack, PagerDuty, Email]
         runbook: https://wiki.example/loan-drift
   retraining:
     trigger_conditions: [{name: inputs, trigger: severe data drift, action: retrain}]
@@ -282,10 +282,20 @@ def replayed(folder: Path) -> dict[str, str]:
         "alert headers": alert["headers"],
         "slack": records("alerts.slack")[0]["value"],
         "pagerduty": records("alerts.pagerduty")[0]["value"],
+        "notification headers": records("alerts.email")[0]["headers"],
         "trigger": trigger["value"],
         "dead letter headers": records("dead-letters")[0]["headers"],
     }
-    return {name: shown(document) for name, document in documents.items()}
+    mail = letter(records("alerts.email")[0]["value"]["payload"])
+    return {name: shown(document) for name, document in documents.items()} | {"mail": mail}
+
+
+def letter(payload: Any) -> str:
+    """A mail as text, as a person sees it who asks for its source."""
+    head = {"Subject": payload["subject"], **payload["headers"]}
+    return "\n".join(
+        [*(f"{name}: {said}" for name, said in head.items()), "", payload["text"].rstrip()]
+    )
 
 
 def shown(value: Any, before: str = "", name: str = "") -> str:
@@ -310,7 +320,7 @@ def shown(value: Any, before: str = "", name: str = "") -> str:
     return "{\n" + ",\n".join(lines) + f"\n{before}}}"
 
 
-EXAMPLE = re.compile(r"(<!-- example: ([a-z ]+) -->\n```json\n)(.*?)(\n```)", re.S)
+EXAMPLE = re.compile(r"(<!-- example: ([a-z ]+) -->\n```(?:json|text)\n)(.*?)(\n```)", re.S)
 
 
 def test_every_example_of_a_message_is_what_a_replay_writes(tmp_path: Path) -> None:

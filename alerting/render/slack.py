@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 from alerting.render import content
@@ -111,14 +112,8 @@ def cut(text: str, limit: int) -> str:
     line = clip(text, limit)
     if cost(line) <= limit:
         return line
-    room = limit - 3  # the ellipsis
-    kept = 0
-    for needed in map(_cost, line):
-        if needed > room:
-            break
-        room -= needed
-        kept += 1
-    return line[:kept] + "…"
+    sums = accumulate(map(_cost, line))
+    return line[: sum(octets <= limit - 3 for octets in sums)] + "…"
 
 
 def cost(text: str) -> int:
