@@ -1,12 +1,14 @@
 """`leeway status`: what is firing, stale or silent?"""
 
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from streams.cli import output
 from streams.cli.connection import BrokersOption, ConfigOption, read_topics, service_of
+from streams.cli.sending import now_ms
 
 if TYPE_CHECKING:
     from streams.broker import Record
@@ -25,7 +27,7 @@ def command(
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> None:
-    """Show each model's last verdict, the open episodes and triggers, and events that nobody can use.
+    """Show each model's last verdict, the open episodes, triggers and silences, and events that nobody can use.
 
     Read from Kafka itself, so it needs no running service.
     """
@@ -33,7 +35,7 @@ def command(
     from streams.registry import Registry
 
     service = service_of(brokers, config)
-    read = read_topics(service, "models", "results", "alerts", "retraining", "state")
+    read = read_topics(service, "models", "results", "alerts", "retraining", "state", "commands")
     registry = Registry()
     registry.apply(read["models"])
     values = {topic: [record.value for record in found] for topic, found in read.items()}
@@ -45,6 +47,7 @@ def command(
             last[result.model_id] = result
     told = [one for one in story.episodes(values["alerts"]) if one.resolved_at is None]
     asked = [one for one in story.triggers(values["retraining"]) if one.states[-1] in _OPEN]
+    silences = _silences(read["commands"], read["results"])
     rejected, unregistered = _unusable(read["state"])
     models = [_model(model_id, last.get(model_id)) for model_id in registry.models]
     if as_json:
@@ -53,6 +56,7 @@ def command(
                 "models": models,
                 "episodes": told,
                 "triggers": asked,
+                "silences": silences,
                 "dead_letters": rejected,
                 "unregistered": unregistered,
             }
@@ -80,6 +84,22 @@ def command(
             ("trigger", "model", "state", "because"),
             ((t.trigger_id[:_ENOUGH], t.model_id, t.states[-1], t.summary) for t in asked),
         )
+    if silences:
+        output.write()
+        output.table(
+            ("silence", "model", "until", "about", "by", "because"),
+            (
+                (
+                    one["silence_id"][:_ENOUGH],
+                    one["model_id"],
+                    one["until"],
+                    ", ".join(one["match"].values()) or "everything",
+                    one["by"],
+                    one["reason"],
+                )
+                for one in silences
+            ),
+        )
     for reason, count in rejected.items():
         output.write(f"{count:,} events could not be read: {reason}")
     for name, count in unregistered.items():
@@ -95,6 +115,19 @@ def _model(model_id: str, result: "ResultSeen | None") -> dict[str, object]:
         "events": result.window.events if result else None,
         "late": result.window.late if result else None,
     }
+
+
+def _silences(commands: list["Record"], results: list["Record"]) -> list[dict[str, Any]]:
+    """Those that hold, or will."""
+    from streams.control.commands import Ledger
+
+    ledger = Ledger()
+    for record in commands:
+        with suppress(ValueError):  # nobody's command
+            ledger.give(record)
+    for record in results:
+        ledger.hear(record)
+    return [one for one in ledger.silences(now_ms()) if one["status"] in ("pending", "active")]
 
 
 def _unusable(state: list["Record"]) -> tuple[dict[str, int], dict[str, int]]:

@@ -15,6 +15,7 @@ import msgspec
 from alerting.identity import rfc3339
 from streams.broker import Outgoing, Record
 from streams.commands import (
+    OUTCOME,
     Command,
     CommandOutcome,
     InvalidCommand,
@@ -87,11 +88,18 @@ class Ledger:
         if self.given.get(key) is given:
             del self.given[key]
 
-    def answer(self, outcome: CommandOutcome) -> None:
-        """Fold in what became of a command; the first answer counts."""
+    def hear(self, record: Record) -> bool:
+        """Fold in an outcome from `leeway.results`, the first of a command; False: it is something else.
+
+        Raises `msgspec.MsgspecError` where an outcome cannot be read.
+        """
+        if ("ce_type", OUTCOME.encode()) not in record.headers:
+            return False
+        outcome = msgspec.json.decode(record.value or b"", type=CommandOutcome)
         key = outcome.command_id, outcome.model_id
         if key not in self.outcomes:
             _keep(self.outcomes, key, outcome)
+        return True
 
     def find(self, command_id: str) -> Given | None:
         """The command of this id that was given last."""
