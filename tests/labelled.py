@@ -40,7 +40,11 @@ def watched(**monitoring: Any) -> Lifecycle:
     """A model with labels, that is judged every six hours and whose truth is judged every day."""
     return lifecycle(
         source={"labels": {}, "join": False},
-        prediction={"classes": ["no", "yes"], "positive": "yes"},
+        prediction={
+            "classes": ["no", "yes"],
+            "positive": "yes",
+            "costs": {"false_positive": 10, "false_negative": 30, "unit": "EUR"},
+        },
         segments=["country"],
         monitoring={
             "window": {"size": "6h", "pane": "1h", "lateness": "1m"},

@@ -88,15 +88,16 @@ def conclude(
     loud = verdict.status in LOUD or any(one.status in LOUD for one in lines)
     where = _where(truths, segment, known) if loud and not immature else ()
     hints = tuple(_hint(of) for of in where)
+    metrics = metric_documents(truths, known.counts, segment, held)
+    dearer = _dearer(metrics)
     performance = None
     if lines and not immature:
         checks = [called(one, one.series.removeprefix("metric:")) for one in lines]
         performance = _ruled(
             share, plan, key, window, "performance", checks, verdict, hints, truths.waits
         )
-        findings.append(performance)
-    findings.append(from_concept(verdict, hints))
-    metrics = metric_documents(truths, known.counts, segment, held)
+        findings.append(replace(performance, cost=dearer))
+    findings.append(replace(from_concept(verdict, hints), cost=dearer))
     told = _together(verdict, performance)._replace(metrics=metrics)
     if of_labels is not None:
         episode = share.subject(plan, key).episodes.get(_CONCEPT)
@@ -215,6 +216,14 @@ def _hint(of: Slice) -> str:
     return (
         f"{of.name} carries {of.share:.0%} of the errors: {of.rate:.3f} instead of {of.against:.3f}"
     )
+
+
+def _dearer(metrics: Mapping[str, object]) -> float | None:
+    """By what a prediction costs more than in the reference; None: nobody says what mistakes cost, or it is unknown."""
+    of = metrics.get("cost")
+    if not isinstance(of, dict) or of.get("reference") is None:
+        return None
+    return float(of["value"] - of["reference"])
 
 
 def _slice(of: Slice) -> SliceDocument:

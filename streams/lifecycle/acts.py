@@ -31,7 +31,6 @@ class Row:
 
 
 NOT_YET: tuple[Row, ...] = (
-    Row("prediction.costs.unit", _CONSOLE),
     Row("prediction.costs.unacceptable", _CONSOLE),
     Row("prediction.entity", _CONSOLE),
     Row("prediction.decision_owner", _CONSOLE),
@@ -70,6 +69,7 @@ ACTS: tuple[str, ...] = (
     "prediction.costs.false_negative",
     "prediction.costs.over",
     "prediction.costs.under",
+    "prediction.costs.unit",
     "prediction.classes",
     "prediction.positive",
     "prediction.score_range",

@@ -81,6 +81,19 @@ def test_a_line_that_is_crossed_for_two_days_is_an_alert() -> None:
     assert day_of(performance[0]["at"]) == 9
 
 
+def test_an_open_problem_says_what_it_costs_more_than_in_the_reference() -> None:
+    costs = {r["window"]["end"]: r["metrics"]["cost"] for r in results(judged(), "outcomes")}
+    shown = [a for a in documents(judged(), "alerts") if a["cost"] is not None]
+    assert {a["kind"] for a in shown} == {"performance", "concept_drift"}
+    for alert in shown:
+        if alert["segment"] == "all":
+            cost = costs[alert["at"]]
+            more = round(1000 * (cost["value"] - cost["reference"]), 2)
+            assert alert["cost"] == {"amount": more, "unit": "EUR", "per": 1000}
+            if alert["change"] == "opened":
+                assert more > 1000, "it errs more often"
+
+
 def test_an_estimate_stands_beside_the_truth_and_is_called_unreliable_once_that_is_worse() -> None:
     shown = {}
     for result in results(judged(), "outcomes"):
