@@ -9,7 +9,7 @@ from alerting.identity import rfc3339
 from alerting.silences import LONGEST_MS, Match, Silence, added, wrong
 from alerting.transitions import Moved, Refused
 from alerting.triggers import asked
-from alerting.types import Alert, Kind, ResolveReason, Severity, Trigger
+from alerting.types import Alert, Kind, ResolveReason, Severity, Trigger, TriggerStatus
 from streams import commands as said
 from streams.commands import Command, CommandOutcome, InvalidCommand, moment_ms
 from streams.judging import reigns
@@ -185,6 +185,7 @@ def _deployed(
         return Obeyed("unknown_reference")
     reason: ResolveReason = "deployed" if command.trigger_id is None else "retrained"
     alerts = reigns.succeed(share, plan, command.model_version, at_ms, reason)
+    triggers = _delivered(share, plan, command, at_ms)
     deployment = Deployment(
         model_id=command.model_id,
         version=command.model_version,
@@ -194,7 +195,28 @@ def _deployed(
         rollback=command.rollback,
         file_version=registered.version,
     )
-    return Obeyed(None, alerts, (), deployment)
+    return Obeyed(None, alerts, triggers, deployment)
+
+
+def _delivered(
+    share: Share, plan: ModelPlan, command: said.Deployed, at_ms: int
+) -> tuple[Trigger, ...]:
+    """What was asked for is there: a pipeline that says no more than that has started and completed its run."""
+    model = share.models[command.model_id]
+    trigger = model.trigger.trigger
+    if trigger is None or trigger.trigger_id != command.trigger_id:
+        return ()
+    told: tuple[Trigger, ...] = ()
+    steps: tuple[TriggerStatus, ...] = ("started", "completed")
+    for status in steps if trigger.status.name == "approved" else steps[1:]:
+        note = f"{command.model_version} was deployed" if status == "completed" else None
+        model.trigger, step = transitions.move(
+            plan.retraining, model.trigger, status, at_ms, by=command.by, note=note
+        )
+        told += step
+    if told:
+        share.put_model(plan)
+    return told
 
 
 def _rebaseline(

@@ -526,6 +526,23 @@ def test_a_person_asks_and_a_pipeline_reports() -> None:
     assert [o[:3] for o in desk.outcomes()][-1] == ("r3", "refused", "unknown_trigger")
 
 
+@pytest.mark.parametrize("reports", [False, True])
+def test_a_pipeline_that_only_deploys_has_completed_its_run(*, reports: bool) -> None:
+    desk = retrained()
+    desk.window()
+    desk.say("retrain", "c1")
+    desk.window()
+    trigger = desk.triggers()[-1]["trigger_id"]
+    if reports:
+        desk.say("report", "c2", trigger_id=trigger, status="started")
+        desk.window()
+        desk.say("report", "c3", trigger_id=trigger, status="completed")
+        desk.window()
+    desk.say("deployed", "c4", model_version="1.0.1", trigger_id=trigger)
+    desk.window(version="1.0.1")
+    assert statuses(desk) == ["requested", "approved", "started", "completed"]
+
+
 @pytest.mark.parametrize(
     ("step", "then"), [("approve", "approved"), ("reject", "rejected"), ("cancel", "cancelled")]
 )
