@@ -20,6 +20,7 @@ from benchmarks._three_weeks_run import NAMES, RECEIVERS
 from streams.memory import MemoryLog
 
 Form = Literal["message", "reply", "edit", "incident", "update", "digest"]
+NO_BEGINNING = ("acknowledged", "eased", "resolved")  # no news to who knows nothing of the problem
 _alert = msgspec.json.Decoder(Alert).decode
 _notification = msgspec.json.Decoder(Notification).decode
 
@@ -52,6 +53,7 @@ def received(log: MemoryLog) -> list[Told]:
         for topic in ("alerts.slack", "alerts.pagerduty")
         for r in log.read(NAMES(topic))
     ]
+    sent.sort(key=lambda n: (n.at, n.episode_id, n.sequence))
     if len({n.idempotency_key for n in sent}) < len(sent):
         raise ValueError("a transition was told twice")
     news = {n.idempotency_key: _news(n, alerts[n.alert_id]) for n in sent}
@@ -67,14 +69,22 @@ def received(log: MemoryLog) -> list[Told]:
         )
         for one in gathered.shared
     ]
-    found += [_told(n) for n in sent if (of := news[n.idempotency_key]) is None or of not in merged]
+    known: set[tuple[str, str]] = set()  # receivers and the episodes that they have a message of
+    for n in sent:
+        of, key = news[n.idempotency_key], (n.receiver, n.episode_id)
+        if (of is not None and of in merged) or (key not in known and n.change in NO_BEGINNING):
+            continue  # told with others; what follows from that is no news either
+        found.append(_told(n, known=key in known))
+        known.add(key)
     found += _digests(list(alerts.values()))
     return sorted(found, key=lambda told: (told.hour, told.models, told.form))
 
 
-def _told(of: Notification) -> Told:
+def _told(of: Notification, *, known: bool) -> Told:
     forms: dict[str, Form] = {"post": "message", "update": "edit", "update_and_reply": "reply"}
-    form = forms.get(of.operation, "incident" if of.change == "opened" else "update")
+    form = forms.get(of.operation, "update" if known else "incident")
+    if form in ("edit", "reply") and not known:
+        form = "message"  # there is nothing to write it below
     hour = _hour(_ms(of.at))
     return Told(form, hour, (of.model_id,), f"{of.severity} {of.change}", of.change)
 

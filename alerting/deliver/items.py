@@ -116,7 +116,7 @@ class Item:
     @property
     def opens(self) -> bool:
         """Whether it makes sense to somebody who knows nothing of the problem."""
-        return self.opening or self.notification.change not in ("acknowledged", "resolved")
+        return self.opening or self.notification.change not in ("acknowledged", "eased", "resolved")
 
 
 # --- what to do -----------------------------------------------------------------------------------

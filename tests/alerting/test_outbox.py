@@ -170,12 +170,13 @@ def test_people_who_never_heard_of_a_problem_hear_of_it_and_of_its_end_in_one_me
 
 
 @pytest.mark.parametrize("receiver", ["slack", "pagerduty"])
-def test_the_end_of_a_problem_that_was_never_told_is_not_told(receiver: str) -> None:
+@pytest.mark.parametrize("change", ["acknowledged", "eased", "resolved"])
+def test_the_end_of_a_problem_that_was_never_told_is_not_told(receiver: str, change: str) -> None:
     world = World(outbox(), otherwise=LIMITED).add(item(1, receiver=receiver)).run(2 * HOUR)
     tried = len(world.sent)
     assert world.states() == {f"{receiver}|ep-1": (1, "expired")}
     world.otherwise = Sent()
-    world.add(item(2, "resolved", receiver=receiver, logged_ms=T0 + 2 * HOUR)).run(HOUR)
+    world.add(item(2, change, receiver=receiver, logged_ms=T0 + 2 * HOUR)).run(HOUR)
     assert len(world.sent) == tried
     assert world.states() == {f"{receiver}|ep-1": (2, "superseded")}
 
