@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator
 
+from alerting.render.letter import MOST_RECIPIENTS
 from streams.errors import UsageError
 from streams.lifecycle import grammar
 from streams.lifecycle.conditions import KINDS
@@ -393,6 +394,9 @@ def contradictions(file: ServiceFile) -> Iterator[tuple[Steps, Wrong]]:
             ):
                 if not given:
                     yield (*path, key), Wrong("", "is missing", _EMAIL[key])
+            if len(receiver.to) > MOST_RECIPIENTS:
+                what = f"has {len(receiver.to)} addresses"
+                yield (*path, "to"), Wrong("", what, f"at most {MOST_RECIPIENTS}, or a list")
         if receiver.fallback is not None and (
             receiver.fallback not in names or receiver.fallback == receiver.name
         ):

@@ -45,7 +45,7 @@ class Row:
 
     label: str
     before: float
-    now: float
+    current: float
     said: tuple[str, str]
 
 
@@ -60,7 +60,7 @@ class Picture:
     @property
     def longest(self) -> float:
         """What a bar of full length stands for."""
-        return max((max(row.before, row.now) for row in self.rows), default=0.0)
+        return max((max(row.before, row.current) for row in self.rows), default=0.0)
 
 
 def is_over(alert: Alert) -> bool:
@@ -270,8 +270,8 @@ def runbook(alert: Alert) -> str | None:
     return None if said is None or address(said) else clip(said, 150) or None
 
 
-def _shares(label: str, before: float, now: float) -> Row:
-    return Row(label, before, now, (percent(before), percent(now)))
+def _shares(label: str, before: float, current: float) -> Row:
+    return Row(label, before, current, (percent(before), percent(current)))
 
 
 def _ms(time: str) -> int:

@@ -153,7 +153,7 @@ def _drawn(picture: Picture) -> list[str]:
 
 
 def _bars(picture: Picture, row: content.Row) -> tuple[tuple[str, float, str], ...]:
-    return (picture.before, row.before, row.said[0]), ("now", row.now, row.said[1])
+    return (picture.before, row.before, row.said[0]), ("now", row.current, row.said[1])
 
 
 def _length(value: float, longest: float, full: int) -> int:

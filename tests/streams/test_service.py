@@ -304,6 +304,10 @@ def test_a_secret_in_plain_text_has_exactly_its_line(tmp_path: Path) -> None:
             '1:49: receivers[0].fallback: "b" is not a receiver: expected the name of another one',
         ),
         (
+            f"receivers: [{{name: a, channel: Email, host: h, from: a@b, to: [{', '.join(['a@b'] * 101)}]}}]",
+            "1:63: receivers[0].to: has 101 addresses: expected at most 100, or a list",
+        ),
+        (
             "routing: [{receivers: [slak]}]",
             '1:24: routing[0].receivers[0]: "slak" is not a receiver: '
             'expected the name of another one; did you mean "slack"?',
