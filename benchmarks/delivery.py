@@ -10,6 +10,7 @@ between an answer and its record.
 """
 
 import argparse
+import logging
 import sys
 import tempfile
 import uuid
@@ -28,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=6)
     parser.add_argument("--brokers")
     asked = parser.parse_args(arguments)
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # killed clients
     with tempfile.TemporaryDirectory() as folder, any_broker(asked.brokers) as broker:
         fire = Fire(broker, f"fire-{uuid.uuid4().hex[:8]}", Path(folder), asked.seed)
         try:

@@ -5,22 +5,30 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from confluent_kafka import Producer
 
-from alerting.deliver.items import terms
+from alerting.cloudevents import headers, notification_headers
+from alerting.deliver.items import Key, terms
 from alerting.deliver.sink import Failed, Parcel, Sent
+from alerting.notify import notify
+from alerting.settings import Receiver
+from alerting.types import Alert, Channel, Delivery
+from streams.broker import Outgoing
 from streams.control.app import Control, serve
 from streams.control.door import Door
 from streams.control.outgoing import Reachable
 from streams.kafka.admin import create_topics
+from streams.kafka.commands import Tail, Writer
 from streams.local_kafka import AnyBroker
+from streams.messages import encode_json
 from streams.topics import Names
-from tests.integration.fire import Fire
+from tests.integration.fire import GOLDEN, Fire
 from tests.until import until
 
 pytestmark = pytest.mark.kafka
@@ -52,8 +60,11 @@ class Remembering:
 
     receiver: str = "slack"
     parcels: list[Parcel] = field(default_factory=list)
+    refuses: str = ""  # the episode of which it takes nothing
 
     async def send(self, parcel: Parcel) -> Sent | Failed:
+        if parcel.notification.episode_id == self.refuses:
+            return Failed("client", False, "status 400")
         self.parcels.append(parcel)
         return Sent(f"{len(self.parcels)}.0")
 
@@ -61,11 +72,28 @@ class Remembering:
         pass
 
 
+CHANNELS: dict[str, Channel] = {"slack": "slack", "hook": "webhook", "pagerduty": "pagerduty"}
+
+
+def drifted(model: str) -> Alert:
+    """Drift of the same input, an instant ago."""
+    alert: Alert = msgspec.json.decode(GOLDEN.read_bytes(), type=Alert)
+    return replace(
+        alert,
+        alert_id=f"al-{model}",
+        episode_id=f"ep-{model}",
+        model=replace(alert.model, id=model),
+        delivery=Delivery(("slack", "pagerduty"), None, None, None),
+    )
+
+
 @contextmanager
 def delivering(kafka: AnyBroker, names: Names, *sinks: Any) -> Iterator[Control]:
+    channels = {sink.receiver: CHANNELS[sink.receiver] for sink in sinks}
     receivers = Reachable(
-        [terms(sink.receiver, "slack", max_event_age_ms=2**60) for sink in sinks],
+        [terms(name, of, max_event_age_ms=2**60, rate=(9, 9)) for name, of in channels.items()],
         {sink.receiver: sink for sink in sinks},
+        [Receiver(name, channel, "#ml") for name, channel in channels.items()],
     )
     loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Event, Control]] = []
 
@@ -113,6 +141,47 @@ def test_a_notification_is_delivered_once_and_recorded(kafka: AnyBroker, names: 
         producer.flush(10)
         until(lambda: len(sink.parcels) == 2)
     assert [(p.notification.sequence, p.thread) for p in sink.parcels] == [(1, None), (2, "1.0")]
+
+
+def test_one_cause_is_one_message_hooks_get_alerts_and_what_is_refused_is_kept(
+    kafka: AnyBroker, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("delivery", "shared_causes"):
+        monkeypatch.setattr(f"streams.control.{module}.GATHER_MS", 1500)
+    slack, pager, hook = (Remembering(name) for name in ("slack", "pagerduty", "hook"))
+    pager.refuses = "ep-b"
+    writer = Writer({"bootstrap.servers": kafka.bootstrap})
+    with delivering(kafka, names, slack, pager, hook) as control:
+        until(lambda: control.courier is not None and control.courier._open)
+        for model in "abcd":
+            alert = drifted(model)
+            notes = notify(
+                [Receiver(n, CHANNELS[n], "#ml") for n in ("slack", "pagerduty")], [alert]
+            )
+            writer.write(
+                Outgoing(names("alerts"), model.encode(), encode_json(alert), headers(alert))
+            )
+            for note in notes:
+                about = notification_headers(note, alert)
+                key = note.episode_id.encode()
+                writer.write(
+                    Outgoing(names(f"alerts.{note.channel}"), key, encode_json(note), about)
+                )
+        writer.flush()
+        until(lambda: slack.parcels)
+        until(lambda: len(hook.parcels) == 4)
+        done = {**dict.fromkeys("abcd", "merged")}
+        until(lambda: {k.episode_id[3:]: r.state for k, r in control.read.deliveries.items()
+                       if k.receiver == "slack" and k.episode_id.startswith("ep-")} == done)  # fmt: skip
+        until(lambda: control.read.deliveries[Key("pagerduty", "ep-b")].state == "refused")
+    assert [parcel.notification.sequence for parcel in slack.parcels] == [4]
+    assert sorted(p.notification.episode_id for p in pager.parcels) == ["ep-a", "ep-c", "ep-d"]
+    assert {p.notification.payload["data"]["model"]["id"] for p in hook.parcels} == set("abcd")
+    with Tail({"bootstrap.servers": kafka.bootstrap}, [names("dead-letters")]) as tail:
+        dead = [record for _ in range(50) if not tail.at_end for record in tail.read()]
+    assert [(dict(one.headers)["__dlq.errors.stage"], one.key) for one in dead] == [
+        (b"deliver", b"ep-b")
+    ]
 
 
 def test_everything_arrives_whatever_vendors_answer_and_however_often_control_is_killed(
