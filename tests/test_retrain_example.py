@@ -191,6 +191,17 @@ def test_a_killed_consumer_takes_its_job_up_again_and_repeats_only_what_is_appli
     assert pipeline.words == ["started", "completed"]
 
 
+def test_a_job_that_outlives_its_consumer_is_not_begun_again(pipeline: Pipeline) -> None:
+    pipeline.hears(event("approved"))
+    pipeline.is_killed()
+    with (pipeline.runs / "rt-1" / "lock").open("w") as alive:
+        fcntl.flock(alive, fcntl.LOCK_EX)
+        pipeline.hears(event("started"))
+        assert len(pipeline.begun) == 1
+    pipeline.turns()
+    assert len(pipeline.begun) == 2, "it died without a report"
+
+
 def test_killed_before_it_remembered_what_it_said_it_says_the_same_again(
     pipeline: Pipeline,
 ) -> None:

@@ -7,6 +7,7 @@ event (`trigger.json`); `train.py` leaves beside it what its job came to (`repor
 own `train.py` and `release`.
 """
 
+import fcntl
 import json
 import os
 import subprocess
@@ -40,12 +41,12 @@ def step(run: Path, lifecycle: Path, jobs: Jobs, say: Say, now: datetime) -> Non
     trigger = read(run / "trigger.json")
     assert trigger is not None
     report, job = read(run / "report.json"), jobs.get(run.name)
-    runs = job is not None and job.poll() is None
+    runs = (job is not None and job.poll() is None) or locked(run)
     match trigger["status"]["name"]:
         case "approved" | "started" if report is not None:
             once(run, "reported", lambda: say(command(trigger, "report", **report)))
         case "approved" if not (run / "job").exists() and expired(trigger, now):
-            print(f"{run.name}: approved too long ago, nothing is started")
+            once(run, "expired", lambda: print(f"{run.name}: approved too long ago, not started"))
         case "approved":
             once(run, "job", lambda: say(command(trigger, "report", status="started")))
             if not runs:
@@ -54,14 +55,24 @@ def step(run: Path, lifecycle: Path, jobs: Jobs, say: Say, now: datetime) -> Non
             jobs[run.name] = train(run, lifecycle)
         case "completed" if report is not None and trigger["gates"]["decision"] == "promote":
             once(run, "released", lambda: release(run, lifecycle, trigger, report, say))
-        case "rejected" | "cancelled" | "failed" if runs:
-            jobs.pop(run.name).terminate()  # nobody waits for it any more
+        case "rejected" | "cancelled" | "failed" if job is not None:
+            job.terminate()  # nobody waits for it any more
 
 
 def train(run: Path, lifecycle: Path) -> "subprocess.Popen[bytes]":
     """Begin the job. It locks its folder, so that a second one ends at once where the first still runs."""
     program = Path(__file__).with_name("train.py")
     return subprocess.Popen([sys.executable, str(program), str(run), str(lifecycle)])
+
+
+def locked(run: Path) -> bool:
+    """Whether a job works in this folder: perhaps one that outlived the consumer that began it."""
+    with (run / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def release(run: Path, lifecycle: Path, trigger: Any, report: Any, say: Say) -> None:
