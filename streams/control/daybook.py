@@ -9,6 +9,7 @@ from alerting.render.digest import notification
 from alerting.settings import DAY_MS, Receiver
 from alerting.types import Alert
 from alerting.wording import clip
+from streams.commands import moment_ms
 from streams.control import answers
 from streams.control.views import ReadModel
 from streams.control.wording import words
@@ -47,6 +48,7 @@ class Daybook:
             items += self._undelivered(receiver.name, start_ms, end_ms)
             if receiver.name == self._general:
                 items += self._models(now_ms, start_ms, end_ms)
+                items += self._silences(start_ms, end_ms)
             found = digest(receiver.name, start_ms, items)
             note = None if found is None else notification(receiver, found, self._console)
             if note is not None:
@@ -82,6 +84,15 @@ class Daybook:
                     open=story is not None and not story.ended,
                     sequence=delivery.sequence,
                 )
+
+    def _silences(self, start_ms: int, end_ms: int) -> Iterator[DigestItem]:
+        """Silences that ended, by themselves or because a person said so: what they held back is heard again."""
+        for one in self._read.commands.silences(end_ms):
+            over = str(one["ended_at"] or one["until"])
+            if one["status"] == "ended" and start_ms <= moment_ms(over) < end_ms:
+                model_id, about = str(one["model_id"]), f"silence/{one['silence_id']}"
+                text = f"{model_id}: {one['reason']} (by {one['by']})"
+                yield DigestItem("silence_ended", model_id, about, over, text, open=False)
 
     def _models(self, now_ms: int, start_ms: int, end_ms: int) -> Iterator[DigestItem]:
         """Models of which nothing was known all day."""
