@@ -142,7 +142,7 @@ def since(alert: Alert) -> str:
         _ms(time) for time in (alert.since.estimate, alert.since.earliest, alert.since.latest)
     )
     lasted = duration(max(0, at_ms - begun))
-    between = f"between {clock(earliest, at_ms)} and {clock(latest, at_ms)}"
+    between = f"{clock(earliest, at_ms).removesuffix(' UTC')} to {clock(latest, at_ms)}"
     return f"about {clock(begun, at_ms)} ({between}), {lasted} so far"
 
 

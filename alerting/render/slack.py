@@ -29,6 +29,8 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _MARKS = {"*": "\u2217", "`": "\u02cb", "~": "\u223c"}
 _EDGE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")  # an underscore inside a word marks nothing
 _MENTION = re.compile(r"(?<!\w)@(?=\w)")
+# Octets that a character may take beyond its own: escaped, replaced, or inside JSON.
+_MORE = {"&": 4, "<": 3, ">": 3, "*": 2, "`": 2, "~": 2, "@": 2, "_": 2, '"': 1, "\\": 1}
 _WIDE_AT, _LOW_LINE = "\uff20", "\u02cd"
 
 
@@ -112,20 +114,14 @@ def cut(text: str, limit: int) -> str:
     line = clip(text, limit)
     if cost(line) <= limit:
         return line
-    sums = accumulate(map(_cost, line))
+    sums = accumulate(map(cost, line))
     return line[: sum(octets <= limit - 3 for octets in sums)] + "…"
 
 
 def cost(text: str) -> int:
     """The octets that a text may take once `escaped` and inside JSON."""
-    return sum(map(_cost, text))
-
-
-def _cost(character: str) -> int:
-    if character.isascii() and character not in '*`~@_&<>"\\':
-        return 1
-    longest = max(len(form.encode()) for form in (character, _ENTITIES.get(character, "")))
-    return max(longest, 3 if character in "*`~@_" else 0, 2 if character in '"\\' else 0)
+    more = sum(octets * text.count(mark) for mark, octets in _MORE.items())
+    return len(text.encode(errors="replace")) + more
 
 
 def _unmarked(text: str) -> str:

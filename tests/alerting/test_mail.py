@@ -55,7 +55,7 @@ def test_the_first_lines_say_what_how_bad_since_when_and_why() -> None:
     assert labels == ["How bad", "Since", "Where", "Probable cause"]
     text = " ".join(" ".join(found).split())
     assert "PSI 0.40 (0.36 to 0.45, floor 0.1); 4 times the smallest size that matters" in text
-    assert "about 05:40 UTC (between 05:31 UTC and 05:47 UTC), 1 h 20 min so far" in text
+    assert "about 05:40 UTC (05:31 to 05:47 UTC), 1 h 20 min so far" in text
     assert "all events, also in country=DE" in text
     assert "the inputs changed while the data look intact" in text
 

@@ -110,7 +110,7 @@ def test_slack_says_how_bad_in_words_what_it_costs_and_where() -> None:
     )
     blocks = rendered(SLACK, given).payload["attachments"][0]["blocks"]
     assert blocks[3]["elements"][0]["text"] == (
-        "Back again · *4 times the smallest size that matters* · Since: about 05:40 UTC (between 05:31 UTC and "
+        "Back again · *4 times the smallest size that matters* · Since: about 05:40 UTC (05:31 to "
         "05:47 UTC), 1 h 20 min so far · Probable cause: the inputs changed while the data look intact; "
         "values changed, the missing rate did not"
     )
