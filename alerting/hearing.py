@@ -107,8 +107,7 @@ def _why(episode: Episode, context: Context) -> Why:
     held: Held | None = context.held or ("flapping" if _flaps(episode, at_ms) else None)
     if until_ms is not None and at_ms < until_ms:
         held = "snoozed"
-    silenced_by = context.silenced_by or matching(context.silences, *of, at_ms)
-    return Why(context.inhibited_by, silenced_by, held)
+    return Why(context.inhibited_by, matching(context.silences, *of, at_ms), held)
 
 
 def _flaps(episode: Episode, at_ms: int) -> bool:

@@ -136,7 +136,6 @@ class Context:
     inhibited_by: str | None = None  # an open episode that explains this one
     held: Held | None = None  # published but not delivered: grace, staging
     silences: tuple[Silence, ...] = ()  # the model's; asked once it is known how bad a problem is
-    silenced_by: str | None = None  # a silence that holds whatever the severity is
 
 
 @dataclass(frozen=True, slots=True)
