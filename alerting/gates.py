@@ -61,16 +61,20 @@ class Candidate:
             size /= 100
         return _finite(round(base + size, 12))
 
-    def values(self, metric: str, segment: str | None) -> list[float | None]:
-        """The metric, or that of each value of a segment; None where it was not reported."""
+    def values(self, metric: str, segment: str | None) -> list[tuple[str | None, float | None]]:
+        """The metric, or that of each value of a segment, beside its name; None where it was not reported."""
         if segment is None:
-            return [_finite(self.metrics.get(metric))]
-        wanted = segment.rstrip("=")
-        whole = [name for name in self.slices if name == segment]
-        found = whole or [name for name in self.slices if name.startswith(f"{wanted}=")]
-        if not found and "=" in wanted:
-            found = [name for name in self.slices if name == wanted.partition("=")[2]]
-        return [_finite(self.slices[name].get(metric)) for name in sorted(found)] or [None]
+            return [(None, _finite(self.metrics.get(metric)))]
+        feature, _, value = segment.partition("=")
+        reported = {segment: self.slices.get(segment, self.slices.get(value))}
+        if not value:
+            reported = {
+                n: self.slices[n] for n in sorted(self.slices) if n.startswith(f"{feature}=")
+            }
+        found: list[tuple[str | None, float | None]] = [
+            (name, _finite((of or {}).get(metric))) for name, of in reported.items()
+        ]
+        return found or [(segment, None)]
 
 
 def judged(
@@ -94,7 +98,9 @@ def judged(
     gates, review
         With the decision; and why a person must look although nothing failed or is missing.
     """
-    passed, failed, missing = [], [], []
+    passed: list[str] = []
+    failed: list[str] = []
+    missing: list[str] = []
     for name, bound in gates.required.items():
         answer = _holds(name, bound, candidate)
         (missing if answer is None else passed if answer else failed).append(name)
@@ -143,20 +149,16 @@ def _holds(name: str, bound: Bound, candidate: Candidate) -> bool | None:
     if not sides:
         return None
     answers: list[bool | None] = []
-    for side in sides:
-        line = candidate.line(bound[side], metric, of)
-        for value in candidate.values(metric, of):
-            known = line is not None and value is not None
-            answers.append(_within(side, value, line) if known else None)
+    for part, value in candidate.values(metric, of):
+        for side in sides:
+            line = candidate.line(bound[side], metric, part)
+            if value is None or line is None:
+                answers.append(None)
+            else:
+                answers.append(value >= line if side == "min" else value <= line)
     if False in answers:
         return False
     return None if None in answers else True
-
-
-def _within(side: str, value: float | None, line: float | None) -> bool:
-    assert value is not None  # both were asked before
-    assert line is not None
-    return value >= line if side == "min" else value <= line
 
 
 def _true(

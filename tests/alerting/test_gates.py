@@ -121,6 +121,16 @@ def test_a_gate_of_a_segment_is_about_its_slices(
     assert found.decision == expected
 
 
+def test_each_slice_is_held_against_what_it_was_itself() -> None:
+    usual = {"country=DE": 0.7, "country=FR": 0.9}
+    slices = {"country=DE": {"auc": 0.72}, "country=FR": {"auc": 0.88}}
+    gates = required({"auc": {"min": "baseline", "segment": "country"}})
+    of = Candidate({}, slices, lambda metric, segment: usual.get(str(segment)), lambda m, s: None)
+    assert judged(POLICY, gates, (), of)[0].failed == ("auc",)
+    better = replace(of, slices=slices | {"country=FR": {"auc": 0.9}})
+    assert judged(POLICY, gates, (), better)[0].decision == "promote"
+
+
 def test_two_gates_of_one_metric_both_count() -> None:
     gates = required({"auc": {"min": 0.8}, "auc >= current": {"min": "current", "metric": "auc"}})
     assert judged(POLICY, gates, (), candidate({"auc": 0.82}))[0].failed == ("auc >= current",)
