@@ -19,6 +19,7 @@ import pytest
 from streams.broker import Outgoing
 from streams.cli import main
 from streams.kafka.admin import create_topics
+from streams.kafka.commands import Tail
 from streams.local_kafka import AnyBroker
 from tests.integration.running import Deployment, Roles
 from tests.until import until
@@ -91,9 +92,8 @@ def window(number: int, model: dict[str, Any]) -> tuple[list[bytes], list[bytes]
 class Heard:
     """What Leeway has said so far."""
 
-    def __init__(self, place: Deployment) -> None:
-        self._tail = place.tail("results", "alerts", "retraining")
-        self._prefix = place.names.prefix
+    def __init__(self, tail: Tail, prefix: str) -> None:
+        self._tail, self._prefix = tail, prefix
         self._found: dict[str, list[Any]] = {"results": [], "alerts": [], "retraining": []}
 
     def __getitem__(self, topic: str) -> list[Any]:
@@ -151,8 +151,13 @@ def test_worse_answers_are_retrained_upon_and_the_new_version_is_quiet(
     topics = (f"{place.names.prefix}scored", f"{place.names.prefix}known")
     create_topics(place.properties, place.names, partitions=2, more=dict.fromkeys(topics, 1))
     lifecycle, runs = registered(place, topics, tmp_path), tmp_path / "runs"
-    lending, heard = Lending(place, topics, runs / "current.json"), Heard(place)
-    with Roles(place.children(profiler=1, judge=1)), consuming(place, lifecycle, runs):
+    lending = Lending(place, topics, runs / "current.json")
+    with (
+        place.tail("results", "alerts", "retraining") as tail,
+        Roles(place.children(profiler=1, judge=1)),
+        consuming(place, lifecycle, runs),
+    ):
+        heard = Heard(tail, place.names.prefix)
         lending.send(QUIET + WORSE)
         until(lambda: "approved" in heard.statuses, PATIENCE, lambda: heard["alerts"])
         until(lambda: onward(lending, heard, "deployed"), PATIENCE, lambda: heard.statuses)
@@ -160,24 +165,24 @@ def test_worse_answers_are_retrained_upon_and_the_new_version_is_quiet(
         lending.send(AFTER)
         until(lambda: heard.judged("1.1.0") >= AFTER - 1, PATIENCE, lambda: heard.judged("1.1.0"))
 
-    assert heard.outcome_of("deployed") == "applied"
-    assert heard.statuses == ["requested", "approved", "started", "completed"]
-    last = heard["retraining"][-1]
-    assert last["gates"]["decision"] == "promote"
-    (run,) = (found for found in runs.iterdir() if found.is_dir())
-    assert run.name == last["trigger_id"], "one job for one trigger"
-    told = [(a["kind"], a["change"], a["resolve_reason"]) for a in heard["alerts"]]
-    assert told[0] == ("concept_drift", "opened", None)
-    assert told[-1] == ("concept_drift", "resolved", "retrained")
-    assert {kind for kind, _, _ in told} == {"concept_drift"}
-    new = [r for r in heard["results"] if r.get("model_version") == "1.1.0"]
-    assert {r["reference_id"] for r in new} == {last["trigger_id"]}
-    assert deployed_in > QUIET + WORSE
-    assert heard.verdicts("outcomes", "1.1.0").count("stable") >= AFTER // 2
-    assert {*heard.verdicts("outcomes", "1.1.0"), *heard.verdicts("inputs", "1.1.0")} <= {
-        "stable",
-        "insufficient",
-    }
+        assert heard.outcome_of("deployed") == "applied"
+        assert heard.statuses == ["requested", "approved", "started", "completed"]
+        last = heard["retraining"][-1]
+        assert last["gates"]["decision"] == "promote"
+        (run,) = (found for found in runs.iterdir() if found.is_dir())
+        assert run.name == last["trigger_id"], "one job for one trigger"
+        told = [(a["kind"], a["change"], a["resolve_reason"]) for a in heard["alerts"]]
+        assert told[0] == ("concept_drift", "opened", None)
+        assert told[-1] == ("concept_drift", "resolved", "retrained")
+        assert {kind for kind, _, _ in told} == {"concept_drift"}
+        new = [r for r in heard["results"] if r.get("model_version") == "1.1.0"]
+        assert {r["reference_id"] for r in new} == {last["trigger_id"]}
+        assert deployed_in > QUIET + WORSE
+        assert heard.verdicts("outcomes", "1.1.0").count("stable") >= AFTER // 2
+        assert {*heard.verdicts("outcomes", "1.1.0"), *heard.verdicts("inputs", "1.1.0")} <= {
+            "stable",
+            "insufficient",
+        }
 
 
 def registered(place: Deployment, topics: tuple[str, str], folder: Path) -> Path:
