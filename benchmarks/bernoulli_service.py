@@ -1,6 +1,6 @@
 """Does the service find a rise of an error rate as fast, and as rarely without one, as its detector? BERN-1e5.
 
-    python -m benchmarks.bernoulli_service [--runs N] [--short]
+    python -m benchmarks.bernoulli_service [--runs N] [--jobs N] [--short]
 
 The streams are those of `benchmarks.detection`: Bernoulli .2, 100,000 labels, from 50,000 on .3 or .5, a reference of
 10,000 labels. Here each label is an event that says what was predicted, and goes through profiler and judge in a window
@@ -22,6 +22,8 @@ budget. About 20 s per stream.
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from math import log
 from typing import NamedTuple
 
@@ -63,8 +65,12 @@ def detector(stream: Stream, a: int) -> Labels:
     return Labels(Bernoulli(tolerated(stream.reference_errors, REFERENCE_LABELS)), log(a))
 
 
-def compared(stream: Stream) -> Iterator[tuple[int, Compared]]:
+def compared(stream: Stream) -> list[tuple[int, Compared]]:
     """One stream, for every A; the smallest first."""
+    return list(_compared(stream))
+
+
+def _compared(stream: Stream) -> Iterator[tuple[int, Compared]]:
     least = None
     for a in sorted(TARGETS):
         # where the lower threshold was not reached a higher one was not either, and all that is kept is the same
@@ -85,19 +91,21 @@ def compared(stream: Stream) -> Iterator[tuple[int, Compared]]:
         )
 
 
-def figures(of: Sequence[Stream], every: Sequence[Stream]) -> Iterator[Figure]:
+def figures(of: Sequence[Stream], every: Sequence[Stream], jobs: int = 1) -> Iterator[Figure]:
     """All lines of the table.
 
     Parameters
     ----------
     of : streams that go through the service
     every : those that the detector reads by itself
+    jobs : processes; streams have nothing to do with each other
     """
     found: dict[int, list[Compared]] = {a: [] for a in TARGETS}
-    for number, stream in enumerate(of, 1):
-        for a, one in compared(stream):
-            found[a].append(one)
-        progress(f"stream {number} of {len(of)}")
+    with ProcessPoolExecutor(jobs) if jobs > 1 else nullcontext() as pool:
+        for number, each in enumerate((pool.map if pool else map)(compared, of), 1):
+            for a, one in each:
+                found[a].append(one)
+            progress(f"stream {number} of {len(of)}")
     labels = len(of[0].before)
     for a, limits in TARGETS.items():
         runs, bound, among = found[a], 10_000 / a, f"A = {a:,}, streams: {len(of)}"
@@ -162,6 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--runs", type=int, default=DEFAULT, help=f"streams (default {DEFAULT}, at most {STREAMS})"
     )
+    parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
     parser.add_argument("--short", action="store_true", help="part of one stream, in seconds")
     given = parser.parse_args(arguments)
     runs = min(max(given.runs, 1), STREAMS)
@@ -169,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = list(figures([shortened(s) for s in streams(FRESH, 1)], ()))
     else:
         every = streams(FRESH, STREAMS)
-        found = list(figures(every[:runs], every))
+        found = list(figures(every[:runs], every, given.jobs))
     print(*markdown(HEAD[:-1], [cells(figure)[:-1] for figure in found]), sep="\n")
     return int(any(figure.met is False for figure in found))
 
