@@ -26,7 +26,9 @@ from alerting.deliver.pace import Pace, wait_ms
 from alerting.deliver.sink import Failed, Parcel, Sent
 from alerting.types import SEVERITIES
 
-IN_FLIGHT = 8  # messages to one receiver at the same time
+# Messages to one receiver at the same time. What is on its way when control is killed may be told twice, except to
+# PagerDuty, which knows its incidents.
+IN_FLIGHT, IN_FLIGHT_TO_PAGERDUTY = 3, 8
 _UNKNOWN = ("network", "timeout", "server")  # after these it may have arrived all the same
 
 
@@ -170,7 +172,8 @@ class Outbox:
     def _ready_ms(self, key: Key, item: Item, now_ms: int) -> int:
         """The first moment at which nothing speaks against sending it, as far as is known."""
         flying, breaker = self._flying[key.receiver], self._breakers[key.receiver]
-        if flying >= IN_FLIGHT:
+        pager = self.terms[key.receiver].channel == "pagerduty"
+        if flying >= (IN_FLIGHT_TO_PAGERDUTY if pager else IN_FLIGHT):
             return item.expires_ms  # an answer comes first
         if not breaker.passes(now_ms, flying):
             return item.expires_ms if flying else breaker.until_ms or 0

@@ -12,12 +12,10 @@ from contextlib import suppress
 from typing import Any, cast
 
 import msgspec
-import stamina
 from aiokafka.errors import KafkaError
-from faust.exceptions import FaustError
 from faust.types import TP
 
-from alerting.deliver.items import Act, Item, Key, Redirect, Send, Settle
+from alerting.deliver.items import Act, Delivery, Item, Key, Redirect, Send, Settle
 from alerting.deliver.outbox import Outbox
 from alerting.deliver.sink import Failed, Sent
 from alerting.digest import day_start
@@ -26,27 +24,25 @@ from alerting.settings import DAY_MS
 from alerting.shared import mergeable
 from alerting.types import Alert, Kind, Notification
 from streams import logs
-from streams.broker import Outgoing, Partition, Record
+from streams.broker import Partition, Record
 from streams.control import answers
 from streams.control.apps import folding, reader
 from streams.control.committed import Progress
 from streams.control.daybook import Daybook
-from streams.control.deliveries import Delivering, encode
+from streams.control.deliveries import Delivering
 from streams.control.documents import event_ms
 from streams.control.outgoing import Reachable, now_ms
+from streams.control.recording import Recorder
 from streams.control.shared_causes import GATHER_MS, Drifts
 from streams.control.shared_group import SharedTransport
 from streams.control.views import ReadModel, document_of
-from streams.errors import BrokerError
 from streams.metrics import NOTIFICATION_DURATION, NOTIFICATIONS, NOTIFICATIONS_FAILED, Meter
-from streams.profiling.dead_letters import dead_letter
-from streams.profiling.events import DeadLetter
 from streams.topics import Names
 
 CHANNELS = ("slack", "pagerduty", "email")
 SEND_S = 25.0  # a sink has limits of its own; this one holds whatever it does
 DRAIN_S = 12.0  # partitions that are to be given up wait so long for answers
-RECORD_S = 60.0  # a record that Kafka does not take for so long ends this control
+_UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError)
 _OCCASION_MS = 1000
 _LOOK_S = 0.25
 _AGAIN_S = 0.05
@@ -87,6 +83,7 @@ class Courier:
         self._public = {one.name: one for one in receivers.public}
         self._hooks = [one for one in receivers.public if one.channel == "webhook"]
         self.app = reader(f"{names.prefix}control-delivery", kafka, SharedTransport)
+        self._recorder = Recorder(self.app, names)
         self._transport = cast(SharedTransport, self.app.transport)
         self._transport.wanted = lambda topic, key: True
         self._transport.folded = lambda partition: 0  # every assignment begins anew
@@ -103,7 +100,7 @@ class Courier:
         self._ends: dict[Partition, int] | None = None  # of what must be known, at the assignment
         self._folded: dict[Partition, int] = {}
         self._arrived: list[Item] = []
-        self._origins: dict[str, Record] = {}  # by idempotency key, of what is not done
+        self._origins: dict[Key, dict[int, Record]] = {}  # of what is not done
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._trouble: BaseException | None = None
@@ -180,7 +177,7 @@ class Courier:
             alert = msgspec.json.decode(document_of(record), type=Alert)
             self._drifts.heard(alert, record.timestamp_ms or 0)
             self._daybook.heard(alert, record.timestamp_ms or 0)
-        except ValueError:
+        except _UNREADABLE:
             return  # the read model has counted it
 
     async def _sleep(self, seconds: float) -> None:
@@ -270,7 +267,7 @@ class Courier:
             elif self._hooks:
                 alert = msgspec.json.decode(document_of(record), type=Alert)
                 self._to_hooks(alert, record)
-        except ValueError as error:
+        except _UNREADABLE as error:
             logs.warning(
                 "notification.unreadable",
                 topic=record.topic,
@@ -296,8 +293,11 @@ class Courier:
                     self._add(Item(note, record.timestamp_ms or 0, event_ms(note.at)), record)
 
     def _add(self, item: Item, origin: Record | None = None) -> None:
+        known = self._read.deliveries.get(item.key)
+        if known is not None and known.covers(item.sequence):
+            return
         if origin is not None:
-            self._origins[item.notification.idempotency_key] = origin
+            self._origins.setdefault(item.key, {})[item.sequence] = origin
         if self._open:
             self.outbox.add(item)
         else:
@@ -359,6 +359,11 @@ class Courier:
                 return await self._sinks[act.key.receiver].send(act.parcel)
         except TimeoutError:
             return Failed("timeout", True, f"no answer within {SEND_S:g} s")
+        except Exception as error:  # noqa: BLE001 -- our fault in one message must not keep all others from leaving
+            logs.error(
+                "notification.unsendable", receiver=act.key.receiver, error=type(error).__name__
+            )
+            return Failed("client", False, type(error).__name__)
         finally:
             spent_s = time.monotonic() - began
             self._meter.observe(NOTIFICATION_DURATION, spent_s, act.parcel.notification.channel)
@@ -379,9 +384,17 @@ class Courier:
             await self._bury(settle.dead, record.last_error or record.state)
         if record.state == "expired":
             self._meter.count(NOTIFICATIONS_FAILED, 1, record.channel, "expired")
-        key, value = encode(record)
-        await self._write(Outgoing(self._names("deliveries"), key, value))
+        await self._recorder.delivery(record)
+        self._forget(record)
         self.outbox.recorded(record)
+
+    def _forget(self, record: Delivery) -> None:
+        """What is decided needs no dead letter any more, nor does what it replaced."""
+        if record.final:
+            of = self._origins.get(record.key, {})
+            self._origins[record.key] = {n: one for n, one in of.items() if n > record.sequence}
+            if not self._origins[record.key]:
+                del self._origins[record.key]
 
     async def _still_ours(self) -> bool:
         """Whether others may believe what we record. Who slept through its session learns here that it did."""
@@ -397,32 +410,10 @@ class Courier:
         logs.warning(
             "notification.refused", receiver=note.receiver, episode=note.episode_id, reason=why
         )
-        origin = self._origins.get(note.idempotency_key)
+        of = self._origins.get(Key(note.receiver, note.episode_id), {})
+        origin = of.get(note.sequence)
         if origin is not None:
-            dead = DeadLetter(origin, "refused", why)
-            await self._write(dead_letter(self._names, dead, group="control", stage="deliver"))
-
-    async def _write(self, outgoing: Outgoing) -> None:
-        """Write a record, and again, until all replicas have it.
-
-        Here, and only here, a library may retry: the vendor's answer is known, and asking again would tell people
-        twice. When messages are sent again is decided by the outbox, whose schedule outlives the process.
-        """
-        try:
-            async for attempt in stamina.retry_context(
-                on=(KafkaError, FaustError), attempts=None, timeout=RECORD_S, wait_max=5.0
-            ):
-                with attempt:
-                    await self.app.producer.send_and_wait(
-                        outgoing.topic,
-                        outgoing.key,
-                        outgoing.value,
-                        None,
-                        None,
-                        list(outgoing.headers),
-                    )
-        except (KafkaError, FaustError) as error:
-            raise BrokerError(f"control: cannot write to Kafka: {type(error).__name__}") from error
+            await self._recorder.dead(origin, why)
 
 
 async def _pause(seconds: float) -> None:
