@@ -59,7 +59,7 @@ class Service(ServiceFile):
     topics, receivers, routing, http, metrics, limits, joiner, links, events
         The sections of the file, defaults filled in.
     says_who_hears
-        Whether receivers, routing or links were given. Who only names a Kafka leaves for all what others said of them.
+        Whether receivers or routing were given. Who only names a Kafka leaves for all what others said of them.
     """
 
     kafka: Any = Properties()
@@ -245,7 +245,7 @@ def load_service(path: Path | None, environment: Mapping[str, str]) -> Service:
         }
     )
     fields = {name: getattr(found, name) for name in ServiceFile.model_fields}
-    says = bool({"receivers", "routing", "links"} & found.model_fields_set)
+    says = bool({"receivers", "routing"} & found.model_fields_set)
     return Service.model_construct(**{**fields, "kafka": kafka, "says_who_hears": says})
 
 

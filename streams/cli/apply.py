@@ -28,8 +28,8 @@ def command(
 ) -> None:
     """Register lifecycles and the references beside them. Running roles take them up at once.
 
-    Where the service file names receivers, routes or links, these hold for all judges from now on. Doing it twice
-    changes nothing.
+    Where the service file names receivers or routes, these hold for all judges from now on. Doing it twice changes
+    nothing.
     """
     from streams.registration import register, see_to_topics
 

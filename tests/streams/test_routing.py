@@ -203,9 +203,9 @@ def test_destinations_have_their_secrets_and_show_them_nowhere(tmp_path: Path) -
         ("brokers: a:1\nhttp: {port: 1}", {"LEEWAY_BROKERS": "b:1"}, False),
         ("receivers: []", {}, True),
         ("routing: []", {}, True),
-        ("links: {console: 'https://leeway.example'}", {}, True),
+        ("links: {console: 'https://leeway.example'}", {}, False),
         ("", {"LEEWAY_RECEIVERS_SLACK_TARGET": "#ml"}, True),
-        ("", {"LEEWAY_LINKS_CONSOLE": "https://leeway.example"}, True),
+        ("", {"LEEWAY_LINKS_CONSOLE": "https://leeway.example"}, False),
     ],
 )
 def test_who_only_names_a_kafka_says_nothing_about_who_hears(
