@@ -2,8 +2,8 @@
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
 from typing import Any
 
 from alerting.render import content
@@ -114,8 +114,8 @@ def cut(text: str, limit: int) -> str:
     line = clip(text, limit)
     if cost(line) <= limit:
         return line
-    sums = accumulate(map(cost, line))
-    return line[: sum(octets <= limit - 3 for octets in sums)] + "…"
+    ends = range(len(line) + 1)
+    return line[: bisect_right(ends, limit - 3, key=lambda end: cost(line[:end])) - 1] + "…"
 
 
 def cost(text: str) -> int:
