@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from streams.commands import moment_ms
 from streams.control import answers
-from streams.control.answers import ModelView
+from streams.control.answers import Document, ModelView
 from streams.control.api import Asked, Route
 from streams.control.html import Content, Html, element, link, page
 from streams.control.parts import (
@@ -29,18 +30,37 @@ def index(asked: Asked) -> str:
     views = [answers.model(read, one, asked.now_ms) for one in answers.model_ids(read)]
     firing = answers.open_episodes(read)
     title = f"{len(firing)} firing" if firing else "Nothing is firing"
+    silences = read.commands.silences(asked.now_ms)
+    quiet = [one for one in silences if one["status"] in ("active", "pending")]
     return page(
         f"{title} · Leeway",
         top(asked),
         element(
             "main",
             section("Firing now", problems(firing, views)),
+            section("Silences", _silences(quiet)) if quiet else None,
             section(f"Models ({len(views)})", _models(read, views, asked.now_ms)),
             section("Recent triggers", requests(read, None)),
             section("Intake", _intake(read)),
             id="content",
         ),
     )
+
+
+def _silences(quiet: Sequence[Document]) -> Html:
+    """Of what nobody is told, and who said so."""
+    rows = [
+        (
+            link(one["model_id"], model_path(one["model_id"])),
+            ", ".join(one["match"].values()) or "everything",
+            one["status"],
+            moment(moment_ms(one["until"]), short=True),
+            one["by"],
+            one["reason"],
+        )
+        for one in sorted(quiet, key=lambda one: (one["until"], one["silence_id"]))
+    ]
+    return table(("Model", "About", "State", "Until", "By", "Because"), rows)
 
 
 def _models(read: ReadModel, views: Sequence[ModelView], now_ms: int) -> Html:

@@ -34,6 +34,18 @@ T = TypeVar("T")
 EVIL = "<script>alert('x')</script>\"&"
 
 
+def silence(name: str, text: str = "moving", **more: Any) -> dict[str, Any]:
+    """A silence that ends in the year 2099."""
+    about = {"command": "silence", "command_id": name, "silence_id": name, "model_id": "loans"}
+    until = {
+        "until": "2099-01-01T00:00:00Z",
+        "by": text,
+        "reason": text,
+        "match": {"segment": text},
+    }
+    return about | until | more
+
+
 def a_read_model(text: str = "income") -> ReadModel:
     """A model with everything a page shows, and `text` wherever an event could have put it."""
     return read_model(
@@ -47,6 +59,7 @@ def a_read_model(text: str = "income") -> ReadModel:
         told("alerts", alert(segment=text, kind="performance")),
         told("retraining", trigger(reason={"code": text, "summary": text})),
         told("results", result(1, model=text)),
+        told("commands", silence("waits", text)),
         record("state", "-|-|-|intake", intake(1, **{text: {"dead_letters": {text: 3}, "unregistered": {text: 1}}})),
     )  # fmt: skip
 
@@ -127,6 +140,17 @@ def test_the_front_page_says_what_is_firing_and_how_each_model_is() -> None:
     _, empty = get("/", read_model())
     for said in ("Nothing is firing", "No problem is open", "No model is registered yet"):
         assert said in empty, said
+
+
+def test_the_front_page_says_of_what_nobody_is_told_while_it_lasts() -> None:
+    past = {"until": "2020-01-01T00:00:00Z", "by": "somebody long ago"}
+    commands = [told("commands", each) for each in (silence("holds", match={}), silence("over", **past))]  # fmt: skip
+    _, page = get("/", read_model(*commands))
+    assert "Silences" in page
+    assert "everything" in page
+    assert "2099-01-01" in page
+    assert past["by"] not in page
+    assert "Silences" not in get("/", read_model(commands[1]))[1]
 
 
 def test_a_model_without_an_alarm_or_a_window_is_shown_as_such() -> None:
