@@ -65,8 +65,9 @@ def _conclude(share: Share, plan: ModelPlan, key: SubjectKey, start: int) -> Con
     more: dict[Kind, list[Check]] = {}
     tests: dict[str, Check] = {}
     if key == (plan.lifecycle.version, ALL):
-        names = plan.conditions.means
-        measured = health.measured(plan.limits, windows, window, names)
+        measured = {}
+        if plan.conditions.metrics or plan.conditions.lines:
+            measured = health.measured(plan.limits, windows, window, plan.conditions.means)
         counted = written.Counted(plan.limits, windows, window, measured, verdict.last_ms)
         more = written.checks(plan.conditions, counted)
         tests = written.told(plan.conditions, counted)
