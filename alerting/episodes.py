@@ -150,19 +150,21 @@ def inhibitor(
     affected: Sequence[str] = (),
     *,
     severe: bool = False,
+    hearing: Sequence[str] = (),
 ) -> str | None:
     """The open episode of the same model that explains a problem of this kind, so that nobody need hear of both.
 
     The table is that of contracts §6, with one line more: worse answers that people were told of as concept drift are
-    not told again as a metric below its line, unless that is `severe`. Broken data explain the drift of what they are
-    about: where `affected` names the leading inputs of a drift and none of them is broken, they explain nothing.
+    not told again as a metric below its line, unless that is `severe`, or somebody else is `hearing` of it. Broken data
+    explain the drift of what they are about: where `affected` names the leading inputs of a drift and none of them is
+    broken, they explain nothing.
     """
     for other in episodes:
         if not other.open or other.subject.model_id != subject.model_id:
             continue
         if _explains_all(other, kind) or _explains_here(other, kind, subject, affected):
             return other.episode_id
-        if kind == "performance" and not severe and _told_as_drift(other, subject):
+        if kind == "performance" and not severe and _told_as_drift(other, subject, hearing):
             return other.episode_id
         segment_of, version_of = other.subject.segment, other.subject.version
         same = segment_of == subject.segment, version_of == subject.version
@@ -199,9 +201,10 @@ def _explains_here(other: Episode, kind: Kind, subject: Subject, affected: Seque
     return here and (kind == "prediction_drift" or (kind == "concept_drift" and told))
 
 
-def _told_as_drift(other: Episode, subject: Subject) -> bool:
-    """Whether people know already that its answers are worse: a detector is often a window ahead of a line."""
-    return other.kind == "concept_drift" and other.subject == subject and bool(other.told)
+def _told_as_drift(other: Episode, subject: Subject, hearing: Sequence[str]) -> bool:
+    """Whether all who would hear of it know already that its answers are worse: a detector is often a window ahead."""
+    same = other.kind == "concept_drift" and other.subject == subject
+    return same and bool(other.told) and {*hearing} <= {*other.told}
 
 
 def _plain(series: str) -> str:

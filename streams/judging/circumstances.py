@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from alerting.episodes import inhibitor
+from alerting.routing import route
 from alerting.settings import Context
 from alerting.types import Finding, Subject
+from detectors.types import Status
 from streams.judging.conclusions import LOUD, Conclusion, shows
 from streams.judging.plans import UNVERSIONED, ModelPlan
 from streams.judging.scopes import DAY_MS, Scope
@@ -51,12 +53,16 @@ def of_window(
             and other.key[1] not in (segment, ALL)
             and shows(other, scope.name, source)
         )
+        rules = finding.rules
+        heard = route(plan.episodes, finding.kind, finding.status, rules, segment, end_ms)
         inhibited_by = inhibitor(
             finding.kind,
             about,
             model.episodes,
             plan.lifecycle.version,
             [one.series for one in finding.affected],
+            severe=finding.status == Status.SEVERE,
+            hearing=heard.receivers,
         )
     return Context(
         subject=about,

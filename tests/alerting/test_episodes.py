@@ -316,6 +316,18 @@ def test_a_metric_below_its_line_is_not_told_where_people_know_of_worse_answers(
     assert found == ("ep-other" if explains else None)
 
 
+@pytest.mark.parametrize(
+    ("hearing", "explains"),
+    [(("slack",), True), (("slack", "email"), False), ((), True)],
+)
+def test_a_metric_below_its_line_is_told_to_who_knows_nothing_of_worse_answers(
+    hearing: tuple[str, ...], explains: bool
+) -> None:
+    source = other("concept_drift", told=("slack", "pagerduty"))
+    found = inhibitor("performance", SUBJECT, [source], SUBJECT.version, hearing=hearing)
+    assert (found == "ep-other") is explains
+
+
 def test_a_metric_that_nobody_was_told_of_keeps_no_news_of_the_drift_back() -> None:
     quiet = other("performance", inhibited_ms=1)
     assert inhibitor("concept_drift", SUBJECT, [quiet], SUBJECT.version) is None
