@@ -22,6 +22,7 @@ class Registered:
     lifecycle: Lifecycle
     reference: Reference | None
     given: bool = False  # the reference was named for this version, whatever it was built from
+    lent: bool = False  # it is another version's: events are counted in its cells, until there is one of their own
 
 
 def lifecycle_record(names: Names, lifecycle: Lifecycle) -> Outgoing:
@@ -85,6 +86,9 @@ class Registry:
         self._references: dict[str, dict[str, Reference]] = {}  # in the order they were written
         self._deployments: dict[str, Deployment] = {}
         self._ahead: dict[str, Deployment | None] = {}  # not on the log yet, or not read
+        self._grown: dict[
+            str, Reference
+        ] = {}  # references that are not on the log yet, or not read
         self._after: dict[str, list[str]] = {}  # references that were written after the deployment
         self._current: dict[str, tuple[Lifecycle, Lifecycle]] = {}
         self.routing: Routing | None = None  # None: nobody wrote it
@@ -120,6 +124,8 @@ class Registry:
         found = None if value is None else from_document(msgspec.json.decode(value))
         of_model = self._references.setdefault(model_id, {})
         of_model.pop(reference_id, None)  # written again: it is the newest now
+        if model_id in self._grown and self._grown[model_id].reference_id == reference_id:
+            del self._grown[model_id]
         if found is not None:
             of_model[reference_id] = found
             self._after.setdefault(model_id, []).append(reference_id)
@@ -139,10 +145,16 @@ class Registry:
         self._ahead[model_id] = deployment
         self.revision += 1
 
+    def expect_reference(self, reference: Reference) -> None:
+        """The same of a reference."""
+        self._grown[reference.model_id] = reference
+        self.revision += 1
+
     def forget(self) -> None:
         """What was expected came to nothing, or is on the log."""
-        if self._ahead:
+        if self._ahead or self._grown:
             self._ahead.clear()
+            self._grown.clear()
             self.revision += 1
 
     @property
@@ -176,12 +188,16 @@ class Registry:
         lifecycle = self._lifecycles.get(model_id)
         if lifecycle is None:
             return None
-        references = self._references.get(model_id, {})
+        references = dict(self._references.get(model_id, {}))
+        if (grown := self._grown.get(model_id)) is not None:
+            references[grown.reference_id] = grown
         wanted = lifecycle.reference.id
         usual = references.get(wanted) if wanted else _newest(references, lifecycle.version)
         deployment = self.deployment(model_id)
+        grows = lifecycle.reference.from_ == "production"
         if deployment is None or not deployment.holds(lifecycle.version):
-            return Registered(lifecycle, usual)
+            other = usual is not None and release(usual.model_version) != release(lifecycle.version)
+            return Registered(lifecycle, usual, lent=grows and other and wanted is None)
         version = deployment.version
         after = () if model_id in self._ahead else self._after.get(model_id, ())
         newer = any(
@@ -196,7 +212,11 @@ class Registry:
             if r is not None and release(r.model_version) == release(version)
         )
         reference = given or next(own, None) or next(near, None)
-        return Registered(self._deployed(lifecycle, version), reference, given is not None)
+        current = self._deployed(lifecycle, version)
+        if reference is None and grows:
+            last = next(reversed(references.values()), None)
+            return Registered(current, usual or last, lent=usual is not None or last is not None)
+        return Registered(current, reference, given is not None)
 
     def _deployed(self, lifecycle: Lifecycle, version: str) -> Lifecycle:
         """The same with another version; the same object while nothing changes, for who compares."""
@@ -213,6 +233,6 @@ class Registry:
 
 def _newest(references: Mapping[str, Reference], version: str) -> Reference | None:
     """The one written last among those of a version's release; else among all."""
-    written = list(reversed(references.values()))
+    written = list(references.values())[::-1]
     own = (one for one in written if release(one.model_version) == release(version))
     return next(own, written[0] if written else None)

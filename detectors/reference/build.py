@@ -172,7 +172,7 @@ def build(
         )
     else:
         counts = binner.count(kept, windows, blocks.windows).cells
-        reference = replace(reference, series=_dispersed(reference, binner, counts))
+        reference = replace(reference, series=dispersed(reference, binner, counts))
         candidates = [of_windows(one, first) for one in seasonal]
         warnings += proposed(reference, counts, candidates)
     reference = replace(
@@ -195,7 +195,7 @@ def _counted(binner: Binner, columns: Sequence[Column]) -> tuple[ReferenceSeries
     )
 
 
-def _dispersed(reference: Reference, binner: Binner, counts: Ints) -> tuple[ReferenceSeries, ...]:
+def dispersed(reference: Reference, binner: Binner, counts: Ints) -> tuple[ReferenceSeries, ...]:
     """The series with φ for every score that any window or segment may come to use."""
     out = []
     for r, at in zip(reference.series, binner.offsets, strict=True):

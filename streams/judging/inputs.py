@@ -10,6 +10,7 @@ from alerting.types import Subject
 from detectors.judging import decision
 from detectors.samples.effects import Ints
 from detectors.types import Check, Verdict, Window
+from streams.judging import growing
 from streams.judging.conclusions import Conclusion, Judged
 from streams.judging.plans import ModelPlan
 from streams.judging.results import result
@@ -71,6 +72,8 @@ def _measure(share: Share, plan: ModelPlan, key: SubjectKey, start: int) -> _Mea
     # Counts of other edges can be compared with nothing.
     detector = plan.detector(*key) if counted is not None or not closed else None
     if detector is None:
+        if plan.lent and counted is not None and counted.events:
+            growing.see(share, plan, key, start, counted)
         _, verdict = decision.decide(None, None, window, np.zeros(0, np.int64))
         return _Measured(verdict, counted)
     memory, anew = subject.inputs.recall(plan, detector)

@@ -14,14 +14,15 @@ import msgspec
 from alerting.episodes import advance, resolve, wake
 from alerting.findings import from_intake
 from alerting.notify import notify
-from alerting.settings import Context, Receiver
+from alerting.settings import Context, Receiver, RoutingRule
 from alerting.silences import split
 from alerting.triggers import request, scheduled
 from alerting.types import Alert, Subject, Trigger
+from detectors.reference.build import to_document
 from streams import commands
 from streams.broker import Batch, Outgoing, Partition, Record, Work
 from streams.errors import StateError
-from streams.judging import inputs, outcomes, outputs, reigns, running
+from streams.judging import growing, inputs, outcomes, outputs, reigns, running
 from streams.judging.circumstances import (
     context_of,
     current,
@@ -55,7 +56,7 @@ from streams.messages import (
     Summary,
     decode_profile,
 )
-from streams.registry import Deployment, Registry, deployment_record
+from streams.registry import Deployment, Registry, deployment_record, reference_record
 from streams.routing import Routing
 from streams.segments import ALL
 from streams.topics import Names
@@ -72,7 +73,8 @@ class Judge:
     names : full topic names
     partitions : of `leeway.profiles` and of `leeway.commands`; a model's is the CRC-32 of its id
     receivers : who can be notified, without secrets, unless `leeway.models` says so
-    console : address of the console's pages, for links; the same
+    console, runbook : what messages link to; the same
+    routing : who hears of what no lifecycle sends anywhere; the same
     """
 
     def __init__(
@@ -81,10 +83,13 @@ class Judge:
         partitions: int,
         receivers: Sequence[Receiver],
         console: str | None = None,
+        *,
+        routing: Sequence[RoutingRule] = (),
+        runbook: str | None = None,
     ) -> None:
         self._names, self._partitions = names, partitions
         self._profiles, self._commands = names("profiles"), names("commands")
-        self._usual = Routing(tuple(receivers), console=console)
+        self._usual = Routing(tuple(receivers), tuple(routing), console, runbook)
         self._routing = self._usual  # what the plans were made for
         self._registry = Registry()
         self._plans: dict[str, ModelPlan] = {}
@@ -217,6 +222,13 @@ class Judge:
         model_id = plan.lifecycle.model_id
         model = share.models[model_id]
         plan = self._look(share, plan, at_ms)
+        if plan.lent and (reference := growing.ripe(share, plan)) is not None:
+            document = to_document(reference)
+            of = model_id, reference.reference_id, document
+            self._concluded.append(reference_record(self._names, *of))
+            self._registry.expect_reference(reference)
+            self._plan()
+            plan = self._plans[model_id]
         if any(at_ms >= silence.until_ms for silence in model.silences):
             model.silences, _ = split(model.silences, at_ms)
             share.put_silences(plan)

@@ -52,12 +52,13 @@ class ModelPlan:
     truths: TruthPlan | None  # None: labels are not read
     slot_of: Callable[[int], int]  # of the window that starts at a time, in the reference's season
     given: bool = False  # the reference was named for the current version
+    lent: bool = False  # it is another version's: the current one has none yet, and grows one
     _plans: dict[str, Plan | None] = field(default_factory=dict)
 
     def made_from(self, registered: Registered) -> bool:
         """Whether nothing about the model was written since it was compiled."""
         mine = self.lifecycle is registered.lifecycle and self.reference is registered.reference
-        return mine and self.given == registered.given
+        return mine and (self.given, self.lent) == (registered.given, registered.lent)
 
     @property
     def grace_ms(self) -> int:
@@ -123,6 +124,8 @@ class ModelPlan:
         if self.reference is None:
             return False
         mine = self.reference.model_version
+        if version in (self.lifecycle.version, UNVERSIONED) and self.lent:
+            return False
         if self.given and version == self.lifecycle.version:
             return True
         return version in (mine, UNVERSIONED) or release(version) == release(mine)
@@ -191,6 +194,7 @@ def compile_plan(
         if reference and reference.season
         else lambda start_ms: 0,
         given=registered.given,
+        lent=registered.lent,
     )
 
 

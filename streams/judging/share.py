@@ -11,9 +11,10 @@ import msgspec
 from alerting.silences import Silence
 from alerting.types import Episode, TriggerMemory
 from detectors.judging import decision
-from detectors.judging.packing import pack
+from detectors.judging.packing import pack, unpack_ints
 from detectors.performance import concept, named
 from detectors.performance.labels import LabelMemory
+from detectors.reference.grown import Seen
 from detectors.sequences.values import Settings
 from detectors.types import Window
 from streams.broker import Outgoing, Record
@@ -200,11 +201,33 @@ class Share:
         for part in sorted(parts):
             self._delete(plan, (*key, part))
         of.inputs = InputsMemory()
+        self.forget_seen(plan, key)
         for part in ("concept", "singles"):
             self._delete(plan, (*key, part))
         truths.memory = truths.unread = truths.fitted = None
         truths.singles = truths.unread_singles = None
         truths.digest = ""
+
+    def put_seen(self, plan: ModelPlan, key: SubjectKey, start: int) -> None:
+        """A healthy window of a version without a reference is kept, or kept no longer."""
+        of = self.subject(plan, key).seen
+        if start in of:
+            _, events, cells, digest = of[start]
+            self._put(
+                plan,
+                (*key, f"seen/{start}"),
+                lambda: {"events": events, "cells": pack(cells), "digest": digest},
+                start,
+            )
+        else:
+            self._delete(plan, (*key, f"seen/{start}"))
+
+    def forget_seen(self, plan: ModelPlan, key: SubjectKey) -> None:
+        """They are a reference now, or another version answers."""
+        of = self.subject(plan, key).seen
+        for start in sorted(of):
+            del of[start]
+            self.put_seen(plan, key, start)
 
     def put_joined(self, plan: ModelPlan, start: int) -> None:
         """More is known of what became of a window's labels, or it was judged."""
@@ -395,6 +418,9 @@ class Share:
         elif name == "late":
             # until format 2 there was one scope
             subject.late = data if isinstance(data, dict) else {INPUTS.name: data}
+        elif name == "seen":
+            cells = unpack_ints(data["cells"])
+            subject.seen[int(rest)] = Seen(int(rest), data["events"], cells, data["digest"])
         elif name == "closed":
             subject.truths.closed[int(rest)] = Closed.from_data(data)
         elif name == "hope":

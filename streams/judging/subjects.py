@@ -13,6 +13,7 @@ from alerting.types import Episode, Kind, TriggerMemory
 from detectors.judging import decision
 from detectors.performance import concept, named
 from detectors.performance.labels import LabelMemory
+from detectors.reference.grown import Seen
 from detectors.sequences.values import Settings
 from detectors.types import Window
 from streams.commands import Inbox
@@ -154,6 +155,9 @@ class SubjectState:
     episodes: dict[str, Episode] = field(default_factory=dict)  # the last one of each source
     late: dict[str, int] = field(default_factory=dict)  # by scope; not yet shown in a result
     violated: Violated = field(default_factory=dict)  # rules that were broken lately
+    seen: dict[int, Seen] = field(
+        default_factory=dict
+    )  # healthy windows, by start, that become a reference
     # by scope, by start, by digest of what they were counted under
     _windows: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
 

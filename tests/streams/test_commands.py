@@ -348,6 +348,28 @@ def test_what_a_former_version_still_shows_opens_nothing_until_it_answers_again(
     assert "opened" in [a["change"] for a in desk.alerts()[before:]]
 
 
+def test_a_version_without_a_reference_grows_one_of_its_first_healthy_windows() -> None:
+    desk = Desk(watched(reference={"from": "production", "min_events": 3_000}))
+    desk.window()
+    desk.say("deployed", "c1", model_version="2.0.0")
+    for n in range(34):
+        desk.window(version="2.0.0", shift=2.0)
+        if n in (3, 20):
+            desk.restart()
+    waiting = [r for r in desk.results() if r["model_version"] == "2.0.0"]
+    assert [r["reason"] for r in waiting[:30]] == ["no_reference"] * 30
+    (record,) = [r for r in desk.written if (r.key or b"").startswith(b"reference|m|rf-")]
+    document = json.loads(record.value)
+    assert document["model_version"] == "2.0.0"
+    assert document["built_from"]["events"] == 30 * 300
+    assert [r["verdict"] for r in desk.results()[-2:]] == ["stable", "stable"]
+    assert desk.results()[-1]["reference_id"] == document["reference_id"]
+    assert not [r for r in desk.kept() if b"|seen/" in (r.key or b"")]
+    for _ in range(4):
+        desk.window(version="2.0.0", shift=0.0)
+    assert desk.results()[-1]["verdict"] in ("drifting", "severe")
+
+
 def test_a_patch_by_a_new_file_is_a_deployment_too() -> None:
     desk = Desk()
     episode = desk.drift()
