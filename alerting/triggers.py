@@ -117,7 +117,7 @@ def request(
     if condition is None:
         return memory, ended
     wish = of_problem(condition, episode, finding, context.result_id)
-    if _about(memory) == episode.episode_id and not _outranks(wish, memory):
+    if _about(memory) == episode.episode_id and not _matters_more(wish, memory.trigger):
         return memory, ended  # one trigger per episode, unless it became more urgent
     window = training_window(policy, wish, context.at_ms, events_since, labels_since)
     memory, _, news = _weigh(policy, memory, wish, window, context.at_ms, tuple(others))
@@ -206,7 +206,7 @@ def asked(
 def _fulfilled(
     policy: RetrainingPolicy, episode: Episode, finding: Finding
 ) -> RetrainingCondition | None:
-    """The condition that this problem fulfils; of several the most urgent, else the first.
+    """The condition that this problem fulfils; of several the most urgent, of equals the first that retrains.
 
     Drift of inputs must be severe and last. What labels say needs no more than its episode: there a detector has spent
     its budget, or a rule has waited (statistics 3.8). A condition that names a rule waits for that rule; where it was
@@ -324,12 +324,20 @@ def _outranks(wish: Wish, memory: TriggerMemory) -> bool:
         return False
     if wish.code == waits.reason.code == "schedule" and wish.condition.name == waits.policy.name:
         return True
+    return _matters_more(wish, waits)
+
+
+def _matters_more(wish: Wish, than: Trigger | None) -> bool:
+    """A retraining matters more than an evaluation, and then what is more urgent."""
+    if than is None:
+        return True
     mine = (not wish.evaluates, PRIORITIES.index(wish.condition.priority))
-    return mine > (waits.policy.action == "retrain", PRIORITIES.index(waits.policy.priority))
+    return mine > (than.policy.action == "retrain", PRIORITIES.index(than.policy.priority))
 
 
-def _standing(condition: RetrainingCondition) -> int:
-    return PRIORITIES.index(condition.priority)
+def _standing(condition: RetrainingCondition) -> tuple[int, bool]:
+    """Of those that hold at once the most urgent asks, and rather to retrain than to evaluate."""
+    return PRIORITIES.index(condition.priority), condition.action == "retrain"
 
 
 # ---- what is made of it

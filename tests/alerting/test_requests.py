@@ -335,6 +335,25 @@ def test_a_problem_that_was_asked_for_is_not_asked_for_again_after_another_one()
     assert len(ids) == len(set(ids)) == 2
 
 
+@pytest.mark.parametrize("expired", [False, True])
+def test_a_problem_that_gets_worse_asks_again_for_what_matters_more(expired: bool) -> None:
+    look = replace(DRIFT, name="look", action="evaluate")
+    worse = replace(DRIFT, name="worse", rule="psi(x) > 1")
+    policy = retraining(look, worse, expires_ms=HOUR if expired else DAY_MS, cooldown_ms=HOUR)
+    episode, _ = opened()
+    memory, names = FRESH, []
+    for window, rules in enumerate(((), (), ("psi(x) > 1",), ("psi(x) > 1",)), start=3):
+        found = finding(Status.SEVERE, severe_windows=3, rules=rules)
+        memory, told = request(policy, memory, episode, found, context(window), lambda _: 9)
+        names += [(trigger.policy.name, trigger.status.name) for trigger in told]
+    assert names == [
+        ("look", "requested"),
+        ("look", "cancelled"),
+        ("worse", "requested"),
+        ("worse", "approved"),
+    ]
+
+
 def test_a_rule_that_somebody_drew_for_a_feature_asks_without_severe_drift() -> None:
     own = RetrainingCondition("own", ("data_drift",), rule="psi(x) > 0.2", by_rule=True)
     episode, _ = opened()
