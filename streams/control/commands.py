@@ -219,9 +219,12 @@ class Counter:
         self, ledger: Ledger, write: Callable[[Command], Awaitable[None]], now_ms: Callable[[], int]
     ) -> None:
         self._ledger, self._write, self._now_ms = ledger, write, now_ms
+        self._writing: dict[str, asyncio.Task[None]] = {}
 
     async def take(self, command: Command) -> Document:
-        """Post a command that is new, and tell what is known of it.
+        """Post a command that is new, and tell what is known of it: it is kept now, whoever wrote it.
+
+        Whoever stops waiting does not stop the writing.
 
         Raises
         ------
@@ -232,14 +235,24 @@ class Counter:
         if known is None:
             # before it is written: the same id may come in again meanwhile
             known = self._ledger.expect(command, self._now_ms())
-            try:
-                await self._write(command)
-            except BaseException:
-                self._ledger.forget(known)
-                raise
+            writing = asyncio.ensure_future(self._post(known, command))
+            self._writing[known.command_id] = writing
+            # it is told to those who still wait; where nobody does, it is no news
+            writing.add_done_callback(lambda task: task.cancelled() or task.exception())
         elif known.command != command:
             raise Problem("conflict", f"{command.command_id}: was given before, to {known.word}")
+        if known.command_id in self._writing:
+            await asyncio.shield(self._writing[known.command_id])
         return self._ledger.document(known)
+
+    async def _post(self, known: Given, command: Command) -> None:
+        try:
+            await self._write(command)
+        except Problem:
+            self._ledger.forget(known)
+            raise
+        finally:
+            del self._writing[known.command_id]
 
 
 def read(body: bytes, command_id: str | None, by: str | None) -> Command:

@@ -76,7 +76,6 @@ class Site:
         self._signing_secrets = tuple(signing_secrets)
         self._meter = meter or Meter("control", version, DELIVERED)
         self._delivering = delivering
-        self._taking: set[asyncio.Task[Document]] = set()
 
     def application(self, door: Door) -> web.Application:
         app = web.Application(
@@ -143,12 +142,8 @@ class Site:
         signature = request.headers.get("X-Slack-Signature")
         slack_actions.check(self._signing_secrets, timestamp, signature, body, _now_ms())
         for command in slack_actions.commands(body):
-            # what is not done in time goes on; the person is told to click again, which does no harm
-            taking = asyncio.ensure_future(self._take(command))
-            self._taking.add(taking)
-            taking.add_done_callback(self._taking.discard)
             try:
-                await asyncio.wait_for(asyncio.shield(taking), _SLACK_S)
+                await asyncio.wait_for(self._take(command), _SLACK_S)
             except TimeoutError:
                 raise Problem("not_ready", "Kafka has not taken it yet: try again") from None
         return web.Response()

@@ -185,6 +185,26 @@ def test_what_kafka_does_not_take_is_not_known_and_may_be_given_again() -> None:
     assert visitor.give(RETRAIN | {"reason": "x"}).status == 202
 
 
+def test_who_asks_again_meanwhile_hears_what_came_of_the_writing_too() -> None:
+    async def run() -> list[Any]:
+        reached = asyncio.Event()
+
+        async def fails(command: Command) -> None:
+            await reached.wait()
+            raise Problem("not_ready", "no answer")
+
+        counter = Counter(Ledger(), fails, lambda: 0)
+        asked = [asyncio.ensure_future(counter.take(_command())) for _ in range(3)]
+        await asyncio.wait(asked, timeout=0.01)
+        asked[0].cancel()  # its client has gone
+        reached.set()
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    gone, *told = asyncio.run(run())
+    assert isinstance(gone, asyncio.CancelledError)
+    assert [str(each.detail) for each in told] == ["no answer", "no answer"]
+
+
 def test_what_was_written_all_the_same_is_known_once_it_is_read() -> None:
     async def fails(command: Command) -> None:
         ledger.give(given(RETRAIN))

@@ -1,6 +1,8 @@
 """Clicks in Slack: only signed and recent ones count, and the same click is the same command."""
 
+import asyncio
 import json
+import time
 from typing import Any
 from urllib.parse import urlencode
 
@@ -146,8 +148,6 @@ class Slack(Visitor):
         self._door = Door("127.0.0.1", 0, TOKENS)
 
     def post(self, body: bytes, *, secret: str = SECRET, **headers: str) -> int:
-        import time
-
         timestamp = str(int(time.time()))
         signed = {
             "Content-Type": "application/x-www-form-urlencoded",
@@ -175,6 +175,38 @@ def test_a_signed_click_needs_no_token_and_counts_once_however_often_it_is_told(
     assert slack.post(b"x" * (300 * 1024)) == 413
     slack.failing = True
     assert slack.post(click(user={"id": "U9"})) == 503, "the person sees that it did not work"
+
+
+def test_a_click_that_kafka_takes_too_slowly_is_answered_in_time_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streams.control.server._SLACK_S", 0.05)
+    slack, reached = Slack(), asyncio.Event()
+    write = slack._write
+
+    async def slowly(command: Command) -> None:
+        await reached.wait()
+        await write(command)
+
+    slack._site = Site(slack.read, lambda: True, list, "1", slowly, slack.secrets)
+    body, timestamp = click(), str(int(time.time()))
+    signed = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "X-Slack-Request-Timestamp": timestamp,
+        "X-Slack-Signature": signature_of(SECRET, timestamp, body),
+    }
+
+    async def use(client: TestClient[Any, Any]) -> list[int]:
+        async def once() -> int:
+            async with client.post(PATH, data=body, headers=signed) as response:
+                return response.status
+
+        first = await once()
+        reached.set()
+        return [first, await once()]
+
+    assert slack.visit(use) == [503, 200]
+    assert len(slack.written) == 1
 
 
 def test_without_a_signing_secret_there_are_no_buttons() -> None:
