@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from alerting.settings import Receiver
 from streams import logs, metrics
 from streams.broker import Polled
 from streams.errors import BrokerError, UsageError
@@ -30,6 +29,7 @@ from streams.metrics import Meter
 from streams.offline.sources import source_topics
 from streams.profiling.profiler import Profiler, Seen
 from streams.registry import Registry
+from streams.routing import Routing
 from streams.topics import Names
 
 __all__ = ["Process", "collect_rarely", "joiner", "judge", "profiler", "side_by_side", "waiting"]
@@ -179,8 +179,13 @@ def waiting(properties: Mapping[str, str]) -> dict[str, str]:
     return {"queued.max.messages.kbytes": _AHEAD_KIB, **side_by_side(properties)}
 
 
-def judge(process: Process, receivers: Sequence[Receiver], console: str | None) -> None:
-    """Judge what the profilers have counted, and do what people and pipelines ask for."""
+def judge(process: Process, usual: Routing) -> None:
+    """Judge what the profilers have counted, and do what people and pipelines ask for.
+
+    Parameters
+    ----------
+    usual : who hears of alerts, until somebody says so on `leeway.models`
+    """
     properties = side_by_side(process.properties)
     broker = KafkaBroker(properties, process.group("judge"), process.instance)
     topics = [process.names("profiles"), process.names("commands")]
@@ -190,7 +195,14 @@ def judge(process: Process, receivers: Sequence[Receiver], console: str | None) 
             f"{topics[0]} has {partitions} partitions and {topics[1]} {beside}: a model's commands belong to the "
             "partition of its profiles, give both the same number"
         )
-    stage = Judge(process.names, partitions, receivers, console)
+    stage = Judge(
+        process.names,
+        partitions,
+        usual.receivers,
+        usual.console,
+        routing=usual.routing,
+        runbook=usual.runbook,
+    )
     run(
         broker,
         stage,

@@ -156,7 +156,7 @@ def _run_role(service: "Service", role: str, instance: str) -> None:
             directory = service.joiner.directory or state_directory(os.environ)
             roles.joiner(process, directory, service.joiner.memory_bytes)
         else:
-            roles.judge(process, service.public_receivers, service.links.console)
+            roles.judge(process, service.public)
     logs.info("role.stopped", role=instance)
 
 
