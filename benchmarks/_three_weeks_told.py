@@ -74,19 +74,19 @@ def received(log: MemoryLog) -> list[Told]:
         of, key = news[n.idempotency_key], (n.receiver, n.episode_id)
         if (of is not None and of in merged) or (key not in known and n.change in NO_BEGINNING):
             continue  # told with others; what follows from that is no news either
-        found.append(_told(n, known=key in known))
+        found.append(_told(n, alerts[n.alert_id].title, known=key in known))
         known.add(key)
     found += _digests(list(alerts.values()))
     return sorted(found, key=lambda told: (told.hour, told.models, told.form))
 
 
-def _told(of: Notification, *, known: bool) -> Told:
+def _told(of: Notification, title: str, *, known: bool) -> Told:
     forms: dict[str, Form] = {"post": "message", "update": "edit", "update_and_reply": "reply"}
     form = forms.get(of.operation, "update" if known else "incident")
     if form in ("edit", "reply") and not known:
         form = "message"  # there is nothing to write it below
     hour = _hour(_ms(of.at))
-    return Told(form, hour, (of.model_id,), f"{of.severity} {of.change}", of.change)
+    return Told(form, hour, (of.model_id,), f"{of.severity} {of.change}: {title}", of.change)
 
 
 def _news(of: Notification, alert: Alert) -> News | None:

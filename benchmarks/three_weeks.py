@@ -1,6 +1,6 @@
 """Whom does it wake, and how often? Three weeks of twenty models, and what a person would have received.
 
-    python -m benchmarks.three_weeks
+    python -m benchmarks.three_weeks [--list]
 
 20 models × 50 features in windows of an hour, with a weekly season in values and traffic, two deployments, an outage
 and five planted problems (`benchmarks._three_weeks`). The judge reads the counts as a profiler would have written them;
@@ -9,6 +9,7 @@ begin with, on the same counts: a message for every model and window in which PS
 p < .05, for any feature. Ends with 1 if a target is missed.
 """
 
+import argparse
 import os
 import platform
 import sys
@@ -200,10 +201,23 @@ def show(world: World, table: Sequence[Row], seasonal: tuple[Flags, Flags]) -> N
     )
 
 
+def told_of(table: Sequence[Row]) -> Iterator[str]:
+    """Everything that people got, line by line."""
+    for row in table:
+        for told in row.told:
+            when = f"day {told.hour // DAY + 1:2d}, {told.hour % DAY:02d}:00"
+            yield f"{when}  {told.form:8s}  {', '.join(told.models)}: {told.text}"
+
+
 def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--list", action="store_true", help="what people got, line by line")
+    options = parser.parse_args()
     began = time.perf_counter()
     table, simulation = run(THREE_WEEKS)
     show(THREE_WEEKS, table, flagged(simulation, seasonal=True))
+    if options.list:
+        print(*told_of(table), sep="\n")
     wrong = list(missed(THREE_WEEKS, table))
     for line in wrong:
         print(f"MISSED: {line}")

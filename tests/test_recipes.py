@@ -189,6 +189,31 @@ def test_the_workflow_of_github_reads_members_that_a_trigger_has_and_commands_th
         assert name in [command.name for command in COMMANDS]
 
 
+def test_the_watcher_of_airflow_names_a_function_of_its_file_that_takes_approvals_alone() -> None:
+    text = (RECIPES / "airflow_watcher.py").read_text()
+    (named,) = re.findall(r'apply_function="([\w.]+)"', text)
+    module, _, function = named.partition(".")
+    assert (RECIPES / f"{module}.py").exists()
+    (source,) = re.findall(rf"^(def {function}\(.*?)^\S", text, re.M | re.S)
+    names: dict[str, Any] = {"json": json, "Any": Any}
+    compiled = compile(source, named, "exec")
+    exec(compiled, names)  # noqa: S102 - our own file; Airflow is not here to import the rest
+
+    class Message:
+        def __init__(self, kind: bytes) -> None:
+            self._kind = kind
+
+        def headers(self) -> list[tuple[str, bytes]]:
+            return [("ce_type", self._kind)]
+
+        def value(self) -> bytes:
+            return json.dumps(trigger()).encode()
+
+    found = names[function](Message(b"leeway.retraining.approved.v1"))
+    assert found["trigger_id"] == trigger()["trigger_id"]
+    assert names[function](Message(b"leeway.retraining.requested.v1")) is None
+
+
 def test_every_member_that_a_python_recipe_reads_is_one_of_a_trigger() -> None:
     for file in sorted(RECIPES.glob("*.py")):
         for found in re.findall(r'trigger((?:\["\w+"\])+)', file.read_text()):
