@@ -147,6 +147,7 @@ def test_the_commands_of_the_example_print_what_the_page_shows() -> None:
 
 def test_what_the_example_publishes_is_what_the_page_shows() -> None:
     examples = {name: text for _, name, text, _ in EXAMPLE.findall(text_of(PAGE))}
+    assert examples.pop("commands") + "\n" == played()[0]
     assert examples == played()[1], "python -m tests.test_outcomes_page writes them anew"
 
 
@@ -154,7 +155,8 @@ def write_examples() -> None:
     """Put what the commands say today into the page."""
     printed, found = played()
     page = Path(__file__).resolve().parent.parent / "docs" / PAGE
-    text = COMMANDS.sub(lambda m: m[1] + printed + m[3], page.read_text("utf-8"))
+    found = {"commands": printed.rstrip("\n")} | found
+    text = page.read_text("utf-8")
     text = EXAMPLE.sub(lambda m: m[1] + found.get(m[2], "no such example") + m[4], text)
     page.write_text(text, "utf-8")
 
