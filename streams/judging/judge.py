@@ -11,30 +11,28 @@ from zlib import crc32
 
 import msgspec
 
-from alerting.episodes import advance, resolve, wake
+from alerting.episodes import advance, resolve
 from alerting.findings import from_intake
 from alerting.notify import notify
 from alerting.settings import Context, Receiver, RoutingRule
 from alerting.silences import split
-from alerting.triggers import request, scheduled
+from alerting.triggers import request
 from alerting.types import Alert, Subject, Trigger
 from detectors.reference.build import to_document
 from streams import commands
 from streams.broker import Batch, Outgoing, Partition, Record, Work
 from streams.errors import StateError
-from streams.judging import growing, inputs, outcomes, outputs, reigns, running
+from streams.judging import growing, inputs, outcomes, outputs, quiet, reigns, running
 from streams.judging.circumstances import (
     context_of,
-    current,
     events_since,
     labels_since,
-    of_window,
 )
 from streams.judging.commands import Registration, Unread, hear, obey, outcome
 from streams.judging.conclusions import Conclusion, Judged
 from streams.judging.due import next_due
 from streams.judging.holding import with_compounds
-from streams.judging.plans import UNVERSIONED, ModelPlan, compile_plan
+from streams.judging.plans import ModelPlan, compile_plan
 from streams.judging.scopes import (
     HEALTH,
     INPUTS,
@@ -302,7 +300,7 @@ class Judge:
         ]
         for plan in readers:
             if plan.retired:
-                self._retire(share, plan)
+                self._publish(quiet.retire(share, plan), ())
             else:
                 self._close(share, plan)
         readers = [plan for plan in readers if not plan.retired]
@@ -340,7 +338,7 @@ class Judge:
                 before_ms = model.judged_until_ms
                 model.of(due.scope).judged_until_ms = due.end_ms
                 labels = self._judge_window(share, plan, due.scope, due.start_ms)
-                self._ask(share, plan, before_ms or due.end_ms, labels)
+                self._publish((), quiet.ask(share, plan, before_ms or due.end_ms, labels))
             moved = True
         if moved:
             share.put_model(plan)
@@ -365,7 +363,8 @@ class Judge:
         concluded = _CLOSE[scope.name](share, plan, start, due)
         for conclusion in concluded:
             self._conclude(share, plan, scope, conclusion, concluded)
-        self._wake(share, plan, scope, start + plan.timings[scope.name].window_ms, concluded)
+        end_ms = start + plan.timings[scope.name].window_ms
+        self._publish(quiet.tell(share, plan, scope, end_ms, concluded), ())
         if scope is not OUTCOMES:
             return 0
         return sum(
@@ -373,61 +372,6 @@ class Judge:
             for of in concluded
             if of.key[1] == ALL and of.document.scope == OUTCOMES.name
         )
-
-    def _wake(
-        self,
-        share: Share,
-        plan: ModelPlan,
-        scope: Scope[Any],
-        end_ms: int,
-        concluded: Sequence[Conclusion],
-    ) -> None:
-        """Where a window shows nothing of an open problem, what was held back may have to be told all the same."""
-        model = share.models[plan.lifecycle.model_id]
-        versions = plan.lifecycle.version, UNVERSIONED
-        heard = {(of.key, source_of(scope.name, f.kind)) for of in concluded for f in of.findings}
-        open_here = [
-            (key, source)
-            for key, subject in model.subjects.items()
-            if key[0] in versions
-            for source, episode in subject.episodes.items()
-            if episode.open and source.partition("/")[0] == scope.name
-        ]
-        for key, source in sorted(set(open_here) - heard):
-            of = model.subjects[key].episodes
-            context = of_window(
-                model, plan, scope, key, end_ms, None, of[source].finding, concluded
-            )
-            episode, alerts = wake(plan.episodes, of[source], context)
-            self._publish(alerts, ())
-            if episode is not of[source]:
-                of[source] = episode
-                share.put_episodes(plan, key)
-
-    def _ask(self, share: Share, plan: ModelPlan, before_ms: int, labels: int) -> None:
-        """Time passed and labels came: that may be enough to ask for a retraining, or too much for a pipeline."""
-        model = share.models[plan.lifecycle.model_id]
-        if not plan.asks_by_itself and model.trigger.deadline_ms is None:
-            return
-        subject = current(plan, model)
-        model.trigger, triggers = scheduled(
-            plan.retraining,
-            model.trigger,
-            before_ms,
-            model.judged_until_ms,
-            events_since(subject),
-            labels_since(subject, plan),
-            model.episodes,
-            labels,
-        )
-        self._publish((), triggers)
-
-    def _retire(self, share: Share, plan: ModelPlan) -> None:
-        """The model's life is over, and so is every problem it had."""
-        model = share.models.get(plan.lifecycle.model_id)
-        if model is None or not any(episode.open for episode in model.episodes):
-            return
-        self._publish(reigns.end(share, plan, None, model.judged_until_ms, "retired"), ())
 
     def _conclude(
         self,

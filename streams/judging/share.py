@@ -8,27 +8,20 @@ from typing import Any
 
 import msgspec
 
-from alerting.silences import Silence
-from alerting.types import Episode, TriggerMemory
 from detectors.judging import decision
-from detectors.judging.packing import pack, unpack_ints
+from detectors.judging.packing import pack
 from detectors.performance import concept, named
-from detectors.performance.labels import LabelMemory
-from detectors.reference.grown import Seen
 from detectors.sequences.values import Settings
 from detectors.types import Window
 from streams.broker import Outgoing, Record
-from streams.commands import Inbox
-from streams.judging.health import HealthMemory
 from streams.judging.intake import DAY_MS, CameIn
 from streams.judging.kept import NOBODY, Kept, Key, restore
 from streams.judging.plans import ModelPlan
-from streams.judging.scopes import INPUTS, SCOPES, Scope, Timing, W
+from streams.judging.restoring import restore_model, restore_subject
+from streams.judging.scopes import Scope, Timing, W
 from streams.judging.subjects import (
     InputsMemory,
     ModelState,
-    Reign,
-    ScopeProgress,
     SubjectKey,
     SubjectState,
     TruthMemory,
@@ -36,8 +29,6 @@ from streams.judging.subjects import (
 from streams.judging.truths import Closed, Day
 from streams.judging.watermarks import SourceProgress
 from streams.messages import Intake
-
-_BY_PART = {scope.part: scope for scope in SCOPES}
 
 
 class Share:
@@ -391,55 +382,10 @@ class Share:
             return
         model = self.models.setdefault(key.model_id, ModelState())
         if key.version == NOBODY:
-            if name == "progress":
-                _restore_progress(model, data)
-            elif name == "trigger":
-                model.trigger = msgspec.convert(data, TriggerMemory)
-            elif name == "joined":
-                model.joined[int(rest)] = data
-            elif name == "commands":
-                model.inbox = Inbox.from_data(data)
-            elif name == "silences":
-                model.silences = msgspec.convert(data, tuple[Silence, ...])
-            elif name == "reign":
-                model.reign = msgspec.convert(data, Reign)
-            elif name == "episodes":
-                model.pipeline = msgspec.convert(data[0], Episode)
+            restore_model(model, key.part, data)
             return
         subject = model.subjects.setdefault((key.version, key.segment), SubjectState())
-        if name in _BY_PART:
-            scope = _BY_PART[name]
-            start, _, digest = rest.partition("/")
-            subject.windows(scope).setdefault(int(start), {})[digest] = scope.read(data)
-        elif name == "episodes":
-            for one in data:  # until format 2 there was one source
-                source = one.get("source", INPUTS.name)
-                subject.episodes[source] = msgspec.convert(one, Episode)
-        elif name == "late":
-            # until format 2 there was one scope
-            subject.late = data if isinstance(data, dict) else {INPUTS.name: data}
-        elif name == "seen":
-            cells = unpack_ints(data["cells"])
-            subject.seen[int(rest)] = Seen(int(rest), data["events"], cells, data["digest"])
-        elif name == "closed":
-            subject.truths.closed[int(rest)] = Closed.from_data(data)
-        elif name == "hope":
-            subject.truths.hopes[int(rest)] = Closed.from_data(data)
-        elif name == "day":
-            subject.truths.days[int(rest)] = Day.from_data(data)
-        elif name == "running":
-            subject.health = HealthMemory.from_data(data)
-        elif name == "concept":
-            subject.truths.unread = data
-        elif name == "singles":
-            subject.truths.unread_singles = data
-        elif name == "violated":
-            subject.violated = {rule: tuple(ends) for rule, ends in data.items()}
-        elif name == "predictions":
-            subject.truths.predictions = dict(data["days"])
-            subject.truths.labels = LabelMemory.from_data(data["labels"])
-        else:
-            subject.inputs.unread[key.part] = data
+        restore_subject(subject, key.part, data)
 
 
 def _past(past: decision.Past) -> Callable[[], object]:
@@ -451,10 +397,3 @@ def _progress(model: ModelState) -> dict[str, object]:
         "slots_until_ms": model.slots_until_ms,
         "scopes": {name: msgspec.to_builtins(of) for name, of in sorted(model.progress.items())},
     }
-
-
-def _restore_progress(model: ModelState, data: Any) -> None:
-    model.slots_until_ms = data["slots_until_ms"]
-    # until format 2 there was one scope
-    scopes = data.get("scopes", {INPUTS.name: data})
-    model.progress = {name: msgspec.convert(of, ScopeProgress) for name, of in scopes.items()}
