@@ -504,3 +504,19 @@ def test_an_episode_that_was_written_down_goes_on_as_if_it_had_not_been(
         restored.episode = msgspec.json.decode(written, type=Episode | None)
     assert restored.alerts == life.alerts
     assert restored.episode == life.episode
+
+
+def test_an_episode_that_an_older_leeway_wrote_can_be_read() -> None:
+    episode, _ = opened()
+    written = msgspec.to_builtins(episode)
+    for fresh in ("levels", "told_ms", "snoozed_until_ms"):
+        del written[fresh]
+    del written["finding"]["cost"]
+    read = msgspec.convert(written, Episode)
+    assert read == replace(episode, levels={}, told_ms=None)
+    life = Life(LOUD, read, window=1).see(DRIFTING).see(SEVERE).see(DRIFTING)
+    assert life.told == [
+        ("08", "eased", "slack"),
+        ("09", "escalated", "slack pagerduty email"),
+        ("10", "eased", "slack pagerduty email"),
+    ]
