@@ -43,6 +43,7 @@ STORIES: tuple[tuple[Change, ...], ...] = (
     ("opened", "escalated", "acknowledged"),
     ("opened", "escalated", "eased", "acknowledged", "resolved"),
 )
+PARTITIONS = 12  # three of each channel and of the alerts
 FROZEN_S = 5.0  # longer than a session
 WINDOW_S = 2.0  # between an answer and our record, generously
 _NAME = re.compile(r"e(\d+)s(\d+)")
@@ -161,6 +162,8 @@ class Fire:
         for number in range(controls):
             self._start(number)
         for kill in range(kills):
+            if kill < max(freezes, 1):
+                until(self._shared, timedelta(seconds=60))
             if kill < freezes:
                 self._freeze()
             self._write(waiting, len(waiting) // (kills - kill))
@@ -168,7 +171,6 @@ class Fire:
             until(lambda more=more: self._accepted() >= more, timedelta(seconds=60))  # type: ignore[misc]
             threading.Event().wait(self._random.uniform(0, 0.05))
             self._kill()
-        self._thaw()
         self._write(waiting, len(waiting))
         self.slack.always(0)
         self.pagerduty.always(0)
@@ -190,12 +192,15 @@ class Fire:
         number = self._random.randrange(len(self._controls))
         victim = self._controls[number]
         assert victim.poll() is None, "control ended by itself"
-        if self._frozen is not None and self._frozen[0] is victim:
-            self._thaw()
+        self._thaw()
         victim.kill()
         victim.wait()
         self._killed_at.append(time.time())
         self._start(number)
+
+    def _shared(self) -> bool:
+        """Whether all controls are at work. One alone is when it sends."""
+        return len(self._controls) == 1 or self.deployment.shared("control-delivery", len(self._controls), PARTITIONS)
 
     def _freeze(self) -> None:
         """Stop one for longer than its session, so that another takes over what it has."""
