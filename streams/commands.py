@@ -18,6 +18,8 @@ from streams.topics import Names
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+_VERSION = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"  # as in a lifecycle: it is part of keys
+ModelVersion = Annotated[str, msgspec.Meta(pattern=_VERSION)]
 Note = Annotated[str, msgspec.Meta(max_length=1_000)]
 Time = Annotated[str, msgspec.Meta(max_length=40)]  # RFC 3339
 MOST_BYTES = 64 * 1024
@@ -132,7 +134,7 @@ class Report(_Command, frozen=True, tag="report"):
 class Deployed(_Command, frozen=True, tag="deployed"):
     """Another version answers now."""
 
-    model_version: Text
+    model_version: ModelVersion
     trigger_id: Text | None = None
     reference_id: Text | None = None
     rollback: bool = False
@@ -222,6 +224,8 @@ def decode(value: bytes | None) -> Command:
         found: Command = _decode(value)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise InvalidCommand(str(error)) from None
+    if isinstance(found, Deployed) and found.model_version.endswith("\n"):
+        raise InvalidCommand("model_version: ends with a new line")  # which `$` lets pass
     for name in ("at", "until", "from_", "start", "end"):
         if (text := getattr(found, name, None)) is not None:
             moment_ms(text)

@@ -238,10 +238,12 @@ def test_what_is_half_a_command_is_refused_and_what_is_none_is_counted() -> None
     desk.say("deployed")
     desk.say("dance", "c2")
     desk.say("deployed", "c3", model_version="2.0.0", at="noon")
+    desk.say("deployed", "c4", model_version="2|0")
+    desk.say("deployed", "c5", model_version="2.0\n")
     for value in (None, b"", b"\xff", b"[]", b"{}", b'{"command_id": "x"}', b"[" * 100_000):
         desk.tell(value)
     assert [outcome[:3] for outcome in desk.outcomes()] == [
-        (name, "refused", "invalid") for name in ("c1", "c2", "c3")
+        (name, "refused", "invalid") for name in ("c1", "c2", "c3", "c4", "c5")
     ]
     assert desk.judge.judged.unreadable_commands == 7
 
