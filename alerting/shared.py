@@ -66,22 +66,19 @@ def mergeable(notification: Notification, kind: Kind, series: str | None) -> boo
     return opened and series is not None and notification.channel != "pagerduty"
 
 
-def gather(
-    waiting: Iterable[News], sent: Iterable[News] = (), announced: Sequence[Shared] = ()
-) -> Gathered:
+def gather(news: Iterable[News], announced: Sequence[Shared] = ()) -> Gathered:
     """Put together what is the same series of three or more models within an hour.
 
     Parameters
     ----------
-    waiting : what is about to be sent
-    sent : what was told by itself lately; it counts, so that two more models become one message, not two
+    news : what opened lately, in any order
     announced : shared causes that were told lately; what belongs to one joins it, and its id stays
 
     Returns
     -------
     Gathered
-        Shared causes to be told, new or with more members; and of `waiting` what is told by itself. All of `waiting` is
-        in one of the two, whatever its order was; but for what is a member of an announced one already.
+        Shared causes to be told, new or with more members; and what is told by itself. All news are in one of the two,
+        but for members of a cause that was announced with them.
 
     Examples
     --------
@@ -89,16 +86,12 @@ def gather(
     >>> gather(news).shared[0].models, gather(news[:2]).shared
     (('a', 'b', 'c'), ())
     """
-    fresh = sorted(set(waiting), key=_order)
-    known = {one.episode_id for of in announced for one in of.members}
-    before = sorted(set(sent), key=_order)
     shared: list[Shared] = []
     single: list[News] = []
-    for (receiver, series), of in groupby(fresh, key=_cause):
+    for (receiver, series), of in groupby(sorted(set(news), key=_order), key=_cause):
         here = [one for one in announced if (one.receiver, one.series) == (receiver, series)]
         left, grown = _joined(list(of), here)
-        told = [n for n in before if _cause(n) == (receiver, series) and n.episode_id not in known]
-        together, alone = _clusters(left, told)
+        together, alone = _clusters(left)
         shared += [*grown, *together]
         single += alone
     return Gathered(tuple(shared), tuple(single))
@@ -125,21 +118,18 @@ def _near(news: News, shared: Shared) -> bool:
     return abs(news.at_ms - shared.window_end_ms) <= WITHIN_MS
 
 
-def _clusters(waiting: list[News], sent: list[News]) -> tuple[list[Shared], list[News]]:
+def _clusters(rest: list[News]) -> tuple[list[Shared], list[News]]:
     """Walk along time; from each on, what follows within the hour is one cause if it is in enough models."""
-    old = set(sent)
-    rest = sorted([*waiting, *sent], key=_order)
     together, alone = [], []
     while rest:
         first_ms = rest[0].at_ms
         near = [one for one in rest if one.at_ms <= first_ms + WITHIN_MS]
         models = {one.model_id for one in near}
-        if len(models) >= LEAST_MODELS and not old.issuperset(near):
+        if len(models) >= LEAST_MODELS:
             together.append(_of(first_ms, near))
             rest = rest[len(near) :]
         else:
-            if rest[0] not in old:
-                alone.append(rest[0])
+            alone.append(rest[0])
             rest = rest[1:]
     return together, alone
 

@@ -70,19 +70,6 @@ def test_two_causes_are_two_messages() -> None:
     assert len({of.shared_id for of in found.shared}) == 3
 
 
-def test_what_was_told_by_itself_counts() -> None:
-    found = gather([news("b", 10), news("c", 20)], sent=[news("a"), news("z", -90)])
-    assert models(found) == [("a", "b", "c")]
-    assert found.single == ()
-    late = gather([news("d", 90)], sent=map(news, "abc"))
-    assert (late.shared, alone(late)) == ((), ["d"]), "the others are told"
-
-
-def test_what_was_told_by_itself_is_not_told_again() -> None:
-    found = gather([news("b", 10)], sent=[news("a")])
-    assert (found.shared, alone(found)) == ((), ["b"])
-
-
 def test_what_belongs_to_a_cause_that_was_told_joins_it() -> None:
     (first,) = gather(map(news, "abc")).shared
     found = gather([news("d", 30), news("e", -30), news("f", 61)], announced=[first])
@@ -94,15 +81,12 @@ def test_what_belongs_to_a_cause_that_was_told_joins_it() -> None:
     assert alone(gather([news("d", 30)], announced=[elsewhere])) == ["d"]
 
 
-def test_members_of_a_cause_that_was_told_make_no_second_one() -> None:
+def test_what_comes_after_the_hour_of_a_cause_begins_another() -> None:
     (first,) = gather(map(news, "abc")).shared
-    found = gather([news("d", 90)], sent=map(news, "abc"), announced=[first])
-    assert (found.shared, alone(found)) == ((), ["d"])
-    late = gather([news("d", 65)], sent=[news("b", 10), news("c", 10)], announced=[first])
-    assert models(late) == [("b", "c", "d")]
-    known = [news("b", 10), news("c", 10)]
-    told = replace(first, members=(*first.members, *known))
-    assert gather([news("d", 65)], sent=known, announced=[told]).shared == ()
+    found = gather([news("d", 61), news("e", 70), news("f", 80)], announced=[first])
+    (later,) = found.shared
+    assert later.models == ("d", "e", "f")
+    assert later.shared_id != first.shared_id
 
 
 def test_what_has_joined_already_changes_nothing() -> None:
