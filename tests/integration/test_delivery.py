@@ -192,4 +192,7 @@ def test_everything_arrives_whatever_vendors_answer_and_however_often_control_is
         report = fire.run(episodes=16, kills=3, controls=2)
     finally:
         fire.close()
-    assert report.good, "\n".join([*report.lines(), (tmp_path / "control.log").read_text()[-4000:]])
+    log = (tmp_path / "control.log").read_text()
+    assert report.good, "\n".join([*report.lines(), log[-4000:]])
+    assert not any(secret in log for secret in (fire.slack.token, fire.pagerduty.routing_key))
+    assert str(fire.slack.port) not in log
