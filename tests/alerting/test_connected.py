@@ -191,6 +191,7 @@ def test_a_literal_address_inside_is_refused_when_it_is_configured(url: str) -> 
 def test_an_open_letter_leaves_this_machine_on_no_account(monkeypatch: pytest.MonkeyPatch) -> None:
     with LETTERS.tried() as (fake, trial):
         monkeypatch.setattr("alerting.deliver.connected._is_local", lambda _: False)
+        resolve(monkeypatch, "127.0.0.1")
         expected = ("client", False, "the receiver's name leads off this machine")
         assert trial.failed(host="localhost") == expected
         assert fake.letters == []
@@ -205,6 +206,7 @@ def test_plain_http_leaves_this_machine_on_no_account(
         trial.send(url="http://hooks.example.org/")
     with rig.tried() as (fake, trial):
         monkeypatch.setattr("alerting.deliver.connected._is_local", lambda _: False)
+        resolve(monkeypatch, "127.0.0.1")
         url = fake.url.replace("127.0.0.1", "localhost")
         assert trial.failed(url=url) == (
             "client",

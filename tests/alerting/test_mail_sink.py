@@ -138,6 +138,29 @@ def test_a_name_that_is_found_too_late_gets_no_letter(monkeypatch: pytest.Monkey
         assert fake.letters == []
 
 
+def test_a_server_that_never_finishes_a_word_is_hung_up_on() -> None:
+    """Each byte comes in time, the greeting never: the thread that reads it must end with the call."""
+    over = threading.Event()
+
+    def trickle(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            try:
+                while not over.wait(0.05):
+                    connection.sendall(b"2")
+            except OSError:
+                over.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=trickle, args=(server,))
+        thread.start()
+        with LETTERS.tried(limits=SHORT) as (_, trial):
+            found = trial.failed(port=server.getsockname()[1])  # returns when its thread has ended
+        assert found == ("timeout", True, "no answer in time")
+        assert over.wait(5)
+        thread.join(5)
+
+
 # --- recipients ---------------------------------------------------------------------------------
 
 TO = ["a@example.org", "b@example.org", "c@example.org"]
@@ -173,6 +196,7 @@ FORGED: dict[str, dict[str, Any]] = {
     "a line break in a header  ": {"headers": {"X-A": "a\u2028b"}},
     "a header that is not rendering's to set": {"headers": {"Bcc": "eve@example.org"}},
     "a header that is not rendering's to set ": {"headers": {"subject": "another"}},
+    "a header that is not rendering's to set   ": {"headers": {"X-A": "a", "x-a": "b"}},
     "a header that is not rendering's to set  ": {"headers": {"X-A: b\r\nBcc": "eve"}},
     "an address that cannot be read": {"to": ["eve@example.org>\r\nRCPT TO:<mallory@example.org"]},
     "an address that cannot be read ": {"to": ["eve"]},

@@ -105,6 +105,10 @@ class Fake:
                 return
             told()
             await self._over.wait()
+            for _ in range(
+                10
+            ):  # a connection accepted just now is nobody's to close until the loop has turned
+                await _turn()
             await close()
 
         asyncio.run(live())
@@ -192,6 +196,13 @@ class FakeHttp(Fake):
             await self._until_over()
         transport.close()
         return response
+
+
+async def _turn() -> None:
+    loop = asyncio.get_running_loop()
+    turned = loop.create_future()
+    loop.call_soon(turned.set_result, None)
+    await turned
 
 
 def _response(reply: Reply) -> web.Response:
