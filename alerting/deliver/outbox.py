@@ -105,6 +105,7 @@ class Outbox:
                 replace(
                     record,
                     slack_ts=outcome.thread or record.slack_ts,
+                    last_error=outcome.said,
                     told=item.sequence,
                     reached=True,
                 )

@@ -43,6 +43,7 @@ CHANNELS = ("slack", "pagerduty", "email")
 SEND_S = 25.0  # a sink has limits of its own; this one holds whatever it does
 DRAIN_S = 12.0  # partitions that are to be given up wait so long for answers
 _UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError)
+TRUSTED = 0.75  # of a session after the coordinator agreed, what we own is ours
 _OCCASION_MS = 1000
 _LOOK_S = 0.25
 _AGAIN_S = 0.05
@@ -187,7 +188,7 @@ class Courier:
     def _confirmed(self) -> bool:
         """Whether the group's coordinator agreed lately enough that what we own is still ours."""
         age_s = time.monotonic() - self._transport.confirmed
-        return age_s < float(self.app.conf.broker_session_timeout) / 2
+        return age_s < TRUSTED * float(self.app.conf.broker_session_timeout)
 
     # --- partitions come and go -----------------------------------------------------------------
 
