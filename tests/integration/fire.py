@@ -201,7 +201,9 @@ class Fire:
     def _shared(self) -> bool:
         """Whether all controls are at work. One alone is when it sends."""
         threading.Event().wait(0.3)  # each question is a client of its own
-        return len(self._controls) == 1 or self.deployment.shared("control-delivery", len(self._controls), PARTITIONS)
+        return len(self._controls) == 1 or self.deployment.shared(
+            "control-delivery", len(self._controls), PARTITIONS
+        )
 
     def _freeze(self) -> None:
         """Stop one for longer than its session, so that another takes over what it has."""
