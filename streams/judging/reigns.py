@@ -1,12 +1,14 @@
 """What changes when another version answers? Its detectors begin anew, it is given time, and old problems are over."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from alerting.episodes import resolve
 from alerting.types import Alert, ResolveReason
 from streams.judging.circumstances import of_person
 from streams.judging.plans import UNVERSIONED, ModelPlan
 from streams.judging.share import Share
+from streams.segments import ALL
 
 MOST_FORMER = 50  # versions of a model that are known not to answer any more
 
@@ -29,6 +31,7 @@ def succeed(
     reign = model.reign
     alerts = end(share, plan, (reign.version or UNVERSIONED, UNVERSIONED), at_ms, reason)
     _begin_anew(share, plan, (version, UNVERSIONED))
+    _inherit(share, plan, reign.version or UNVERSIONED, version, at_ms)
     if reign.version is not None:
         reign.former = (*reign.former, reign.version)[-MOST_FORMER:]
     reign.former = tuple(one for one in reign.former if one != version)
@@ -77,3 +80,14 @@ def _begin_anew(share: Share, plan: ModelPlan, versions: Collection[str]) -> Non
     for key in sorted(share.models[plan.lifecycle.model_id].subjects):
         if key[0] in versions:
             share.begin_anew(plan, key)
+
+
+def _inherit(share: Share, plan: ModelPlan, former: str, version: str, at_ms: int) -> None:
+    """How many predictions are usual is a fact of who asks, not of the version that answers: it is not learned anew."""
+    model = share.models[plan.lifecycle.model_id]
+    before, key = model.subjects.get((former, ALL)), (version, ALL)
+    after = model.subject(key) if before is not None else None
+    if before is None or after is None:
+        return
+    after.health = replace(after.health, volume=before.health.volume)
+    share.put_health(plan, key, at_ms)

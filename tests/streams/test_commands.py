@@ -296,6 +296,21 @@ def test_a_patch_release_keeps_the_reference() -> None:
     assert (desk.results()[-1]["verdict"], desk.results()[-1]["reference_id"]) == ("stable", "r1")
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_how_many_predictions_are_usual_is_not_learned_anew(*, restarts: bool) -> None:
+    desk = Desk()
+    for _ in range(13):
+        desk.window()
+    desk.say("deployed", model_version="1.0.1")
+    desk.window(version="1.0.1")
+    if restarts:
+        desk.restart()
+    for _ in range(3):
+        desk.window(version="1.0.1", events=60)
+    found = [(a["kind"], a["model"]["version"]) for a in desk.alerts() if a["change"] == "opened"]
+    assert found == [("operational", "1.0.1")]
+
+
 def test_a_version_is_compared_with_the_reference_it_was_deployed_with() -> None:
     desk = Desk()
     desk.refer("other", "9.9.9", shift=2.0)
