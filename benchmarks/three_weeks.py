@@ -199,6 +199,12 @@ def show(world: World, table: Sequence[Row], seasonal: tuple[Flags, Flags]) -> N
     print(
         f"besides, without a sound: {edits['edit']} edits, {edits['update']} updates of incidents"
     )
+    *_, quiet = rows(world, [], *seasonal)
+    psi, ks = (f"{int(flags.sum()):,}" for flags in seasonal)
+    print(
+        f"had the rules known the season, every hour of the week for itself: PSI > .2 {psi} messages, "
+        f"{quiet.by_psi:,} of them in quiet weeks; KS p < .05 {ks}, {quiet.by_ks:,}"
+    )
 
 
 def told_of(table: Sequence[Row]) -> Iterator[str]:

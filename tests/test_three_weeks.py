@@ -23,7 +23,9 @@ from benchmarks._three_weeks import (
 )
 from benchmarks._three_weeks_run import Simulation
 from benchmarks._three_weeks_told import Told
-from benchmarks.three_weeks import QUIET, Row, missed, rows, spans
+from benchmarks.three_weeks import HEAD, QUIET, Row, missed, rows, spans
+from tests.test_documentation import rows as rows_of
+from tests.test_documentation import text_of
 
 BROKEN = replace(SHIFT, models=(0, 1, 2), start=9, end=DAY, size=1.0)
 SMALL = World(models=3, hours=12, problems=(BROKEN,), past=3)
@@ -138,3 +140,9 @@ def test_the_three_weeks_are_what_the_page_says() -> None:
     planted = [span for span in spans(THREE_WEEKS) if span.planted]
     assert len(planted) == 5
     assert min(span.start for span in planted) >= 7 * DAY, "the first week is quiet"
+
+
+def test_the_table_on_the_page_is_of_what_happens() -> None:
+    told = rows_of(text_of("alerts.md"), "How much is that?")
+    assert [row[0] for row in told] == [*(s.name for s in spans(THREE_WEEKS)), QUIET, "together"]
+    assert all(len(row) == len(HEAD) for row in told)
