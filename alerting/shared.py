@@ -40,6 +40,12 @@ class Shared:
     window_end_ms: int  # of the first that opened
     severity: Severity  # the highest among them
     members: tuple[News, ...]  # in order of time, then of models
+    over_ms: int | None = None  # when the last of their episodes resolved; None: some are open
+
+    @property
+    def sequence(self) -> int:
+        """Grows with every member, and once all of them are over: what is newer says more."""
+        return 2 * len(self.members) - (self.over_ms is None)
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ series drifts in enough models within the hour, as part of one message, which th
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from alerting.deliver.items import Item, Key
@@ -35,6 +36,11 @@ class _Logged(NamedTuple):
     logged_ms: int
 
 
+class _Over(NamedTuple):
+    at_ms: int
+    logged_ms: int
+
+
 class Drifts:
     """Drift that opened lately, by who is to hear of it and by series."""
 
@@ -48,9 +54,15 @@ class Drifts:
         self._console, self._told = console, told
         self._of: dict[tuple[str, str], dict[str, _Logged]] = {}
         self._series: dict[Key, str] = {}
+        self._over: dict[str, _Over] = {}  # episodes that resolved
 
     def heard(self, alert: Alert, logged_ms: int) -> None:
         """An alert was published."""
+        if alert.change == "resolved":
+            if any(key.episode_id == alert.episode_id for key in self._series):
+                self._over[alert.episode_id] = _Over(event_ms(alert.at), logged_ms)
+            return
+        self._over.pop(alert.episode_id, None)  # continued
         series = series_of(alert)
         if series is None or alert.delivery.suppressed:
             return
@@ -64,6 +76,7 @@ class Drifts:
                 self._series[Key(name, alert.episode_id)] = series
                 for old in [e for e, one in of.items() if one.logged_ms < logged_ms - _KEPT_MS]:
                     del of[old], self._series[Key(name, old)]
+                    self._over.pop(old, None)
 
     def shared(self, key: Key) -> bool:
         """Whether this episode is told to this receiver as part of a shared cause."""
@@ -83,12 +96,19 @@ class Drifts:
                 logged = [of[news.episode_id].logged_ms for news in cause.members]
                 if min(logged) + GATHER_MS > now_ms:
                     continue
+                times = [news.at_ms for news in cause.members]
+                ends = [self._over.get(news.episode_id) for news in cause.members]
+                over = [end for end in ends if end is not None]
+                if len(over) == len(ends):
+                    cause = replace(cause, over_ms=max(end.at_ms for end in over))
+                    logged += [end.logged_ms for end in over]
+                    times += [end.at_ms for end in over]
                 before = self._told(Key(name, cause.shared_id)) > 0
                 note = notification(
                     self._receivers[name], cause, told=before, console=self._console
                 )
                 if note is not None:
-                    yield Item(note, max(logged), max(news.at_ms for news in cause.members))
+                    yield Item(note, max(logged), max(times), opening=not before)
 
     def _causes(self, name: str, series: str) -> Sequence[Shared]:
         """What is told together. A cause that was told keeps its id, whatever comes to be known later."""

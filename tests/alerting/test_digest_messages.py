@@ -141,7 +141,7 @@ def test_a_shared_cause_names_every_model_and_how_to_acknowledge_each() -> None:
     for k in range(3):
         assert f"• m{k} 1: age drifted (07:0{k} UTC)\n   `leeway ack ep-{k}`" in listed
     assert found.payload["text"] == "warning: age drifted in 3 models"
-    assert found.sequence == 3
+    assert found.sequence == 5  # two for each model, one less while it is open somewhere
     assert found.episode_id == shared().shared_id
 
 
@@ -166,7 +166,21 @@ def test_a_shared_cause_that_grows_rewrites_or_answers_its_first_message() -> No
     assert message(webhook).operation == "post"
     headers = message(shared_message.notification(EMAIL, grown, told=True)).payload["headers"]
     assert headers["References"] == headers["In-Reply-To"] == f"<{first.shared_id}@leeway>"
-    assert headers["Message-ID"] == f"<{first.shared_id}.4@leeway>"
+    assert headers["Message-ID"] == f"<{first.shared_id}.7@leeway>"
+
+
+def test_the_end_of_a_shared_cause_rewrites_its_message_and_asks_for_nothing() -> None:
+    over = replace(shared(), over_ms=shared().members[-1].at_ms + 3_600_000)
+    found = message(shared_message.notification(SLACK, over, told=True))
+    assert (found.change, found.operation) == ("resolved", "update_and_reply")
+    assert found.reply == "age drifted in 3 models: over in all of them"
+    assert found.sequence > message(shared_message.notification(SLACK, shared())).sequence
+    assert "leeway ack" not in str(found.payload)
+    mail = message(shared_message.notification(EMAIL, over, told=True)).payload
+    assert mail["subject"] == "[resolved] age drifted in 3 models: over in all of them"
+    assert "leeway ack" not in mail["text"] + mail["html"]
+    silent = replace(SLACK, send_resolved=False)
+    assert shared_message.notification(silent, over, told=True) is None
 
 
 # ------------------------------------------------------------------------------------------------ webhooks

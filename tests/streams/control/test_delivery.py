@@ -165,7 +165,7 @@ def notes(items: Iterable[Item]) -> list[tuple[str, int, str]]:
 def test_drift_of_one_series_in_three_models_is_told_once() -> None:
     found = drifts("a", "b", "c")
     assert all(found.shared(Key("slack", f"ep-{model}")) for model in "abc")
-    assert notes(found.due(NOW_MS + GATHER_MS)) == [("slack", 3, "post")]
+    assert notes(found.due(NOW_MS + GATHER_MS)) == [("slack", 5, "post")]
     assert list(found.due(NOW_MS + GATHER_MS - 1)) == []
 
 
@@ -181,10 +181,10 @@ def test_what_is_more_than_an_hour_away_is_another_cause() -> None:
 
 
 def test_a_fourth_model_updates_the_message_and_keeps_its_name() -> None:
-    told = Told({Key("slack", shared_id("feature:annual_income", NOW_MS)): 3})
+    told = Told({Key("slack", shared_id("feature:annual_income", NOW_MS)): 5})
     found = drifts("a", "b", "c", "d", told=told)
     (item,) = found.due(NOW_MS + HOUR)
-    assert notes([item]) == [("slack", 4, "update")]
+    assert notes([item]) == [("slack", 7, "update")]
     assert item.key == Key("slack", shared_id("feature:annual_income", NOW_MS))
     assert found.shared(Key("slack", "ep-d"))
 
@@ -212,6 +212,30 @@ def test_only_drift_that_opened_and_is_told_is_gathered(other: dict[str, Any]) -
     found = drifts("a", "b")
     found.heard(published("c", **other), NOW_MS)
     assert list(found.due(NOW_MS + HOUR)) == []
+
+
+def test_a_shared_cause_is_over_when_the_last_of_its_models_is() -> None:
+    told = Told({Key("slack", shared_id("feature:annual_income", NOW_MS)): 5})
+    found = drifts("a", "b", "c", told=told)
+    for model in "ab":
+        found.heard(published(model, change="resolved", at_ms=NOW_MS + HOUR), NOW_MS + HOUR)
+    assert notes(found.due(NOW_MS + HOUR)) == [("slack", 5, "update")]
+    found.heard(published("c", change="resolved", at_ms=NOW_MS + 2 * HOUR), NOW_MS + 2 * HOUR)
+    (item,) = found.due(NOW_MS + 2 * HOUR)
+    assert notes([item]) == [("slack", 6, "update_and_reply")]
+    assert (item.notification.change, item.at_ms) == ("resolved", NOW_MS + 2 * HOUR)
+    found.heard(published("c", at_ms=NOW_MS + 3 * HOUR), NOW_MS + 3 * HOUR)
+    assert not found.shared(Key("slack", "ep-c"))  # what comes back later is told by itself
+    assert all(item.sequence < 6 for item in found.due(NOW_MS + 4 * HOUR))
+
+
+def test_a_shared_cause_that_was_over_before_anybody_heard_is_one_message() -> None:
+    found = drifts("a", "b", "c")
+    for model in "abc":
+        found.heard(published(model, change="resolved", at_ms=NOW_MS + HOUR), NOW_MS + HOUR)
+    (item,) = found.due(NOW_MS + HOUR)
+    assert item.opens
+    assert notes([item]) == [("slack", 6, "post")]
 
 
 def test_an_alert_that_is_read_again_is_one_alert() -> None:
