@@ -8,7 +8,7 @@ import msgspec
 from detectors.reference.build import Reference, from_document
 from streams.broker import Outgoing, Record
 from streams.errors import LifecycleError, StateError
-from streams.lifecycle import Lifecycle
+from streams.lifecycle import Lifecycle, from_json
 from streams.routing import KEY as ROUTING
 from streams.routing import Routing
 from streams.routing import decode as decode_routing
@@ -117,7 +117,7 @@ class Registry:
             self._lifecycles.pop(model_id, None)
         else:
             found = msgspec.json.decode(value, type=_LifecycleRecord)
-            self._lifecycles[model_id] = Lifecycle.from_json(bytes(found.lifecycle))
+            self._lifecycles[model_id] = from_json(bytes(found.lifecycle))
 
     def _reference(self, key: str, value: bytes | None) -> None:
         model_id, _, reference_id = key.partition("|")

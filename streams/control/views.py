@@ -32,7 +32,7 @@ from streams.control.documents import (
     epoch_ms,
 )
 from streams.errors import LeewayError
-from streams.lifecycle import Lifecycle
+from streams.lifecycle import from_json
 from streams.registry import Deployment
 from streams.topics import Names
 
@@ -385,7 +385,7 @@ def document_of(record: Record) -> bytes:
 
 def _registered(value: bytes) -> Registered:
     document = bytes(msgspec.json.decode(value, type=LifecycleRecord).lifecycle)
-    lifecycle = Lifecycle.from_json(document)
+    lifecycle = from_json(document)
     return Registered(
         revision=lifecycle.revision,
         name=lifecycle.model_name,

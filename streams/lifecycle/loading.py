@@ -88,8 +88,16 @@ def lines(mistakes: Collection[Mistake], name: str) -> list[str]:
     return list(dict.fromkeys(each.line(name) for each in ordered))
 
 
-def from_document(document: bytes) -> Lifecycle:
-    """Read what `Lifecycle.to_json` wrote."""
+def from_json(document: bytes) -> Lifecycle:
+    """Read what `Lifecycle.to_json` wrote.
+
+    Raises
+    ------
+    StateError
+        It was written by a newer Leeway.
+    LifecycleError
+        It is no lifecycle.
+    """
     where = "lifecycle"
     try:
         envelope = json.loads(document)

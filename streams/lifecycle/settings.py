@@ -384,21 +384,6 @@ class Lifecycle(Section):
         }
         return _json(document, sort_keys=False)
 
-    @classmethod
-    def from_json(cls, document: bytes) -> "Lifecycle":
-        """Read what `to_json` wrote.
-
-        Raises
-        ------
-        StateError
-            It was written by a newer Leeway.
-        LifecycleError
-            It is no lifecycle.
-        """
-        from streams.lifecycle.loading import from_document
-
-        return from_document(document)
-
 
 def _json(document: Any, *, sort_keys: bool) -> bytes:
     return json.dumps(

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.errors import LifecycleError, StateError
-from streams.lifecycle import Lifecycle, load, notices, read, windows
+from streams.lifecycle import Lifecycle, from_json, load, notices, read, windows
 from streams.lifecycle.acts import ACTS, NOT_YET
 from streams.lifecycle.conditions import KindTest
 from streams.lifecycle.monitoring import PerformanceMetric
@@ -192,7 +192,7 @@ def test_labels_that_name_what_was_predicted_need_no_join_and_say_so_in_json() -
     assert waits.source.join.window == 60 * DAY
     assert none.source.join is None
     assert none.revision != waits.revision
-    assert Lifecycle.from_json(none.to_json()) == none
+    assert from_json(none.to_json()) == none
 
 
 def test_rules_without_a_name_get_one_that_says_what_they_are_about() -> None:
@@ -347,7 +347,7 @@ def test_another_meaning_is_another_revision() -> None:
 @pytest.mark.parametrize("name", ["smallest", "complete"])
 def test_an_example_survives_json(name: str) -> None:
     for found in read(EXAMPLES / f"{name}.yaml"):
-        again = Lifecycle.from_json(found.to_json())
+        again = from_json(found.to_json())
         assert again == found
         assert again.to_json() == found.to_json()
         assert list(again.features) == list(found.features)
@@ -425,7 +425,7 @@ def test_any_lifecycle_survives_json_and_another_order_of_its_keys(
     origin = "features" if "predictions: false" in source else "predictions"
     written.append(f"features: {{x: {{type: number, from: {origin}}}}}")
     found = one(*written)
-    assert Lifecycle.from_json(found.to_json()) == found
+    assert from_json(found.to_json()) == found
     random.shuffle(written)
     assert one(*written).revision == found.revision
 
@@ -436,12 +436,12 @@ def test_any_lifecycle_survives_json_and_another_order_of_its_keys(
 )  # fmt: skip
 def test_what_is_no_lifecycle_in_json_is_refused(document: bytes) -> None:
     with pytest.raises(LifecycleError):
-        Lifecycle.from_json(document)
+        from_json(document)
 
 
 def test_a_lifecycle_of_a_newer_leeway_is_refused_naming_both_formats() -> None:
     with pytest.raises(StateError, match=r"format 99, this Leeway reads 1"):
-        Lifecycle.from_json(b'{"format": 99, "model_lifecycle": {}}')
+        from_json(b'{"format": 99, "model_lifecycle": {}}')
 
 
 # ------------------------------------------------------------------------------ notices, windows
