@@ -44,6 +44,8 @@ STORIES: tuple[tuple[Change, ...], ...] = (
     ("opened", "escalated", "eased", "acknowledged", "resolved"),
 )
 PARTITIONS = 12  # three of each channel and of the alerts
+POISON = 10_000  # the episode that no vendor takes
+BROKEN = ("1 to 150 characters", "summary has 1 to 1024 characters")  # the rules it breaks
 FROZEN_S = 5.0  # longer than a session
 WINDOW_S = 2.0  # between an answer and our record, generously
 _NAME = re.compile(r"e(\d+)s(\d+)")
@@ -67,6 +69,7 @@ class Report:
     incidents_opened_anew: int = 0
     incidents_wrong_state: list[int] = field(default_factory=list)
     refused: int = 0
+    buried: int = 0  # of the two that no vendor takes, as dead letters with their reason
     seconds: float = 0.0
 
     def lines(self) -> Iterator[str]:
@@ -78,7 +81,8 @@ class Report:
         yield f"PagerDuty: incidents                {self.incidents} for {self.episodes} episodes"
         yield f"PagerDuty: opened anew              {self.incidents_opened_anew}"
         yield f"PagerDuty: not in their state       {len(self.incidents_wrong_state)}"
-        yield f"refused by a vendor's own rules     {self.refused}"
+        yield f"poisonous: among the dead letters   {self.buried} of 2"
+        yield f"others refused by a vendor's rules  {self.refused}"
 
     @property
     def good(self) -> bool:
@@ -88,6 +92,7 @@ class Report:
             or self.slack_unexplained
             or self.incidents_opened_anew
             or self.refused
+            or self.buried != 2
             or self.incidents != self.episodes
         )
 
@@ -129,11 +134,14 @@ class Fire:
         self._frozen: tuple[subprocess.Popen[bytes], float] | None = None
         self._killed_at: list[float] = []
         self.stories: list[tuple[Change, ...]] = []
+        self._dead = self.deployment.tail("dead-letters")
+        self._buried: set[str] = set()
 
     def close(self) -> None:
         for control in self._controls:
             control.kill()
             control.wait()
+        self._dead.close()
         self.slack.stop()
         self.pagerduty.stop()
         self._log.close()
@@ -159,6 +167,7 @@ class Fire:
         if hang:
             self.slack.next(HANG, HANG_IN_BODY)
             self.pagerduty.next(HANG, HANG_IN_BODY)
+        self._poison()
         for number in range(controls):
             self._start(number)
         for kill in range(kills):
@@ -242,6 +251,22 @@ class Fire:
             self._writer.write(record)
         self._writer.flush()
 
+    def _poison(self) -> None:
+        """One message to each vendor that breaks its rules: nobody ever takes it, and nothing may wait for it."""
+        alert = self.alert(0, 1)
+        alert = replace(alert, alert_id=f"al-{POISON:040x}", episode_id=episode_id(POISON))
+        for receiver in self.receivers.values():
+            note = render(receiver, alert)
+            assert note is not None
+            if note.channel == "slack":
+                note.payload["attachments"][0]["blocks"][0]["text"]["text"] = "x" * 151
+            else:
+                note.payload["payload"]["summary"] = "x" * 1025
+            topic = self.deployment.names(f"alerts.{note.channel}")
+            about = notification_headers(note, alert)
+            key, body = note.episode_id.encode(), msgspec.json.encode(note)
+            self._writer.write(Outgoing(topic, key, body, about))
+
     def _records(self, number: int, sequence: int) -> Iterator[Outgoing]:
         names = self.deployment.names
         alert = self.alert(number, sequence)
@@ -285,16 +310,29 @@ class Fire:
 
     def _settled(self) -> bool:
         report = self.report(0, 0)
-        return not report.slack_wrong_state and not report.incidents_wrong_state
+        wrong = report.slack_wrong_state or report.incidents_wrong_state
+        return not wrong and report.buried == 2
 
     def report(self, kills: int, seconds: float) -> Report:
         found = Report(sum(map(len, self.stories)), len(self.stories), kills, seconds=seconds)
         found.requests = self.slack.requests + self.pagerduty.requests
         found.slack_messages = len(self.slack.accepted)
-        found.refused = len(self.slack.rejected) + len(self.pagerduty.rejected)
+        refused = [str(one) for one in (*self.slack.rejected, *self.pagerduty.rejected)]
+        found.refused = sum(not any(rule in one for rule in BROKEN) for one in refused)
+        found.buried = self._dead_letters()
         self._of_slack(found)
         self._of_pagerduty(found)
         return found
+
+    def _dead_letters(self) -> int:
+        """Of how many receivers there is a dead letter that says why, and nothing else is among them."""
+        for record in self._dead.read():
+            about = dict(record.headers)
+            assert record.key == episode_id(POISON).encode()
+            assert about["__dlq.errors.stage"] == b"deliver"
+            assert about["__dlq.errors.message"]
+            self._buried.add(about["__dlq.errors.topic"].decode())
+        return len(self._buried)
 
     def _of_slack(self, report: Report) -> None:
         """The newest state anywhere in an episode's messages, and what was said more than once."""
