@@ -14,10 +14,13 @@ __all__ = ["START", "free_port", "is_free", "wait_for_answer"]
 START = timedelta(seconds=90)
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on right now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+def free_port(but: int | None = None) -> int:
+    """A port of 127.0.0.1 that nobody listens on right now. `but`: one that somebody is about to listen on."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = int(probe.getsockname()[1])
+        if port != but:
+            return port
 
 
 def is_free(port: int) -> bool:

@@ -159,7 +159,7 @@ class LocalKafka:
     def _start(self, command: list[str], deadline: float) -> None:
         self._port = self._port or self._asked or self._remembered() or free_port()
         properties = self.home / "server.properties"
-        properties.write_text(_properties(self.home / "log", self._port, free_port()))
+        properties.write_text(_properties(self.home / "log", self._port, free_port(but=self._port)))
         with (self.home / "broker.log").open("wb") as log:
             if not (self.home / "log" / "meta.properties").exists():
                 storage = ["kafka.tools.StorageTool", "format", "-t", str(uuid.uuid4())]

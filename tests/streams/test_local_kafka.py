@@ -14,7 +14,15 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from streams import local_kafka
 from streams.errors import BrokerError, LeewayError, MissingTool
-from streams.local_kafka import AnyBroker, DockerKafka, LocalKafka, in_java, source, tools
+from streams.local_kafka import (
+    AnyBroker,
+    DockerKafka,
+    LocalKafka,
+    answering,
+    in_java,
+    source,
+    tools,
+)
 from streams.topics import MAX_MESSAGE_BYTES
 from tests.until import until
 
@@ -303,3 +311,21 @@ def test_docker_that_fails_falls_back_to_java(
     monkeypatch.setattr(local_kafka, "LocalKafka", Runs)
     with local_kafka.any_broker() as broker:
         assert broker == AnyBroker("127.0.0.1:1", "java")
+
+
+def test_a_broker_and_its_controller_never_get_the_same_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = iter([4001, 4001, 4002])
+
+    class Probe:
+        def __enter__(self) -> "Probe":
+            return self
+
+        def __exit__(self, *of: object) -> None: ...
+
+        def getsockname(self) -> tuple[str, int]:
+            return "127.0.0.1", next(given)
+
+    monkeypatch.setattr("socket.create_server", lambda where: Probe())
+    assert answering.free_port(but=4001) == 4002
