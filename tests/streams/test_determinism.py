@@ -33,6 +33,7 @@ from tests.builders import (
     reference,
     stream,
 )
+from tests.streams.mishaps import befall
 
 WINDOW_MS, LATENESS_MS = 5 * MINUTE_MS, MINUTE_MS
 WINDOWS, PER_WINDOW = 18, 210
@@ -219,24 +220,7 @@ class Workers:
     def some_time(self, steps: int) -> None:
         """Let so many things happen."""
         for _ in range(steps):
-            which = self._random.randrange(2)
-            broker, loop = self._members[which]
-            what = self._random.choices(
-                ["turn", "commit", "abort", "crash", "expire"], [60, 25, 6, 5, 4]
-            )[0]
-            self.mishaps += what in ("abort", "crash", "expire")
-            if what == "turn":
-                loop.limit = self._random.choice([1, 13, 400])
-                loop.turn()
-            elif what == "commit":
-                loop.commit()
-            elif what == "abort":
-                broker.fail_next_commit()
-            elif what == "crash":
-                broker.crash()
-                self._members[which] = self._start()
-            elif not broker._expired:
-                broker.expire()
+            self.mishaps += befall(self._members, self._start, self._random, [1, 13, 400])
 
     def finish(self) -> None:
         """Nothing more happens to them; they read what is left, and the source stays silent."""

@@ -13,6 +13,7 @@ from streams.loop import Loop, Outcome
 from streams.memory import MemoryBroker, MemoryLog
 from streams.topics import TOPICS
 from tests.builders import NAMES, profile
+from tests.streams.mishaps import befall
 from tests.streams.test_determinism import (
     SAID,
     SLACK,
@@ -77,24 +78,7 @@ class Judges:
     def some_time(self, steps: int) -> None:
         """Let so many things happen."""
         for _ in range(steps):
-            which = self._random.randrange(2)
-            broker, loop = self._members[which]
-            what = self._random.choices(
-                ["turn", "commit", "abort", "crash", "expire"], [60, 25, 6, 5, 4]
-            )[0]
-            self.mishaps += what in ("abort", "crash", "expire")
-            if what == "turn":
-                loop.limit = self._random.choice([1, 13, 60])
-                loop.turn()
-            elif what == "commit":
-                loop.commit()
-            elif what == "abort":
-                broker.fail_next_commit()
-            elif what == "crash":
-                broker.crash()
-                self._members[which] = self._start()
-            elif not broker.expired:
-                broker.expire()
+            self.mishaps += befall(self._members, self._start, self._random, [1, 13, 60])
 
     def finish(self) -> None:
         """Nothing more happens to them, and they read what is left."""
