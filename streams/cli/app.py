@@ -152,7 +152,7 @@ def _help() -> str:
     lines = [_USAGE, "", _INTRODUCTION, ""]
     for heading in dict.fromkeys(command.heading for command in COMMANDS):
         lines.append(f"{heading}:")
-        lines += [f"  {c.name:<10} {c.does}" for c in COMMANDS if c.heading == heading]
+        lines += [f"  {c.name:<11} {c.does}" for c in COMMANDS if c.heading == heading]
         lines.append("")
     return "\n".join([*lines, _END])
 
