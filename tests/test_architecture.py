@@ -142,6 +142,12 @@ PARTS = (
         True,
     ),
     Part(
+        "console",
+        ("streams/views/*", "streams/console/*"),
+        (*INSIDE, "msgspec", "numpy"),
+        True,
+    ),
+    Part(
         "control",
         ("streams/control/*",),
         (*INSIDE, "aiohttp", "aiokafka", "faust", "mode", "msgspec", "stamina", "yarl"),
@@ -176,7 +182,14 @@ PARTS = (
 
 # What a stage may have of `streams`: other stages, and the lifecycle's settings.
 STAGES_NEVER = (
-    *("streams.cli", "streams.control", "streams.demo", "streams.joining.rocks"),
+    *(
+        "streams.cli",
+        "streams.console",
+        "streams.control",
+        "streams.demo",
+        "streams.views",
+        "streams.joining.rocks",
+    ),
     "streams.local_kafka",
 )
 

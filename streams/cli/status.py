@@ -119,7 +119,7 @@ def _model(model_id: str, result: "ResultSeen | None") -> dict[str, object]:
 
 def _silences(commands: list["Record"], results: list["Record"]) -> list[dict[str, Any]]:
     """Those that hold, or will."""
-    from streams.control.commands import Ledger
+    from streams.views.ledger import Ledger
 
     ledger = Ledger()
     for record in commands:

@@ -1,3 +1,3 @@
-"""What is known, and who may see it: the read model, its JSON interface and its pages, fed by a Faust app."""
+"""How is it served? HTTP and delivery around the read model, which a Faust app feeds."""
 
 __all__: list[str] = []

@@ -1,25 +1,15 @@
 """What does each path of `/api/v1` answer? Handlers over the read model: no sockets, no clock."""
 
-import base64
-import binascii
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, TypeVar
-
 import msgspec
 
-from streams.broker import Partition
 from streams.commands import moment_ms
-from streams.control import answers, deliveries
-from streams.control.answers import Document
-from streams.control.commands import SILENCE_STATUSES
-from streams.control.deliveries import Delivering
-from streams.control.documents import epoch_ms
-from streams.control.problems import Mistake, Problem
-from streams.control.views import ReadModel, Story
+from streams.views import answers, deliveries
+from streams.views.answers import Document
+from streams.views.asked import Asked, Route
+from streams.views.ledger import SILENCE_STATUSES
+from streams.views.problems import Problem
+from streams.views.read import Story
 
-LIMIT, LARGEST_LIMIT = 100, 500
 _EPISODE_STATUSES = ("open", "acknowledged", "resolved")
 _SEVERITIES = ("info", "warning", "error", "critical")
 _SCOPES = ("inputs", "outcomes", "health", "matured")
@@ -32,103 +22,6 @@ _TRIGGER_STATUSES = (
     "completed",
     "failed",
 )
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request: what it is about, and what it is answered from."""
-
-    read: ReadModel
-    now_ms: int
-    path: Mapping[str, str]
-    query: Mapping[str, str]
-    ready: bool = True
-    reading: Sequence[tuple[Partition, int, int]] = ()  # position, and where the log ends
-    delivering: Delivering = field(default_factory=Delivering)
-
-    def choice(self, name: str, choices: tuple[str, ...]) -> str | None:
-        """A parameter that is one of a few words, or absent."""
-        value = self.query.get(name)
-        if value is not None and value not in choices:
-            raise _refused(name, f"one of {', '.join(choices)}", value)
-        return value
-
-    def time_ms(self, name: str) -> int | None:
-        """A parameter that is an RFC 3339 time, or absent."""
-        value = self.query.get(name)
-        if value is None:
-            return None
-        try:
-            moment = datetime.fromisoformat(value)
-            if moment.tzinfo is not None:
-                return epoch_ms(moment)
-        except ValueError:
-            pass
-        raise _refused(name, "an RFC 3339 time with Z or an offset", value)
-
-    def page(
-        self,
-        found: Iterable[T],
-        key: Callable[[T], tuple[Any, ...]],
-        document: Callable[[T], Document],
-        *,
-        newest_first: bool = True,
-    ) -> Document:
-        """`limit` items behind `cursor`, in order of their unique keys, and the cursor of what follows."""
-        limit = self.query.get("limit", str(LIMIT))
-        if not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit) <= LARGEST_LIMIT:
-            raise _refused("limit", f"a number from 1 to {LARGEST_LIMIT}", limit)
-        ordered = sorted(found, key=key, reverse=newest_first)
-        if "cursor" in self.query:
-            cursor = self.query["cursor"]
-            try:
-                after = tuple(msgspec.json.decode(base64.urlsafe_b64decode(cursor)))
-                ordered = [
-                    one
-                    for one in ordered
-                    if (key(one) < after if newest_first else key(one) > after)
-                ]
-            except (ValueError, TypeError, binascii.Error, msgspec.MsgspecError):
-                raise _refused("cursor", "the `next` of an earlier answer", cursor) from None
-        shown = ordered[: int(limit)]
-        more = len(ordered) > len(shown)
-        following = base64.urlsafe_b64encode(msgspec.json.encode(key(shown[-1]))) if more else b""
-        return {"items": [document(one) for one in shown], "next": following.decode() or None}
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A path, the parameters it takes, and what answers it."""
-
-    path: str
-    parameters: tuple[str, ...]
-    answer: Callable[[Asked], Document]
-
-
-def checked(route: Route, query: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The parameters of a request; an unknown or repeated one is refused, for a filter must not be ignored."""
-    found: dict[str, str] = {}
-    for name, value in query:
-        if name not in route.parameters:
-            expected = f"one of {', '.join(route.parameters)}" if route.parameters else "nothing"
-            raise _refused(name, expected, value)
-        if name in found:
-            raise _refused(name, "the parameter once", value)
-        found[name] = value
-    return found
-
-
-def _refused(name: str, expected: str, got: str) -> Problem:
-    mistake = Mistake(f"query.{name}"[:200], expected, got[:200])
-    return Problem("bad_request", f"{name[:200]}: expected {expected}", (mistake,))
-
-
-def _model_id(asked: Asked) -> str:
-    wanted = asked.path["id"]
-    if wanted not in answers.model_ids(asked.read):
-        raise Problem("not_found", f"no model is called {wanted[:200]!r}")
-    return wanted
 
 
 def list_models(asked: Asked) -> Document:
@@ -143,12 +36,12 @@ def list_models(asked: Asked) -> Document:
 
 
 def get_model(asked: Asked) -> Document:
-    view = answers.model(asked.read, _model_id(asked), asked.now_ms)
+    view = answers.model(asked.read, asked.model_id(), asked.now_ms)
     return answers.model_detail(asked.read, view)
 
 
 def list_series(asked: Asked) -> Document:
-    model_id = _model_id(asked)
+    model_id = asked.model_id()
     version = asked.query.get("version") or answers.current_version(asked.read, model_id)
     found = answers.latest(asked.read, model_id, version, asked.query.get("segment", "all"))
     numbered = list(enumerate(answers.series_documents(found)))
@@ -158,7 +51,7 @@ def list_series(asked: Asked) -> Document:
 def list_results(asked: Asked) -> Document:
     found = answers.results(
         asked.read,
-        _model_id(asked),
+        asked.model_id(),
         version=asked.query.get("version"),
         segment=asked.query.get("segment"),
         scope=asked.choice("scope", _SCOPES),

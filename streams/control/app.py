@@ -15,16 +15,16 @@ from streams.broker import Partition, Record
 from streams.control.apps import folding, reader
 from streams.control.commands import Post
 from streams.control.committed import CommittedTransport, Progress
-from streams.control.deliveries import Delivering
 from streams.control.delivery import Courier
 from streams.control.door import Door
 from streams.control.outgoing import Reachable
 from streams.control.server import Site, serving
-from streams.control.views import ReadModel
 from streams.errors import BrokerError, UsageError
 from streams.kafka.admin import topic_partitions
 from streams.metrics import DELIVERED, Meter
 from streams.topics import Names
+from streams.views.deliveries import Delivering
+from streams.views.read import ReadModel
 
 STOP_S = 4.0  # an orderly end may take so long; then the process ends anyway
 _SELDOM_S = 60.0  # a library that retries may say so once in this time

@@ -10,9 +10,9 @@ from alerting.settings import DAY_MS, Receiver
 from alerting.types import Alert
 from alerting.wording import clip
 from streams.commands import moment_ms
-from streams.control import answers
-from streams.control.views import ReadModel
-from streams.control.wording import words
+from streams.console.wording import words
+from streams.views import answers
+from streams.views.read import ReadModel
 
 _CHANNELS = ("slack", "email")
 _LABELS = ("labels_immature",)

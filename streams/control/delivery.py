@@ -25,19 +25,19 @@ from alerting.shared import mergeable
 from alerting.types import Alert, Kind, Notification
 from streams import logs
 from streams.broker import Partition, Record
-from streams.control import answers
 from streams.control.apps import folding, reader
 from streams.control.committed import Progress
 from streams.control.daybook import Daybook
-from streams.control.deliveries import Delivering
-from streams.control.documents import event_ms
 from streams.control.outgoing import Reachable, now_ms
 from streams.control.recording import Recorder
 from streams.control.shared_causes import GATHER_MS, Drifts
 from streams.control.shared_group import SharedTransport
-from streams.control.views import ReadModel, document_of
 from streams.metrics import NOTIFICATION_DURATION, NOTIFICATIONS, NOTIFICATIONS_FAILED, Meter
 from streams.topics import Names
+from streams.views import answers
+from streams.views.deliveries import Delivering
+from streams.views.documents import event_ms
+from streams.views.read import ReadModel, document_of
 
 CHANNELS = ("slack", "pagerduty", "email")
 SEND_S = 25.0  # a sink has limits of its own; this one holds whatever it does

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from streams.control.problems import Problem
 from streams.control.slack_actions import PATH as SLACK
 from streams.errors import UsageError
+from streams.views.problems import Problem
 
 _LINE = re.compile(r"([^\s:]{1,64}):(read|write):([0-9a-f]{64})")
 OPEN = frozenset(("/healthz", "/readyz"))  # a probe has no token, and these tell nothing

@@ -7,11 +7,11 @@ from faust.exceptions import FaustError
 
 from alerting.deliver.items import Delivery
 from streams.broker import Outgoing, Record
-from streams.control.deliveries import encode
 from streams.errors import BrokerError
 from streams.profiling.dead_letters import dead_letter
 from streams.profiling.events import DeadLetter
 from streams.topics import Names
+from streams.views.deliveries import encode
 
 RECORD_S = 60.0  # a record that Kafka does not take for so long ends this control
 

@@ -4,9 +4,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 from streams.broker import Partition
-from streams.control import answers
-from streams.control.deliveries import Delivering
-from streams.control.views import ReadModel, Story
 from streams.metrics import (
     ALARM,
     ALERTS,
@@ -29,6 +26,9 @@ from streams.metrics import (
     Sample,
     summed,
 )
+from streams.views import answers
+from streams.views.deliveries import Delivering
+from streams.views.read import ReadModel, Story
 
 VERDICTS = ("stable", "drifting", "severe", "insufficient")
 TRANSITIONS = (

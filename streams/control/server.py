@@ -15,19 +15,19 @@ from aiohttp.typedefs import Middleware
 from streams import logs
 from streams.broker import Partition
 from streams.commands import MOST_BYTES, Command
+from streams.console.pages import PAGES
+from streams.console.parts import Page
 from streams.control import commands, samples, slack_actions
-from streams.control.answers import Document
-from streams.control.api import ROUTES, Asked, Route, checked
+from streams.control.api import ROUTES
 from streams.control.commands import Counter
-from streams.control.console import INDEX
-from streams.control.deliveries import Delivering
 from streams.control.door import Door
-from streams.control.model_page import MODEL
-from streams.control.parts import Page
-from streams.control.problems import Problem
-from streams.control.views import ReadModel
 from streams.errors import BrokerError
 from streams.metrics import DELIVERED, HTTP_REQUESTS, OTHER, Meter, exposition
+from streams.views.answers import Document
+from streams.views.asked import Asked, Route, checked
+from streams.views.deliveries import Delivering
+from streams.views.problems import Problem
+from streams.views.read import ReadModel
 
 Ready = Callable[[], bool]
 Reading = Callable[[], Sequence[tuple[Partition, int, int]]]
@@ -89,19 +89,19 @@ class Site:
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
-        app.router.add_get("/", self._page(INDEX))
-        app.router.add_get("/models/{id}", self._page(MODEL))
+        for page in PAGES:
+            app.router.add_get(page.path, self._page(page))
         for name, kind in STATIC.items():
-            body = files("streams.control").joinpath("static", name).read_bytes()
+            body = files("streams.console").joinpath("static", name).read_bytes()
             app.router.add_get(f"/static/{name}", _constant(body, kind))
         return app
 
-    def _asked(self, request: web.Request, route: Route) -> Asked:
+    def _asked(self, request: web.Request, parameters: tuple[str, ...]) -> Asked:
         return Asked(
             read=self._read,
             now_ms=_now_ms(),
             path=dict(request.match_info),
-            query=checked(route, request.query.items()),
+            query=checked(parameters, request.query.items()),
             ready=self._ready(),
             reading=self._reading(),
             delivering=self._delivering(),
@@ -109,14 +109,14 @@ class Site:
 
     def _json(self, route: Route) -> _Answer:
         async def answer(request: web.Request) -> web.StreamResponse:
-            body = msgspec.json.encode(route.answer(self._asked(request, route)))
+            body = msgspec.json.encode(route.answer(self._asked(request, route.parameters)))
             return web.Response(body=body, content_type="application/json")
 
         return answer
 
     def _page(self, page: Page) -> _Answer:
         async def answer(request: web.Request) -> web.StreamResponse:
-            text = page.render(self._asked(request, page.route))
+            text = page.render(self._asked(request, page.parameters))
             return web.Response(text=text, content_type="text/html")
 
         return answer

@@ -14,7 +14,7 @@ from alerting.render.shared import notification
 from alerting.settings import DAY_MS, Receiver
 from alerting.shared import News, Shared, gather
 from alerting.types import Alert
-from streams.control.documents import event_ms
+from streams.views.documents import event_ms
 
 GATHER_MS = 30_000  # so long drift is held back to see where else it appears
 _KEPT_MS = 2 * DAY_MS  # of the log, beyond what any of it waits for

@@ -20,7 +20,7 @@ import msgspec
 from alerting.identity import derived, rfc3339
 from alerting.render.slack import ACKNOWLEDGE, SILENCE
 from streams.commands import Acknowledge, Command, Match, Silence, decode
-from streams.control.problems import Problem
+from streams.views.problems import Problem
 
 PATH = "/slack/actions"
 WINDOW_S = 5 * 60  # a request that is older was caught and is played again
@@ -73,7 +73,7 @@ def check(
     >>> check(["s3cret"], "1772434693", signed, b"payload=%7B%7D", 1772435000000)
     Traceback (most recent call last):
     ...
-    streams.control.problems.Problem: ('unauthenticated', 'X-Slack-Request-Timestamp: ...
+    streams.views.problems.Problem: ('unauthenticated', 'X-Slack-Request-Timestamp: ...
     """
     if not secrets:
         raise Problem("not_found", "no receiver has a signing_secret")

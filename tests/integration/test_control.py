@@ -21,7 +21,7 @@ from streams.errors import UsageError
 from streams.kafka.admin import create_topics
 from streams.local_kafka import AnyBroker
 from streams.topics import Names
-from tests.streams.control.published import alert, intake, lifecycle, result, trigger
+from tests.streams.published import alert, intake, lifecycle, result, trigger
 from tests.until import until
 
 pytestmark = pytest.mark.kafka

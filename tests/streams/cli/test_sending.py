@@ -20,7 +20,7 @@ from streams.kafka.commands import Tail, Writer, past
 from streams.local_kafka import AnyBroker
 from streams.service import Service
 from streams.topics import Names
-from tests.streams.control.published import alert, record, told, trigger
+from tests.streams.published import alert, record, told, trigger
 
 AT = "2026-03-02T07:00:00.000Z"
 

@@ -3,8 +3,8 @@
 import pytest
 
 from streams.cli import main, status
-from tests.streams.control.published import NOW_MS, alert, record, told
 from tests.streams.control.test_commands import RETRAIN, SILENCE, answered, given
+from tests.streams.published import NOW_MS, alert, record, told
 
 
 def test_silences_that_hold_are_listed_with_ids_that_end_them(

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.broker import Partition
-from streams.control.api import ROUTES, Asked, checked
-from streams.control.problems import Problem
-from streams.control.views import ReadModel
-from tests.streams.control.published import (
+from streams.control.api import ROUTES
+from streams.views.asked import Asked, checked
+from streams.views.problems import Problem
+from streams.views.read import ReadModel
+from tests.streams.published import (
     NOW_MS,
     alert,
     intake,
@@ -33,7 +34,7 @@ def ask(read: ReadModel, path: str, **query: str) -> Any:
         pattern = "(?P<id>[^/]+)".join(re.escape(part) for part in route.path.split("{id}"))
         if found := re.fullmatch(pattern, path):
             return route.answer(
-                Asked(read, NOW_MS, found.groupdict(), checked(route, given.items()))
+                Asked(read, NOW_MS, found.groupdict(), checked(route.parameters, given.items()))
             )
     raise AssertionError(path)
 
@@ -199,7 +200,7 @@ def test_a_wrong_parameter_is_refused_and_never_ignored(
 
 def test_a_parameter_given_twice_is_refused() -> None:
     with pytest.raises(Problem, match="limit: expected the parameter once"):
-        checked(ROUTES[0], [("limit", "1"), ("limit", "2")])
+        checked(ROUTES[0].parameters, [("limit", "1"), ("limit", "2")])
 
 
 @pytest.mark.parametrize(

@@ -18,17 +18,18 @@ from hypothesis import strategies as st
 from streams.broker import Record
 from streams.commands import Command, CommandOutcome, decode, outcome_record
 from streams.control import commands, slack_actions
-from streams.control.commands import MOST, Counter, Ledger, Post
+from streams.control.commands import Counter, Post
 from streams.control.door import Door, Token
-from streams.control.problems import Problem
 from streams.control.server import Site
-from streams.control.views import ReadModel
 from streams.errors import BrokerError
 from streams.kafka.admin import create_topics
 from streams.kafka.commands import past
 from streams.local_kafka import AnyBroker
 from streams.topics import Names
-from tests.streams.control.published import HOUR_MS, NAMES, NOW_MS, read_model, record
+from streams.views.ledger import MOST, Ledger
+from streams.views.problems import Problem
+from streams.views.read import ReadModel
+from tests.streams.published import HOUR_MS, NAMES, NOW_MS, read_model, record
 
 HOST = {"Host": "127.0.0.1"}
 RETRAIN = {"command": "retrain", "command_id": "c1", "model_id": "loans", "by": "ann"}

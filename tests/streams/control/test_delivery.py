@@ -16,15 +16,15 @@ from alerting.types import Alert
 from alerting.types import Delivery as Heard
 from streams.control import samples
 from streams.control.daybook import Daybook
-from streams.control.deliveries import Delivering, decode, encode, key_of
 from streams.control.outgoing import reachable
 from streams.control.shared_causes import GATHER_MS, Drifts
-from streams.control.views import ReadModel
 from streams.errors import UsageError
 from streams.metrics import exposition
 from streams.service import load_service
-from tests.streams.control.published import NAMES, NOW_MS, alert, read_model, record, result
+from streams.views.deliveries import Delivering, decode, encode, key_of
+from streams.views.read import ReadModel
 from tests.streams.control.test_api import ask
+from tests.streams.published import NAMES, NOW_MS, alert, read_model, record, result
 from tests.vendors import slack
 
 HOUR = 3_600_000

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from streams.control.door import Door
-from streams.control.problems import Problem
 from streams.control.slack_actions import PATH
 from streams.errors import UsageError
+from streams.views.problems import Problem
 
 LOCAL = Door("127.0.0.1", 8080)
 DIGEST = hashlib.sha256(b"open sesame").hexdigest()

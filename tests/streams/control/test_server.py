@@ -15,9 +15,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from streams.commands import Command
 from streams.control.door import Door
 from streams.control.server import Site, serving
-from streams.control.views import ReadModel
 from streams.errors import BrokerError
-from tests.streams.control.published import (
+from streams.views.read import ReadModel
+from tests.streams.published import (
     alert,
     intake,
     lifecycle,

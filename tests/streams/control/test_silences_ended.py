@@ -9,7 +9,7 @@ from alerting.digest import day_start
 from alerting.settings import Receiver
 from streams.commands import moment_ms
 from streams.control.daybook import Daybook
-from tests.streams.control.published import read_model, record
+from tests.streams.published import read_model, record
 
 EIGHT = "2026-03-02T08:00:00.000Z"
 END_MS = moment_ms(EIGHT)

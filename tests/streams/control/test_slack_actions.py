@@ -12,11 +12,11 @@ from aiohttp.test_utils import TestClient
 from alerting.render.slack import ACKNOWLEDGE, SILENCE
 from streams.commands import Acknowledge, Command, Silence
 from streams.control.door import Door
-from streams.control.problems import Problem
 from streams.control.server import Site
 from streams.control.slack_actions import PATH, check, commands, signature_of
-from tests.streams.control.published import read_model
+from streams.views.problems import Problem
 from tests.streams.control.test_commands import TOKENS, Visitor
+from tests.streams.published import read_model
 
 SECRET, NOW_S = "8f742231b10e8888abcd99yyyzzz85a5", 1_531_420_618
 ABOUT = {"model_id": "loans", "episode_id": "ep-1", "kind": "data_drift", "segment": "country=DE"}

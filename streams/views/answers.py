@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alerting.identity import rfc3339
-from streams.control.views import Built, Judged, ReadModel, Registered, Scoped, Story
+from streams.views.read import Built, Judged, ReadModel, Registered, Scoped, Story
 
 Document = dict[str, Any]
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from alerting.identity import derived, rfc3339
 from streams.broker import Record
-from streams.control.views import ReadModel
 from streams.lifecycle import load
 from streams.registry import lifecycle_record
 from streams.topics import Names
+from streams.views.read import ReadModel
 
 NAMES = Names()
 HOUR_MS = 3_600_000

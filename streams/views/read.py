@@ -17,9 +17,12 @@ import msgspec
 
 from alerting.deliver.items import Delivery, Key
 from streams.broker import Partition, Record
-from streams.control.commands import Ledger
-from streams.control.deliveries import decode, key_of
-from streams.control.documents import (
+from streams.errors import LeewayError
+from streams.lifecycle import from_json
+from streams.registry import Deployment
+from streams.topics import Names
+from streams.views.deliveries import decode, key_of
+from streams.views.documents import (
     Alert,
     CloudEvent,
     Intake,
@@ -31,10 +34,7 @@ from streams.control.documents import (
     Trigger,
     epoch_ms,
 )
-from streams.errors import LeewayError
-from streams.lifecycle import from_json
-from streams.registry import Deployment
-from streams.topics import Names
+from streams.views.ledger import Ledger
 
 HISTORY = 200  # results kept of each subject and scope
 STORIES = 500  # episodes, and triggers, kept of each model; those still open beyond that
@@ -101,7 +101,7 @@ class Told:
         return msgspec.json.decode(zlib.decompress(self.packed))
 
     def read_as(self, kind: type[T]) -> T:
-        """The document as one of `streams.control.documents`."""
+        """The document as one of `streams.views.documents`."""
         return msgspec.json.decode(zlib.decompress(self.packed), type=kind)
 
 

@@ -3,12 +3,8 @@
 from collections.abc import Sequence
 
 from detectors.types import Reason
-from streams.control import answers
-from streams.control.answers import Document, ModelView
-from streams.control.api import Asked, Route, get_model
-from streams.control.documents import Series
-from streams.control.html import Content, Html, element, page
-from streams.control.parts import (
+from streams.console.html import Content, Html, element, page
+from streams.console.parts import (
     Page,
     model_path,
     moment,
@@ -19,8 +15,12 @@ from streams.control.parts import (
     table,
     top,
 )
-from streams.control.views import Judged, ReadModel
-from streams.control.wording import ago, effect, number, p_value, percent, sentence, times, words
+from streams.console.wording import ago, effect, number, p_value, percent, sentence, times, words
+from streams.views import answers
+from streams.views.answers import Document, ModelView
+from streams.views.asked import Asked
+from streams.views.documents import Series
+from streams.views.read import Judged, ReadModel
 
 RESULTS = 24
 _REASONS = {reason.value: reason.explanation for reason in Reason}
@@ -29,8 +29,8 @@ _REASONS = {reason.value: reason.explanation for reason in Reason}
 def model(asked: Asked) -> str:
     """One model: its state, open problems, and every series of its last windows with the numbers behind it."""
     read = asked.read
-    found = get_model(asked)
-    view = answers.model(read, found["model_id"], asked.now_ms)
+    view = answers.model(read, asked.model_id(), asked.now_ms)
+    found = answers.model_detail(read, view)
     version = asked.query.get("version") or view.version
     segment = asked.query.get("segment") or "all"
     newest = answers.latest(read, view.model_id, version, segment)
@@ -161,4 +161,4 @@ def _results(read: ReadModel, view: ModelView, version: str, segment: str) -> Ht
     return table(("Window to", "Scope", "Verdict", "Because", "Events", "Alarm"), rows, figures=(4, 5))  # fmt: skip
 
 
-MODEL = Page(Route("/models/{id}", ("version", "segment"), get_model), model)
+MODEL = Page("/models/{id}", ("version", "segment"), model)

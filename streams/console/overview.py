@@ -3,11 +3,8 @@
 from collections.abc import Sequence
 
 from streams.commands import moment_ms
-from streams.control import answers
-from streams.control.answers import Document, ModelView
-from streams.control.api import Asked, Route
-from streams.control.html import Content, Html, element, link, page
-from streams.control.parts import (
+from streams.console.html import Content, Html, element, link, page
+from streams.console.parts import (
     Page,
     model_path,
     moment,
@@ -18,8 +15,11 @@ from streams.control.parts import (
     table,
     top,
 )
-from streams.control.views import Judged, ReadModel, Scoped
-from streams.control.wording import clock, number, words
+from streams.console.wording import clock, number, words
+from streams.views import answers
+from streams.views.answers import Document, ModelView
+from streams.views.asked import Asked
+from streams.views.read import Judged, ReadModel, Scoped
 
 STRIP = 48  # windows in a strip
 
@@ -129,4 +129,4 @@ def _intake(read: ReadModel) -> Content:
     )
 
 
-INDEX = Page(Route("/", (), lambda asked: {}), index)
+INDEX = Page("/", (), index)

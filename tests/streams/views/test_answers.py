@@ -3,10 +3,10 @@
 import pytest
 
 from streams.broker import Partition, Record
-from streams.control import answers
 from streams.control.samples import of_control, of_models
 from streams.metrics import MAX_MODELS, exposition
-from tests.streams.control.published import (
+from streams.views import answers
+from tests.streams.published import (
     HOUR_MS,
     NOW_MS,
     START_MS,

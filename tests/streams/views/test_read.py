@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.broker import Record
-from streams.control.views import HISTORY, STORIES, ReadModel, Scoped
-from tests.streams.control.published import (
+from streams.views.read import HISTORY, STORIES, ReadModel, Scoped
+from tests.streams.published import (
     NAMES,
     alert,
     intake,

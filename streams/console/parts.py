@@ -5,22 +5,23 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from alerting.identity import rfc3339
-from streams.control import answers
-from streams.control.answers import ModelView
-from streams.control.api import Asked, Route
-from streams.control.documents import Alert, Trigger, epoch_ms
-from streams.control.html import Content, Html, element, link
-from streams.control.views import ReadModel, Story
-from streams.control.wording import clock, words
+from streams.console.html import Content, Html, element, link
+from streams.console.wording import clock, words
+from streams.views import answers
+from streams.views.answers import ModelView
+from streams.views.asked import Asked
+from streams.views.documents import Alert, Trigger, epoch_ms
+from streams.views.read import ReadModel, Story
 
 TRIGGERS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page: its path and parameters, and how it is written."""
+    """A page: its path, the parameters it takes, and how it is written."""
 
-    route: Route
+    path: str
+    parameters: tuple[str, ...]
     render: Callable[[Asked], str]
 
 

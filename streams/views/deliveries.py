@@ -8,7 +8,7 @@ import msgspec
 from alerting.deliver.items import Delivery, Key, State
 from alerting.identity import rfc3339
 from alerting.types import Severity
-from streams.control.documents import event_ms
+from streams.views.documents import event_ms
 
 
 @dataclass(frozen=True, slots=True)

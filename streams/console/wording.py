@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from alerting.wording import EFFECTS
-from streams.control.documents import Effect
+from streams.views.documents import Effect
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # on a page there is less room than in a message

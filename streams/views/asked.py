@@ -1,0 +1,117 @@
+"""What may be asked of the read model, and how? A request's parameters, checked, and pages of long lists."""
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from streams.broker import Partition
+from streams.views import answers
+from streams.views.answers import Document
+from streams.views.deliveries import Delivering
+from streams.views.documents import epoch_ms
+from streams.views.problems import Mistake, Problem
+from streams.views.read import ReadModel
+
+LIMIT, LARGEST_LIMIT = 100, 500
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request: what it is about, and what it is answered from."""
+
+    read: ReadModel
+    now_ms: int
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    ready: bool = True
+    reading: Sequence[tuple[Partition, int, int]] = ()  # position, and where the log ends
+    delivering: Delivering = field(default_factory=Delivering)
+
+    def model_id(self) -> str:
+        """The model that the path names. Raises `Problem` where nobody knows it."""
+        wanted = self.path["id"]
+        if wanted not in answers.model_ids(self.read):
+            raise Problem("not_found", f"no model is called {wanted[:200]!r}")
+        return wanted
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> str | None:
+        """A parameter that is one of a few words, or absent."""
+        value = self.query.get(name)
+        if value is not None and value not in choices:
+            raise _refused(name, f"one of {', '.join(choices)}", value)
+        return value
+
+    def time_ms(self, name: str) -> int | None:
+        """A parameter that is an RFC 3339 time, or absent."""
+        value = self.query.get(name)
+        if value is None:
+            return None
+        try:
+            moment = datetime.fromisoformat(value)
+            if moment.tzinfo is not None:
+                return epoch_ms(moment)
+        except ValueError:
+            pass
+        raise _refused(name, "an RFC 3339 time with Z or an offset", value)
+
+    def page(
+        self,
+        found: Iterable[T],
+        key: Callable[[T], tuple[Any, ...]],
+        document: Callable[[T], Document],
+        *,
+        newest_first: bool = True,
+    ) -> Document:
+        """`limit` items behind `cursor`, in order of their unique keys, and the cursor of what follows."""
+        limit = self.query.get("limit", str(LIMIT))
+        if not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit) <= LARGEST_LIMIT:
+            raise _refused("limit", f"a number from 1 to {LARGEST_LIMIT}", limit)
+        ordered = sorted(found, key=key, reverse=newest_first)
+        if "cursor" in self.query:
+            cursor = self.query["cursor"]
+            try:
+                after = tuple(msgspec.json.decode(base64.urlsafe_b64decode(cursor)))
+                ordered = [
+                    one
+                    for one in ordered
+                    if (key(one) < after if newest_first else key(one) > after)
+                ]
+            except (ValueError, TypeError, binascii.Error, msgspec.MsgspecError):
+                raise _refused("cursor", "the `next` of an earlier answer", cursor) from None
+        shown = ordered[: int(limit)]
+        more = len(ordered) > len(shown)
+        following = base64.urlsafe_b64encode(msgspec.json.encode(key(shown[-1]))) if more else b""
+        return {"items": [document(one) for one in shown], "next": following.decode() or None}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A path, the parameters it takes, and what answers it."""
+
+    path: str
+    parameters: tuple[str, ...]
+    answer: Callable[[Asked], Document]
+
+
+def checked(parameters: tuple[str, ...], query: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The parameters of a request; an unknown or repeated one is refused, for a filter must not be ignored."""
+    found: dict[str, str] = {}
+    for name, value in query:
+        if name not in parameters:
+            expected = f"one of {', '.join(parameters)}" if parameters else "nothing"
+            raise _refused(name, expected, value)
+        if name in found:
+            raise _refused(name, "the parameter once", value)
+        found[name] = value
+    return found
+
+
+def _refused(name: str, expected: str, got: str) -> Problem:
+    mistake = Mistake(f"query.{name}"[:200], expected, got[:200])
+    return Problem("bad_request", f"{name[:200]}: expected {expected}", (mistake,))
