@@ -13,8 +13,8 @@ setup: ## The virtual environment, .venv
 broker: # The same, and there has to be a way to a Kafka: better said now than after the installation
 	@./deploy/setup --kafka
 
-demo: broker ## The whole product in about a minute
-	@$(PYTHON) -m streams.cli demo
+demo: broker ## The whole product in about a minute; ARGS=--keep leaves the console open
+	@$(PYTHON) -m streams.cli demo $(ARGS)
 
 test: broker ## Every test, on a real Kafka that they start themselves
 	@$(PYTHON) -m pytest -n 2 --dist loadfile -rs
