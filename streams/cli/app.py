@@ -65,7 +65,7 @@ COMMANDS = (
     Command("reject", "refuse a retraining", "Act"),
     Command("cancel", "call a retraining off", "Act"),
     Command("tick", "a check that only a person can make was made", "Act"),
-    Command("report", "what became of a retraining, for pipelines", "Act"),
+    Command("training", "what became of a retraining, for pipelines", "Act"),
     Command("deployed", "another version answers now", "Act"),
     Command("rebaseline", "the present is normal", "Act"),
 )

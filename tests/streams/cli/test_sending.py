@@ -191,15 +191,15 @@ SAID: dict[str, tuple[str, dict[str, Any]]] = {
     "reject rt-1": ("reject", {"trigger_id": "rt-1"}),
     "cancel rt-1": ("cancel", {"trigger_id": "rt-1"}),
     "tick rt-1 A/B": ("tick_check", {"trigger_id": "rt-1", "check": "A/B"}),
-    "report rt-1 started --run-url https://ci.example/1": (
+    "training rt-1 started --run-url https://ci.example/1": (
         "report", {"trigger_id": "rt-1", "status": "started", "run_url": "https://ci.example/1"}
     ),
-    "report rt-1 completed --version 2 --metric auc=0.91 --slice country=DE:auc=0.9": (
+    "training rt-1 completed --version 2 --metric auc=0.91 --slice country=DE:auc=0.9": (
         "report",
         {"trigger_id": "rt-1", "status": "completed", "model_version": "2"}
         | {"metrics": {"auc": 0.91}, "slices": {"country=DE": {"auc": 0.9}}},
     ),
-    "report rt-1 failed --error oom": ("report", {"trigger_id": "rt-1", "status": "failed", "error": "oom"}),
+    "training rt-1 failed --error oom": ("report", {"trigger_id": "rt-1", "status": "failed", "error": "oom"}),
     "deployed of-all 2 --trigger rt-1 --reference r2": (
         "deployed", {"model_version": "2", "trigger_id": "rt-1", "reference_id": "r2"}
     ),
@@ -267,10 +267,10 @@ MISTAKES = {
     "retrain m --within soon": "--within",
     "rebaseline m": "say either --reference ID, or --from TIME and --to TIME",
     "rebaseline m --from 2020-01-01T00:00:00Z": "say either --reference ID",
-    "report rt-1 done": "STATUS done: expected started, completed or failed",
-    "report rt-1 completed --metric auc": "--metric auc: expected NAME=NUMBER",
-    "report rt-1 completed --metric auc=nan": "--metric auc=nan: expected NAME=NUMBER",
-    "report rt-1 completed --slice auc=1": "--slice auc=1: expected SEGMENT:NAME=NUMBER",
+    "training rt-1 done": "STATUS done: expected started, completed or failed",
+    "training rt-1 completed --metric auc": "--metric auc: expected NAME=NUMBER",
+    "training rt-1 completed --metric auc=nan": "--metric auc=nan: expected NAME=NUMBER",
+    "training rt-1 completed --slice auc=1": "--slice auc=1: expected SEGMENT:NAME=NUMBER",
 }
 
 

@@ -1,4 +1,4 @@
-"""`leeway report`: what became of a retraining, for pipelines that can call a program."""
+"""`leeway training`: what became of a retraining, for pipelines that can call a program."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from streams.errors import UsageError
 __all__ = ["EXAMPLE", "command"]
 
 EXAMPLE = (
-    "leeway report rt-4c64 completed --metric auc=0.91 --version 2.4.0 --brokers localhost:9092"
+    "leeway training rt-4c64 completed --metric auc=0.91 --version 2.4.0 --brokers localhost:9092"
 )
 
 _STATUSES = ("started", "completed", "failed")
