@@ -16,9 +16,17 @@ from streams.views.deliveries import Delivering
 from streams.views.documents import epoch_ms
 from streams.views.problems import Mistake, Problem
 from streams.views.read import ReadModel
+from streams.views.vitals import Vitals
 
 LIMIT, LARGEST_LIMIT = 100, 500
 T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Elsewhere(Exception):
+    """The answer needs documents that are no longer in memory: read these records, and ask again."""
+
+    places: tuple[tuple[Partition, int], ...]  # where on the log: partition and offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,8 @@ class Asked:
     ready: bool = True
     reading: Sequence[tuple[Partition, int, int]] = ()  # position, and where the log ends
     delivering: Delivering = field(default_factory=Delivering)
+    vitals: Vitals = field(default_factory=Vitals)
+    recalled: Mapping[tuple[Partition, int], Any] = field(default_factory=dict)  # documents
 
     def model_id(self) -> str:
         """The model that the path names. Raises `Problem` where nobody knows it."""
@@ -69,6 +79,17 @@ class Asked:
         newest_first: bool = True,
     ) -> Document:
         """`limit` items behind `cursor`, in order of their unique keys, and the cursor of what follows."""
+        shown, following = self.part(found, key, newest_first=newest_first)
+        return {"items": [document(one) for one in shown], "next": following}
+
+    def part(
+        self,
+        found: Iterable[T],
+        key: Callable[[T], tuple[Any, ...]],
+        *,
+        newest_first: bool = True,
+    ) -> tuple[list[T], str | None]:
+        """The items themselves, and the cursor of what follows; None: nothing does."""
         limit = self.query.get("limit", str(LIMIT))
         if not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit) <= LARGEST_LIMIT:
             raise _refused("limit", f"a number from 1 to {LARGEST_LIMIT}", limit)
@@ -87,7 +108,7 @@ class Asked:
         shown = ordered[: int(limit)]
         more = len(ordered) > len(shown)
         following = base64.urlsafe_b64encode(msgspec.json.encode(key(shown[-1]))) if more else b""
-        return {"items": [document(one) for one in shown], "next": following.decode() or None}
+        return shown, following.decode() or None
 
 
 @dataclass(frozen=True, slots=True)

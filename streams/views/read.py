@@ -35,11 +35,19 @@ from streams.views.documents import (
     epoch_ms,
 )
 from streams.views.ledger import Ledger
+from streams.views.rejected import Rejected
 
 HISTORY = 200  # results kept of each subject and scope
 STORIES = 500  # episodes, and triggers, kept of each model; those still open beyond that
 INTAKE_KEY = b"-|-|-|intake"
-_UNREADABLE = (msgspec.MsgspecError, LeewayError, ValueError, OverflowError, RecursionError)
+_UNREADABLE = (
+    msgspec.MsgspecError,
+    LeewayError,
+    ValueError,
+    LookupError,
+    OverflowError,
+    RecursionError,
+)
 T = TypeVar("T")
 ENDED = frozenset(("resolved", "rejected", "cancelled", "completed", "failed"))
 
@@ -174,6 +182,7 @@ class ReadModel:
             names("retraining"): self._trigger,
             names("deliveries"): self._delivery,
             names("commands"): self._command,
+            names("dead-letters"): self._dead_letter,
         }
         self._state_topic = names("state")
         self.topics = tuple(self._folds)
@@ -187,6 +196,7 @@ class ReadModel:
         self.triggers: dict[str, dict[str, Story]] = {}
         self.deliveries: dict[Key, Delivery] = {}  # the last word about each
         self.commands = Ledger()
+        self.rejected = Rejected()
         self.intakes: dict[int, tuple[int, Mapping[str, Source]]] = {}  # by state partition
         self.judged: Counter[tuple[str, str]] = Counter()  # (model, verdict) -> windows
         self.forgotten_alerts: Counter[tuple[str, str, str]] = Counter()  # (kind, severity, change)
@@ -329,6 +339,9 @@ class ReadModel:
 
     def _command(self, record: Record) -> None:
         self.commands.give(record)
+
+    def _dead_letter(self, record: Record) -> None:
+        self.rejected.fold(record)
 
     def _delivery(self, record: Record) -> None:
         key = key_of(record.key or b"")
