@@ -26,6 +26,19 @@ MOST_BYTES = 64 * 1024
 MOST_PENDING = 10_000  # of a model: what exceeds it is refused
 REMEMBERED = 500  # ids of a model: a command that comes again later than that is applied again
 OUTCOME = "leeway.command.v1"  # the type of an outcome among what is on `leeway.results`
+REFUSALS = {  # what a judge's word means to a person
+    "unknown_model": "no lifecycle of this model is registered; leeway models lists those that are",
+    "invalid": "it is not a command that the judges know, or its times make no sense",
+    "unknown_episode": "the model has no such episode",
+    "not_open": "the episode is over",
+    "unknown_trigger": "the model has no such trigger",
+    "not_possible": "it cannot follow the state things are in: docs/operating.md, Acting, says when",
+    "not_an_approver": "the lifecycle names approvers, and you are none of them",
+    "unknown_silence": "there is no such silence, or it has ended",
+    "unknown_reference": "no such reference is registered; leeway apply registers it",
+    "same_version": "this version answers already",
+    "dry_run": "retraining.guards.dry_run lets no retraining begin",
+}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

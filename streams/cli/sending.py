@@ -18,6 +18,7 @@ import typer
 
 from streams.cli import output
 from streams.cli.connection import BrokersOption, ConfigOption, read_topics, service_of
+from streams.commands import REFUSALS
 from streams.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,19 +45,6 @@ __all__ = [
 P = ParamSpec("P")
 T = TypeVar("T")
 
-REFUSALS = {  # what a judge's word means to a person
-    "unknown_model": "no lifecycle of this model is registered; leeway models lists those that are",
-    "invalid": "it is not a command that the judges know, or its times make no sense",
-    "unknown_episode": "the model has no such episode",
-    "not_open": "the episode is over",
-    "unknown_trigger": "the model has no such trigger",
-    "not_possible": "it cannot follow the state things are in: docs/operating.md, Acting, says when",
-    "not_an_approver": "the lifecycle names approvers, and you are none of them",
-    "unknown_silence": "there is no such silence, or it has ended",
-    "unknown_reference": "no such reference is registered; leeway apply registers it",
-    "same_version": "this version answers already",
-    "dry_run": "retraining.guards.dry_run lets no retraining begin",
-}
 REFUSED, NO_ANSWER = 1, 3  # exit codes
 _MOST_SHOWN = 5
 _LOOK_S = 0.05

@@ -52,6 +52,31 @@ def model_path(model_id: str, **query: str) -> str:
     return f"/models/{quote(model_id, safe='')}" + (f"?{text}" if text else "")
 
 
+def episode_path(episode_id: str) -> str:
+    """
+    >>> episode_path("ep-1/2")
+    '/episodes/ep-1%2F2'
+    """
+    return f"/episodes/{quote(episode_id, safe='')}"
+
+
+def trigger_path(trigger_id: str) -> str:
+    """
+    >>> trigger_path("rt-1")
+    '/triggers/rt-1'
+    """
+    return f"/triggers/{quote(trigger_id, safe='')}"
+
+
+def series_path(model_id: str, series: str, **query: str) -> str:
+    """
+    >>> series_path("loans", "feature:income", segment="a b")
+    '/models/loans/series/feature%3Aincome?segment=a%20b'
+    """
+    path, _, asked = model_path(model_id, **query).partition("?")
+    return f"{path}/series/{quote(series, safe='')}" + (f"?{asked}" if asked else "")
+
+
 def problems(firing: Sequence[Story], views: Sequence[ModelView]) -> Html:
     if not firing:
         unknown = [view for view in views if view.state == "unknown"]

@@ -96,19 +96,27 @@ class Result(msgspec.Struct):
 class ModelVersion(msgspec.Struct):
     id: _Text
     version: str = ""  # a problem of the whole model has none
+    name: str = ""
+    environment: str = ""
+    owner: str | None = None
+    training_data_snapshot: str | None = None  # of a trigger
 
 
 class Since(msgspec.Struct):
     estimate: _Time
+    earliest: _Time | None = None
+    latest: _Time | None = None
 
 
 class Links(msgspec.Struct):
     runbook: str | None = None
+    console: str | None = None
 
 
 class Kept(msgspec.Struct):
-    """Why nobody was told."""
+    """Who is to hear it, or why nobody was told."""
 
+    receivers: list[str] = []
     inhibited_by: str | None = None
     silenced_by: str | None = None
     held: str | None = None
@@ -121,7 +129,41 @@ class Kept(msgspec.Struct):
         return self.held or ("inhibited" if self.inhibited_by is not None else None)
 
 
+class Affected(msgspec.Struct):
+    """One series, and its part of the change."""
+
+    series: str
+    share_of_change: float = 0.0
+    effect: Effect | None = None
+    missing: Missing | None = None
+    top_bins: list[TopBin] = []
+
+
+class Cause(msgspec.Struct, rename={"kind": "class"}):
+    kind: str = "unknown"
+    hints: list[str] = []
+
+
+class Cost(msgspec.Struct):
+    """What so many predictions cost more than in the reference, estimated."""
+
+    amount: float
+    unit: str
+    per: int
+
+
+class AlertEvidence(msgspec.Struct):
+    result_id: str | None = None
+    log_statistic: float | None = None
+    log_threshold: float | None = None
+    n_reference: int | None = None
+    n_current: int | None = None
+    budget: str | None = None
+
+
 class Alert(msgspec.Struct):
+    """A transition of an episode. What an earlier release did not write has a default."""
+
     alert_id: _Text
     episode_id: _Text
     sequence: int
@@ -138,24 +180,120 @@ class Alert(msgspec.Struct):
     since: Since | None = None
     links: Links = msgspec.field(default_factory=Links)
     delivery: Kept = msgspec.field(default_factory=Kept)
+    resolve_reason: str | None = None
+    verdict: str = ""
+    resolved_at: _Time | None = None
+    reopened: bool = False
+    also_in: list[str] = []
+    affected_total: int = 0
+    affected: list[Affected] = []
+    cause: Cause = msgspec.field(default_factory=Cause)
+    cost: Cost | None = None
+    evidence: AlertEvidence = msgspec.field(default_factory=AlertEvidence)
 
 
 class Status(msgspec.Struct):
     name: _Text
     sequence: int
     at: _Time
+    by: str = ""
+    note: str | None = None
 
 
 class Reason(msgspec.Struct):
     code: _Text
     summary: str = ""
+    episode_id: str | None = None
+    severity: str | None = None
+
+
+class OffsetRange(msgspec.Struct):
+    topic: str
+    partition: int
+    start: int
+    end: int
+    cluster_id: str = ""
+
+
+class TrainingWindow(msgspec.Struct):
+    """The suggested range of training data."""
+
+    start: _Time
+    end: _Time
+    basis: str = ""
+    records: int = 0
+    labelled: int = 0
+    offsets: list[OffsetRange] = []
+
+
+class Signal(msgspec.Struct):
+    """One measurement that speaks for retraining."""
+
+    series: str
+    value: float
+    low: float
+    high: float
+    reference: float | None = None
+    threshold: float | None = None
+    n_reference: int = 0
+    n_current: int = 0
+
+
+class TriggerEvidence(msgspec.Struct):
+    alert_ids: list[str] = []
+    result_ids: list[str] = []
+    signals: list[Signal] = []
+    truncated: int = 0
+
+
+class TriggerPolicy(msgspec.Struct):
+    name: str = ""
+    action: str = "retrain"
+    approval: str = ""
+    approvers: list[str] = []
+    priority: str = "normal"
+    expires_at: _Time | None = None
+    cooldown_until: _Time | None = None
+    previous_trigger_id: str | None = None
+    suppressed_since_last: int = 0
+    dry_run: bool = False
+
+
+class Pipeline(msgspec.Struct):
+    location: str | None = None
+    data_sources: list[str] = []
+    params: dict[str, str] = {}
+
+
+class Gates(msgspec.Struct):
+    """What a candidate must prove, and what came of it."""
+
+    required: dict[str, dict[str, float | str]] = {}
+    checks: list[str] = []
+    decision: str | None = None
+    passed: list[str] = []
+    failed: list[str] = []
+    missing: list[str] = []
+
+
+class Link(msgspec.Struct):
+    href: str
+    text: str
 
 
 class Trigger(msgspec.Struct):
+    """A step in the life of a request to retrain. What an earlier release did not write has a default."""
+
     trigger_id: _Text
     status: Status
     model: ModelVersion
     reason: Reason
+    training_window: TrainingWindow | None = None
+    evidence: TriggerEvidence = msgspec.field(default_factory=TriggerEvidence)
+    policy: TriggerPolicy = msgspec.field(default_factory=TriggerPolicy)
+    pipeline: Pipeline = msgspec.field(default_factory=Pipeline)
+    gates: Gates = msgspec.field(default_factory=Gates)
+    links: list[Link] = []
 
 
 class LifecycleRecord(msgspec.Struct):
