@@ -1,11 +1,11 @@
 """How are requests answered? An aiohttp application: routes, headers and errors, and nothing about drift."""
 
 import asyncio
-import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from importlib.resources import files
+from dataclasses import replace
+from typing import TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from streams import logs
-from streams.broker import Partition
+from streams.broker import Partition, Record
 from streams.commands import MOST_BYTES, Command
 from streams.console.pages import PAGES
 from streams.console.parts import Page
@@ -21,25 +21,39 @@ from streams.control import commands, samples, slack_actions
 from streams.control.api import ROUTES
 from streams.control.commands import Counter
 from streams.control.door import Door
+from streams.control.encoding import (
+    Answer,
+    encoded,
+    is_known,
+    not_modified,
+    representation,
+    takes_gzip,
+)
+from streams.control.push import Hub
+from streams.control.static import FOR_EVER, File, content, static_files
 from streams.errors import BrokerError
-from streams.metrics import DELIVERED, HTTP_REQUESTS, OTHER, Meter, exposition
+from streams.metrics import HTTP_REQUESTS, OTHER, Meter, exposition
 from streams.views.answers import Document
-from streams.views.asked import Asked, Route, checked
+from streams.views.asked import Asked, Elsewhere, Route, checked
 from streams.views.deliveries import Delivering
 from streams.views.problems import Problem
-from streams.views.read import ReadModel
+from streams.views.read import ReadModel, document_of
+from streams.views.vitals import Vitals
 
 Ready = Callable[[], bool]
 Reading = Callable[[], Sequence[tuple[Partition, int, int]]]
-_Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Recall = Callable[[Partition, int], Awaitable[Record]]
+T = TypeVar("T")
 
 _READS = ("GET", "HEAD")
 _SHOWN = web.RequestKey("shown", str)  # the name of the token that came with a request, or ""
 _SLACK_S = 2.5  # Slack waits three seconds
-STATIC = {"style.css": "text/css", "refresh.js": "text/javascript"}
+_RECALLS = 3  # an answer may find out in steps what it needs of the past
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    # the chart library sets styles of elements and makes pictures of its own; scripts are files of ours
+    "Content-Security-Policy": "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; "
+    "img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -58,6 +72,9 @@ class Site:
     signing_secrets : with which Slack signs what people click
     meter : what control counts itself
     delivering : how delivery is doing
+    vitals : how the roles are
+    recall : reads a record of the log again; None: what is no longer in memory cannot be told
+    now_ms : the clock
     """
 
     def __init__(
@@ -70,53 +87,82 @@ class Site:
         signing_secrets: Sequence[str] = (),
         meter: Meter | None = None,
         delivering: Callable[[], Delivering] = Delivering,
+        vitals: Callable[[], Vitals] = Vitals,
+        recall: Recall | None = None,
+        now_ms: Callable[[], int] | None = None,
     ) -> None:
         self._read, self._ready, self._reading, self._version = read, ready, reading, version
-        self._counter = Counter(read.commands, write, _now_ms)
+        self._now_ms = now_ms or _now_ms
+        self._counter = Counter(read.commands, write, self._now_ms)
         self._signing_secrets = tuple(signing_secrets)
-        self._meter = meter or Meter("control", version, DELIVERED)
-        self._delivering = delivering
+        self._meter = meter or Meter("control", version)
+        self._delivering, self._vitals, self._recall = delivering, vitals, recall
+        self.hub = Hub()
+        read.on_change = self.hub.tell
 
     def application(self, door: Door) -> web.Application:
         app = web.Application(
-            middlewares=[_counted(self._meter), _errors, _guard(door), _etag],
+            middlewares=[_counted(self._meter), encoded, _errors, _guard(door)],
             client_max_size=slack_actions.MOST_BYTES,
         )
+        app.on_response_prepare.append(_protect)
+        app.on_shutdown.append(self._let_go)
         app.router.add_post("/api/v1/commands", self._command)
         app.router.add_post(slack_actions.PATH, self._slack)
         for route in ROUTES:
             app.router.add_get(f"/api/v1{route.path}", self._json(route))
+        app.router.add_get("/api/v1/stream", self.hub.follow)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
         for page in PAGES:
             app.router.add_get(page.path, self._page(page))
-        for name, kind in STATIC.items():
-            body = files("streams.console").joinpath("static", name).read_bytes()
-            app.router.add_get(f"/static/{name}", _constant(body, kind))
+        for file in static_files():
+            app.router.add_get(f"/static/{file.name}", _constant(file))
         return app
+
+    async def _let_go(self, app: web.Application) -> None:
+        self.hub.close()
 
     def _asked(self, request: web.Request, parameters: tuple[str, ...]) -> Asked:
         return Asked(
             read=self._read,
-            now_ms=_now_ms(),
+            now_ms=self._now_ms(),
             path=dict(request.match_info),
             query=checked(parameters, request.query.items()),
             ready=self._ready(),
             reading=self._reading(),
             delivering=self._delivering(),
+            vitals=self._vitals(),
         )
 
-    def _json(self, route: Route) -> _Answer:
+    async def _told(self, asked: Asked, answer: Callable[[Asked], T]) -> T:
+        """The answer; what it needs of the past is read from the log meanwhile."""
+        for _ in range(_RECALLS):
+            try:
+                return answer(asked)
+            except Elsewhere as elsewhere:
+                found = await self._recalled(elsewhere)
+                asked = replace(asked, recalled={**asked.recalled, **found})
+        return answer(asked)
+
+    async def _recalled(self, elsewhere: Elsewhere) -> dict[tuple[Partition, int], object]:
+        if self._recall is None:
+            raise Problem("not_found", "what was told then is no longer in memory")
+        records = await asyncio.gather(*(self._recall(*place) for place in elsewhere.places))
+        documents = (msgspec.json.decode(document_of(record)) for record in records)
+        return dict(zip(elsewhere.places, documents, strict=True))
+
+    def _json(self, route: Route) -> Answer:
         async def answer(request: web.Request) -> web.StreamResponse:
-            body = msgspec.json.encode(route.answer(self._asked(request, route.parameters)))
-            return web.Response(body=body, content_type="application/json")
+            document = await self._told(self._asked(request, route.parameters), route.answer)
+            return web.Response(body=msgspec.json.encode(document), content_type="application/json")
 
         return answer
 
-    def _page(self, page: Page) -> _Answer:
+    def _page(self, page: Page) -> Answer:
         async def answer(request: web.Request) -> web.StreamResponse:
-            text = page.render(self._asked(request, page.parameters))
+            text = await self._told(self._asked(request, page.parameters), page.render)
             return web.Response(text=text, content_type="text/html")
 
         return answer
@@ -140,7 +186,7 @@ class Site:
         body = await request.read()
         timestamp = request.headers.get("X-Slack-Request-Timestamp")
         signature = request.headers.get("X-Slack-Signature")
-        slack_actions.check(self._signing_secrets, timestamp, signature, body, _now_ms())
+        slack_actions.check(self._signing_secrets, timestamp, signature, body, self._now_ms())
         for command in slack_actions.commands(body):
             try:
                 await asyncio.wait_for(self._take(command), _SLACK_S)
@@ -165,7 +211,7 @@ class Site:
 
     async def _metrics(self, request: web.Request) -> web.StreamResponse:
         # Before the read model is complete its counters would seem to race upwards: then only we ourselves are shown.
-        now_ms = _now_ms()
+        now_ms = self._now_ms()
         about = samples.of_control(self._version, now_ms, self._reading())
         if self._ready():
             about += samples.of_models(self._read, now_ms)
@@ -179,37 +225,64 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _constant(body: bytes, kind: str) -> _Answer:
+def _constant(file: File) -> Answer:
+    """A file, packed once; one whose name changes with its content is never asked for again."""
+
     async def answer(request: web.Request) -> web.StreamResponse:
-        return web.Response(body=body, content_type=kind, charset="utf-8")
+        found = await asyncio.to_thread(content, file)
+        packed = takes_gzip(request.headers.get("Accept-Encoding", ""))
+        tag = representation(found.digest, packed)
+        lasting = [("Cache-Control", FOR_EVER)] if file.lasting else []
+        if is_known(request.if_none_match, tag):
+            return not_modified(tag, lasting)
+        response = web.Response(
+            body=found.packed if packed else found.plain,
+            content_type=file.kind,
+            charset="utf-8" if file.kind.startswith("text/") else None,
+            headers=[("Vary", "Accept-Encoding"), *lasting],
+        )
+        response.etag = tag
+        if packed:
+            response.headers["Content-Encoding"] = "gzip"
+        return response
 
     return answer
 
 
+async def _protect(request: web.Request, response: web.StreamResponse) -> None:
+    """The same protective headers on every answer; what an answer says itself stays."""
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+
+
 @web.middleware
-async def _errors(request: web.Request, handler: _Answer) -> web.StreamResponse:
-    """Every error in one form, every answer with the same protective headers."""
+async def _errors(request: web.Request, handler: Answer) -> web.StreamResponse:
+    """Every error in one form."""
     try:
-        response = await handler(request)
+        return await handler(request)
     except Problem as problem:
-        response = _problem(problem, request)
+        return _problem(problem, request)
     except web.HTTPNotFound:
-        response = _problem(Problem("not_found", "no such path"), request)
+        return _problem(Problem("not_found", "no such path"), request)
     except web.HTTPRequestEntityTooLarge:
-        response = _problem(Problem("too_large", "the body is too large"), request)
+        return _problem(Problem("too_large", "the body is too large"), request)
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(sorted(error.allowed_methods))
         response = _problem(Problem("method_not_allowed", f"expected {allowed}"), request)
         response.headers["Allow"] = allowed
-    response.headers.update(_HEADERS)
-    return response
+        return response
+    except web.HTTPException:
+        raise
+    except Exception as error:  # noqa: BLE001 - a fault of ours: it is logged, and the page is told so
+        logs.error("request.failed", traceback=True, path=request.path, error=type(error).__name__)
+        return _problem(Problem("failed", "the log says more"), request)
 
 
 def _counted(meter: Meter) -> Middleware:
     """Counts requests by the route they took; what took none is no label of its own."""
 
     @web.middleware
-    async def counted(request: web.Request, handler: _Answer) -> web.StreamResponse:
+    async def counted(request: web.Request, handler: Answer) -> web.StreamResponse:
         response = await handler(request)
         resource = request.match_info.route.resource
         route = OTHER if resource is None else resource.canonical
@@ -231,26 +304,12 @@ def _problem(problem: Problem, request: web.Request) -> web.Response:
 
 def _guard(door: Door) -> Middleware:
     @web.middleware
-    async def guard(request: web.Request, handler: _Answer) -> web.StreamResponse:
+    async def guard(request: web.Request, handler: Answer) -> web.StreamResponse:
         writes = request.method not in _READS
         request[_SHOWN] = door.admit(request.path, request.headers, writes=writes) or ""
         return await handler(request)
 
     return guard
-
-
-@web.middleware
-async def _etag(request: web.Request, handler: _Answer) -> web.StreamResponse:
-    response = await handler(request)
-    if request.method not in _READS:
-        return response
-    if isinstance(response, web.Response) and isinstance(response.body, bytes):
-        digest = hashlib.sha256(response.body).hexdigest()[:32]
-        response.etag = digest
-        known = request.if_none_match or ()
-        if any(etag.value in (digest, "*") for etag in known):
-            return web.Response(status=304, headers={"ETag": response.headers["ETag"]})
-    return response
 
 
 @asynccontextmanager

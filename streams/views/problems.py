@@ -13,6 +13,8 @@ TITLES = {
     "too_large": (413, "The body is too large"),
     "unsupported": (415, "The body is of another type than expected"),
     "invalid_command": (422, "This is not a command"),
+    "too_many": (429, "Too much at a time"),
+    "failed": (500, "Something failed here"),
     "not_ready": (503, "This cannot be answered yet"),
 }
 

@@ -197,6 +197,7 @@ class ReadModel:
         self.deliveries: dict[Key, Delivery] = {}  # the last word about each
         self.commands = Ledger()
         self.rejected = Rejected()
+        self.on_change: Callable[[str, str], None] | None = None  # told the kind of news and the model
         self.intakes: dict[int, tuple[int, Mapping[str, Source]]] = {}  # by state partition
         self.judged: Counter[tuple[str, str]] = Counter()  # (model, verdict) -> windows
         self.forgotten_alerts: Counter[tuple[str, str, str]] = Counter()  # (kind, severity, change)
