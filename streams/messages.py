@@ -275,7 +275,7 @@ class TopBinDocument(msgspec.Struct, frozen=True):
     contribution: float
 
 
-class SeriesDocument(msgspec.Struct, frozen=True):
+class SeriesDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     series: str
     verdict: str
     reason: str
@@ -285,6 +285,7 @@ class SeriesDocument(msgspec.Struct, frozen=True):
     effect: EffectDocument | None
     evidence: list[EvidenceDocument]
     top_bins: list[TopBinDocument]
+    counts: list[int] = []  # what was compared: by cell in the reference's order, then odd, then missing
 
 
 class SliceDocument(msgspec.Struct, frozen=True):

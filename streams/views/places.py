@@ -9,7 +9,7 @@ Place = tuple[Partition, int]  # of a record: its partition and offset
 Recalled = Mapping[Place, Any]  # documents that were read from the log again; None: no longer there
 
 
-class Elsewhere(Exception):  # noqa: N818  # no mistake: the answer is on the log
+class Elsewhere(Exception):
     """The answer needs documents that are on the log only.
 
     Whoever may do I/O reads them (`streams.control.recall`) and asks again with what it found.

@@ -10,6 +10,7 @@ from streams.lifecycle import load
 from streams.registry import lifecycle_record
 from streams.topics import Names
 from streams.views.read import ReadModel
+from tests.streams.fleet import Fleet, records
 
 NAMES = Names()
 HOUR_MS = 3_600_000
@@ -174,3 +175,20 @@ def told(topic: str, document: Mapping[str, Any], **more: Any) -> Record:
     """A document of the judge's, keyed by its model."""
     model = document.get("model", {}).get("id") or document["model_id"]
     return record(topic, model, document, **more)
+
+
+def fleet(
+    models: int = 7,
+    features: int = 12,
+    days: int = 2,
+    *,
+    segments: Sequence[str] = (),
+    seed: int = 7,
+    now_ms: int = NOW_MS,
+) -> ReadModel:
+    """What is known of a month of many models; `tests.streams.month` tells their stories. A new one every time."""
+    read = ReadModel(NAMES)
+    for one in records(Fleet(models, features, days, now_ms, tuple(segments), seed)):
+        error = read.fold(one)
+        assert error is None, (error, one.topic, one.key)
+    return read
