@@ -3,11 +3,15 @@
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from streams.errors import LeewayError
 from streams.local_kafka import AnyBroker, any_broker
+
+if TYPE_CHECKING:
+    from tests.browsing import Browse, Chromium
 
 GIVEN_BROKERS = os.environ.get("LEEWAY_BROKERS")
 
@@ -42,3 +46,19 @@ def unique() -> Callable[[str], str]:
     """`unique("events")` is a name for a topic, group or model that no other test has, now or in an earlier session."""
     taken = uuid.uuid4().hex[:10]
     return lambda name: f"{name}-{taken}"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> "Iterator[Chromium]":
+    """A real browser, and a thread in which servers run: one of each for a worker of pytest-xdist."""
+    from tests import browsing  # here, for most tests need neither browser nor server
+
+    yield from browsing.chromium()
+
+
+@pytest.fixture
+def browse(chromium: "Chromium") -> "Iterator[Browse]":
+    """Pages in a real browser; what they complain of fails the test."""
+    from tests import browsing
+
+    yield from browsing.browse(chromium)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from detectors.types import Reason
-from streams.console.html import Content, Html, element, page
+from streams.console.html import Content, Html, element
 from streams.console.parts import (
     Page,
     model_path,
@@ -11,9 +11,9 @@ from streams.console.parts import (
     pill,
     problems,
     requests,
+    screen,
     section,
     table,
-    top,
 )
 from streams.console.wording import ago, effect, number, p_value, percent, sentence, times, words
 from streams.views import answers
@@ -34,11 +34,11 @@ def model(asked: Asked) -> str:
     version = asked.query.get("version") or view.version
     segment = asked.query.get("segment") or "all"
     newest = answers.latest(read, view.model_id, version, segment)
-    return page(
-        f"{view.model_id} · Leeway",
-        top(asked),
-        element(
-            "main",
+    return screen(
+        asked,
+        view.model_id,
+        "",
+        (
             element("h1", view.name, " ", pill(view.state)),
             element("p", view.because, class_="because"),
             _facts(view, found, asked.now_ms),
@@ -48,8 +48,8 @@ def model(asked: Asked) -> str:
             None if newest else element("p", "No window has been judged yet.", class_="empty"),
             section("Results", _results(read, view, version, segment)),
             section("Triggers", requests(read, view.model_id)),
-            id="content",
         ),
+        models=(view.model_id,),
     )
 
 

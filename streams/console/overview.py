@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from streams.commands import moment_ms
-from streams.console.html import Content, Html, element, link, page
+from streams.console.html import Content, Html, element, link
 from streams.console.parts import (
     Page,
     model_path,
@@ -11,9 +11,9 @@ from streams.console.parts import (
     pill,
     problems,
     requests,
+    screen,
     section,
     table,
-    top,
 )
 from streams.console.wording import clock, number, words
 from streams.views import answers
@@ -32,18 +32,15 @@ def index(asked: Asked) -> str:
     title = f"{len(firing)} firing" if firing else "Nothing is firing"
     silences = read.commands.silences(asked.now_ms)
     quiet = [one for one in silences if one["status"] in ("active", "pending")]
-    return page(
-        f"{title} · Leeway",
-        top(asked),
-        element(
-            "main",
-            section("Firing now", problems(firing, views)),
-            section("Silences", _silences(quiet)) if quiet else None,
-            section(f"Models ({len(views)})", _models(read, views, asked.now_ms)),
-            section("Recent triggers", requests(read, None)),
-            section("Intake", _intake(read)),
-            id="content",
-        ),
+    return screen(
+        asked,
+        title,
+        "/",
+        section("Firing now", problems(firing, views)),
+        section("Silences", _silences(quiet)) if quiet else None,
+        section(f"Models ({len(views)})", _models(read, views, asked.now_ms)),
+        section("Recent triggers", requests(read, None)),
+        section("Intake", _intake(read)),
     )
 
 

@@ -1,12 +1,14 @@
 """What are the pages made of? The pieces that more than one page shows."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from alerting.identity import rfc3339
-from streams.console.html import Content, Html, element, link
-from streams.console.wording import clock, words
+from streams.console.html import PLOTLY, Content, Html, element, link, page
+from streams.console.pictures.picture import MOST_ROWS, Picture, written
+from streams.console.wording import clock, number, roughly, words
 from streams.views import answers
 from streams.views.answers import ModelView
 from streams.views.asked import Asked
@@ -25,18 +27,162 @@ class Page:
     render: Callable[[Asked], str]
 
 
-def top(asked: Asked) -> Html:
-    state = None if asked.ready else element("span", "still reading the log", class_="reading")
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """An entry of the navigation, and what its number counts."""
+
+    title: str
+    path: str
+    counts: str
+    count: Callable[[Asked], int | None]
+
+
+def _open(asked: Asked) -> int:
+    return sum(not story.ended for story in answers.stories(asked.read.episodes))
+
+
+def _waiting(asked: Asked) -> int:
+    return sum(not story.ended for story in answers.stories(asked.read.triggers))
+
+
+def _silenced(asked: Asked) -> int:
+    return sum(one["status"] == "active" for one in asked.read.commands.silences(asked.now_ms))
+
+
+PLACES = (
+    _Place("Overview", "/", "models", lambda asked: len(answers.model_ids(asked.read))),
+    _Place("Episodes", "/episodes", "open", _open),
+    _Place("Triggers", "/triggers", "not ended", _waiting),
+    _Place("Silences", "/silences", "active", _silenced),
+    _Place("Dead letters", "/dead-letters", "rejected", lambda asked: asked.read.rejected.total),
+    _Place("Pipeline", "/pipeline", "", lambda asked: None),
+)
+
+
+def screen(
+    asked: Asked,
+    title: str,
+    here: str,
+    *content: Content,
+    models: Sequence[str] = ("*",),
+    kinds: Sequence[str] = ("result", "alert", "trigger", "command", "model"),
+    pictures: bool = False,
+) -> Html:
+    """A whole page of the console.
+
+    Parameters
+    ----------
+    here : the path of the navigation's entry that the page belongs to
+    models, kinds : of what changes the page shows something; ``*`` is any model
+    pictures : whether it has any, and so needs the chart library
+    """
+    scripts = ("live.js", "actions.js", *((PLOTLY, "pictures.js") if pictures else ()))
+    main = element(
+        "main",
+        *content,
+        id="content",
+        tabindex="-1",  # so that the skip link moves the keyboard there, not only the view
+        data_models=json.dumps(list(models)),
+        data_kinds=json.dumps(list(kinds)),
+    )
+    return page(f"{title} · Leeway", top(asked, here), main, scripts=scripts)
+
+
+def top(asked: Asked, here: str = "") -> Html:
+    """Where one is, where one can go, how old this is, and whether more is still being read."""
     return element(
         "header",
-        element("a", "Leeway", href="/", class_="brand"),
-        state,
-        element("span", "as of ", moment(asked.now_ms), class_="as-of"),
+        element(
+            "div",
+            element("a", "Leeway", href="/", class_="brand"),
+            element("nav", element("ul", *(_entry(asked, one, here) for one in PLACES)), aria_label="Pages"),
+            element(
+                "p",
+                "as of ",
+                moment(asked.now_ms),
+                element("span", role="status", aria_live="polite", id="live", data_keep=""),
+                class_="as-of",
+            ),
+            class_="bar",
+        ),
+        None if asked.ready else _reading(asked),
+    )  # fmt: skip
+
+
+def _entry(asked: Asked, one: _Place, here: str) -> Html:
+    found = one.count(asked)
+    meaning = element("span", f" {one.counts}", class_="sr")
+    count = element("span", roughly(found), meaning, class_="count") if found else None
+    current = "page" if one.path == here else None
+    return element("li", element("a", one.title, count, href=one.path, aria_current=current))
+
+
+def _reading(asked: Asked) -> Html:
+    """Control has just started: what is shown is older than what is known."""
+    read = sum(min(position, end) for _, position, end in asked.reading)
+    ends = sum(end for _, _, end in asked.reading)
+    share = f"{100 * read // ends}\N{NO-BREAK SPACE}%" if ends else "the beginning"
+    return element(
+        "p",
+        element("strong", "Still reading the log"),
+        f" ({share}",
+        f", {number(read)} of {number(ends)} records" if ends else None,
+        "): control has just started. What is shown may be incomplete or old; nothing is lost.",
+        class_="banner reading",
+        id="reading",
+        role="status",
     )
 
 
-def section(title: str, *content: Content) -> Html:
-    return element("section", element("h2", title), *content)
+def section(title: str, *content: Content, id_: str | None = None) -> Html:
+    """A part of a page under its own heading; with an id where what precedes it may come and go."""
+    return element("section", element("h2", title), *content, id=id_)
+
+
+def picture(shown: Picture) -> Html:
+    """A picture, and below it the same numbers as a table."""
+    rows = shown.rows[:MOST_ROWS]
+    left = len(shown.rows) - len(rows)
+    return written(
+        shown,
+        element(
+            "div",
+            element("p", f"The first {len(rows)} of {len(shown.rows)}.", class_="meta")
+            if left
+            else None,
+            table(shown.head, rows, shown.figures, label=shown.title)
+            if rows
+            else element("p", "No figures yet.", class_="empty"),
+        ),
+    )
+
+
+def filters(*fields: Content, narrows: str | None = None) -> Html:
+    """A form whose fields say what the page shows, as its address does; it works without scripts.
+
+    With scripts every keystroke counts, and ``narrows`` is the id of a table whose rows are narrowed at once.
+    """
+    go = element("button", "Show", type="submit")
+    return element("form", *fields, go, class_="filter", method="get", role="search", data_narrows=narrows)  # fmt: skip
+
+
+def search(name: str, title: str, value: str | None) -> Html:
+    """A field for text to look for."""
+    return element(
+        "label",
+        element("span", title),
+        element("input", type="search", name=name, value=value or "", autocomplete="off", maxlength="200"),
+    )  # fmt: skip
+
+
+def select(name: str, title: str, choices: Sequence[str], chosen: str | None) -> Html:
+    """A field for one of a few words, or any."""
+    options = [element("option", "any", value="")]
+    for one in choices:
+        options.append(
+            element("option", words(one), value=one, selected="" if one == chosen else None)
+        )
+    return element("label", element("span", title), element("select", *options, name=name))
 
 
 def pill(state: str, kind: str = "state") -> Html:
@@ -109,7 +255,7 @@ def _episode(story: Story) -> Html:
             f" · {words(story.latest.word)} " if len(story.history) > 1 else "",
             moment(story.latest.at_ms, short=True) if len(story.history) > 1 else None,
             " · ",
-            link("history", f"/api/v1/episodes/{quote(story.id, safe='')}"),
+            link("episode", episode_path(story.id)),
             [" · ", link("runbook", alert.links.runbook)] if alert.links.runbook else None,
             class_="meta",
         ),
@@ -134,15 +280,21 @@ def requests(read: ReadModel, model_id: str | None) -> Html:
                 pill(story.latest.status, "trigger"),
                 words(story.kind),
                 story.latest.read_as(Trigger).reason.summary,
-                link(story.id[:11] + "…", f"/api/v1/triggers/{quote(story.id, safe='')}"),
+                link(story.id[:11] + "…", trigger_path(story.id)),
             )
         )
     return table(("At", "Model", "Status", "Because of", "Summary", "Trigger"), rows)
 
 
 def table(
-    head: Sequence[str], rows: Sequence[Sequence[Content]], figures: Sequence[int] = ()
+    head: Sequence[Content],
+    rows: Sequence[Sequence[Content]],
+    figures: Sequence[int] = (),
+    *,
+    label: str | None = None,
 ) -> Html:
+    """A table that scrolls by itself where it is wider than the screen; `figures` are the columns of numbers."""
+
     def row(cells: Sequence[Content]) -> Html:
         return element(
             "tr",
@@ -163,4 +315,6 @@ def table(
         element("table", header, element("tbody", *map(row, rows))),
         class_="scroll",
         tabindex="0",
+        role="region" if label else None,
+        aria_label=label,
     )

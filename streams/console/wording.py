@@ -47,6 +47,17 @@ def number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
 
 
+def roughly(count: int) -> str:
+    """A count where there is little room.
+
+    >>> [roughly(count) for count in (7, 9999, 12_345, 4_200_000)]
+    ['7', '9,999', '12k', '4.2M']
+    """
+    if count < 10_000:
+        return f"{count:,}"
+    return f"{count // 1000}k" if count < 1_000_000 else f"{count / 1_000_000:.3g}M"
+
+
 def percent(share: float) -> str:
     r"""
     >>> [percent(share) for share in (0.0, 0.0004, 0.016, 0.355, 1.0)]

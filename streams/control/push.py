@@ -25,7 +25,7 @@ _ALIVE = b": still here\n\n"
 _HEADERS = {"X-Accel-Buffering": "no"}  # a proxy must not collect events
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Client:
     """Somebody who listens, and what they were not told yet."""
 
