@@ -1,31 +1,39 @@
 """What does each path of `/api/v1` answer? Handlers over the read model: no sockets, no clock."""
 
+from typing import get_args
+
 import msgspec
 
+from alerting.identity import rfc3339
+from alerting.types import SEVERITIES, Alert, EpisodeStatus, Kind, Trigger, TriggerStatus
 from streams.commands import moment_ms
+from streams.control import shapes
+from streams.messages import ResultDocument
 from streams.views import answers, deliveries
 from streams.views.answers import Document
-from streams.views.asked import Asked, Route
+from streams.views.asked import LARGEST_LIMIT, LIMIT, Asked, Parameter, Route
 from streams.views.ledger import SILENCE_STATUSES
 from streams.views.problems import Problem
 from streams.views.read import Story
+from streams.views.rejected import Rejection
+from streams.views.vitals import RoleVitals
 
-_EPISODE_STATUSES = ("open", "acknowledged", "resolved")
-_SEVERITIES = ("info", "warning", "error", "critical")
-_SCOPES = ("inputs", "outcomes", "health", "matured")
-_TRIGGER_STATUSES = (
-    "requested",
-    "approved",
-    "rejected",
-    "cancelled",
-    "started",
-    "completed",
-    "failed",
+SCOPES = ("inputs", "outcomes", "health", "matured")
+PAGES = (
+    Parameter("limit", f"how many items; {LIMIT} unless told", form="count", most=LARGEST_LIMIT),
+    Parameter("cursor", "the `next` of the answer before", most=1_000),
 )
+FROM = Parameter("from", "windows that begin then or later", form="time")
+TO = Parameter("to", "windows that end then or before", form="time")
+VERSION = Parameter("version", "of the model")
+CURRENT_VERSION = Parameter("version", "of the model; the current one unless told")
+SEGMENT = Parameter("segment", "such as `country=DE`")
+WHOLE_SEGMENT = Parameter("segment", "such as `country=DE`; `all` unless told")
+MODEL = Parameter("model", "only of this model")
 
 
 def list_models(asked: Asked) -> Document:
-    state = asked.choice("state", answers.STATES)
+    state = asked.query.get("state")
     views = [answers.model(asked.read, one, asked.now_ms) for one in answers.model_ids(asked.read)]
     return asked.page(
         (view for view in views if state in (None, view.state)),
@@ -54,7 +62,7 @@ def list_results(asked: Asked) -> Document:
         asked.model_id(),
         version=asked.query.get("version"),
         segment=asked.query.get("segment"),
-        scope=asked.choice("scope", _SCOPES),
+        scope=asked.query.get("scope"),
         start_ms=asked.time_ms("from"),
         end_ms=asked.time_ms("to"),
     )
@@ -70,8 +78,7 @@ def _story_key(story: Story) -> tuple[int, str]:
 
 
 def list_episodes(asked: Asked) -> Document:
-    status = asked.choice("status", _EPISODE_STATUSES)
-    severity = asked.choice("severity", _SEVERITIES)
+    status, severity = asked.query.get("status"), asked.query.get("severity")
     kind = asked.query.get("kind")
     found = (
         story
@@ -91,7 +98,7 @@ def get_episode(asked: Asked) -> Document:
 
 
 def list_triggers(asked: Asked) -> Document:
-    status = asked.choice("status", _TRIGGER_STATUSES)
+    status = asked.query.get("status")
     found = (
         story
         for story in answers.stories(asked.read.triggers, asked.query.get("model"))
@@ -115,7 +122,7 @@ def get_command(asked: Asked) -> Document:
 
 
 def list_silences(asked: Asked) -> Document:
-    status, model_id = asked.choice("status", SILENCE_STATUSES), asked.query.get("model")
+    status, model_id = asked.query.get("status"), asked.query.get("model")
     found = (
         silence
         for silence in asked.read.commands.silences(asked.now_ms)
@@ -129,19 +136,70 @@ def list_silences(asked: Asked) -> Document:
 
 
 def health(asked: Asked) -> Document:
-    """How far the read model is, what it could not read, and what came in."""
+    """How far the read model is, how the roles are, what could not be read, and what came in."""
+    as_of_ms = asked.vitals.as_of_ms
     return {
         "ready": asked.ready,
+        "roles": [_role(one) for one in asked.vitals.roles],
+        "roles_as_of": None if as_of_ms is None else rfc3339(as_of_ms),
         "reading": [
             {"topic": topic, "partition": number, "position": position, "end": end}
             for (topic, number), position, end in asked.reading
         ],
         "unreadable": asked.read.unreadable,
         "sources": answers.intake_documents(asked.read),
+        "dead_letters": asked.read.rejected.total,
         "breakers": [
             {"receiver": name, "open": circuit}
             for name, circuit in sorted(asked.delivering.circuits.items())
         ],
+    }
+
+
+def _role(vitals: RoleVitals) -> Document:
+    return {
+        "role": vitals.role,
+        "state": vitals.state,
+        "because": vitals.because,
+        "needed": vitals.needed,
+        "members": vitals.members,
+        "lag": vitals.lag,
+        "partitions": [
+            {
+                "topic": share.topic,
+                "partition": share.partition,
+                "committed": share.committed,
+                "end": share.end,
+                "lag": share.lag,
+            }
+            for share in vitals.topics
+        ],
+    }
+
+
+def list_dead_letters(asked: Asked) -> Document:
+    """The newest dead letters, by their headers alone."""
+    found = asked.read.rejected.newest(asked.query.get("reason"), asked.query.get("topic"))
+    return asked.page(found, lambda one: (one.at_ms, one.partition, one.offset), _rejection)
+
+
+def _rejection(one: Rejection) -> Document:
+    return {
+        "reason": one.reason,
+        "message": one.message,
+        "origin": {
+            "topic": one.origin.topic,
+            "partition": one.origin.partition,
+            "offset": one.origin.offset,
+        },
+        "at": rfc3339(one.at_ms),
+        "size": one.size,
+        "truncated": one.truncated,
+        "group": one.group,
+        "stage": one.stage,
+        "partition": one.partition,
+        "offset": one.offset,
+        "replayed_at": None if one.replayed_ms is None else rfc3339(one.replayed_ms),
     }
 
 
@@ -165,23 +223,110 @@ def list_unregistered(asked: Asked) -> Document:
     )
 
 
-_LIST = ("limit", "cursor")
 ROUTES = (
-    Route("/models", ("state", *_LIST), list_models),
-    Route("/models/{id}", (), get_model),
-    Route("/models/{id}/series", ("version", "segment", *_LIST), list_series),
+    Route(
+        "/models",
+        "How every model is, by name.",
+        (Parameter("state", "only models that are so", answers.STATES), *PAGES),
+        list_models,
+        shapes.ModelSummary,
+        listed=True,
+    ),
+    Route(
+        "/models/{id}",
+        "How a model is, with its lifecycle, versions, segments and references.",
+        (),
+        get_model,
+        shapes.ModelDetail,
+    ),
+    Route(
+        "/models/{id}/series",
+        "The last verdict about each series, the strongest first.",
+        (CURRENT_VERSION, WHOLE_SEGMENT, *PAGES),
+        list_series,
+        shapes.SeriesNow,
+        listed=True,
+    ),
     Route(
         "/models/{id}/results",
-        ("scope", "from", "to", "segment", "version", *_LIST),
+        "Results as they were published, the newest window first.",
+        (Parameter("scope", "only of this scope", SCOPES), FROM, TO, SEGMENT, VERSION, *PAGES),
         list_results,
+        ResultDocument,
+        listed=True,
     ),
-    Route("/episodes", ("status", "kind", "severity", "model", *_LIST), list_episodes),
-    Route("/episodes/{id}", (), get_episode),
-    Route("/triggers", ("status", "model", *_LIST), list_triggers),
-    Route("/triggers/{id}", (), get_trigger),
-    Route("/commands/{id}", (), get_command),
-    Route("/silences", ("status", "model", *_LIST), list_silences),
-    Route("/deliveries", ("receiver", *_LIST), list_deliveries),
-    Route("/health", (), health),
-    Route("/unregistered", _LIST, list_unregistered),
+    Route(
+        "/episodes",
+        "Episodes as their latest alert tells them, the newest first.",
+        (
+            Parameter("status", "only such episodes", get_args(EpisodeStatus)),
+            Parameter("kind", "only of this kind", get_args(Kind)),
+            Parameter("severity", "only of this severity", SEVERITIES),
+            MODEL,
+            *PAGES,
+        ),
+        list_episodes,
+        Alert,
+        listed=True,
+    ),
+    Route("/episodes/{id}", "An episode with all its alerts.", (), get_episode, shapes.Episode),
+    Route(
+        "/triggers",
+        "Retraining triggers as their latest status tells them, the newest first.",
+        (Parameter("status", "only such triggers", get_args(TriggerStatus)), MODEL, *PAGES),
+        list_triggers,
+        Trigger,
+        listed=True,
+    ),
+    Route("/triggers/{id}", "A trigger with all its statuses.", (), get_trigger, shapes.Request),
+    Route(
+        "/commands/{id}",
+        "A command: pending, applied or refused.",
+        (),
+        get_command,
+        shapes.CommandState,
+    ),
+    Route(
+        "/silences",
+        "Silences, the last to end first.",
+        (Parameter("status", "only such silences", SILENCE_STATUSES), MODEL, *PAGES),
+        list_silences,
+        shapes.SilenceState,
+        listed=True,
+    ),
+    Route(
+        "/deliveries",
+        "The last word about each episode at each receiver, the newest first.",
+        (Parameter("receiver", "only to this receiver"), *PAGES),
+        list_deliveries,
+        deliveries.DeliveryDocument,
+        listed=True,
+    ),
+    Route(
+        "/dead-letters",
+        "The newest dead letters: what was refused and why, never its content.",
+        (
+            Parameter("reason", "only of this reason, such as `not_json`"),
+            Parameter("topic", "only from this topic"),
+            *PAGES,
+        ),
+        list_dead_letters,
+        shapes.DeadLetter,
+        listed=True,
+    ),
+    Route(
+        "/health",
+        "How far control has read, how the other roles are, and what came in.",
+        (),
+        health,
+        shapes.Health,
+    ),
+    Route(
+        "/unregistered",
+        "Models that nobody registered, by the events they sent.",
+        PAGES,
+        list_unregistered,
+        shapes.UnregisteredModel,
+        listed=True,
+    ),
 )

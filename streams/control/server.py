@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TypeVar
@@ -17,7 +17,7 @@ from streams.broker import Partition, Record
 from streams.commands import MOST_BYTES, Command
 from streams.console.pages import PAGES
 from streams.console.parts import Page
-from streams.control import commands, samples, slack_actions
+from streams.control import commands, openapi, samples, slack_actions
 from streams.control.api import ROUTES
 from streams.control.commands import Counter
 from streams.control.door import Door
@@ -52,7 +52,7 @@ _RECALLS = 3  # an answer may find out in steps what it needs of the past
 _HEADERS = {
     # the chart library sets styles of elements and makes pictures of its own; scripts are files of ours
     "Content-Security-Policy": "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; "
-    "img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -96,6 +96,7 @@ class Site:
         self._counter = Counter(read.commands, write, self._now_ms)
         self._signing_secrets = tuple(signing_secrets)
         self._meter = meter or Meter("control", version)
+        self._sampler = samples.Sampler(read, self._meter.bounds)
         self._delivering, self._vitals, self._recall = delivering, vitals, recall
         self.hub = Hub()
         read.on_change = self.hub.tell
@@ -115,6 +116,7 @@ class Site:
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
+        app.router.add_get("/openapi.json", self._openapi)
         for page in PAGES:
             app.router.add_get(page.path, self._page(page))
         for file in static_files():
@@ -124,12 +126,12 @@ class Site:
     async def _let_go(self, app: web.Application) -> None:
         self.hub.close()
 
-    def _asked(self, request: web.Request, parameters: tuple[str, ...]) -> Asked:
+    def _asked(self, request: web.Request, query: Mapping[str, str]) -> Asked:
         return Asked(
             read=self._read,
             now_ms=self._now_ms(),
             path=dict(request.match_info),
-            query=checked(parameters, request.query.items()),
+            query=query,
             ready=self._ready(),
             reading=self._reading(),
             delivering=self._delivering(),
@@ -155,14 +157,18 @@ class Site:
 
     def _json(self, route: Route) -> Answer:
         async def answer(request: web.Request) -> web.StreamResponse:
-            document = await self._told(self._asked(request, route.parameters), route.answer)
+            document = await self._told(
+                self._asked(request, route.query(request.query.items())), route.answer
+            )
             return web.Response(body=msgspec.json.encode(document), content_type="application/json")
 
         return answer
 
     def _page(self, page: Page) -> Answer:
         async def answer(request: web.Request) -> web.StreamResponse:
-            text = await self._told(self._asked(request, page.parameters), page.render)
+            text = await self._told(
+                self._asked(request, checked(page.parameters, request.query.items())), page.render
+            )
             return web.Response(text=text, content_type="text/html")
 
         return answer
@@ -209,12 +215,16 @@ class Site:
             raise Problem("not_ready", "what was written before the start is still being read")
         return web.json_response({"ready": True})
 
+    async def _openapi(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(body=openapi.document(self._version), content_type="application/json")
+
     async def _metrics(self, request: web.Request) -> web.StreamResponse:
         # Before the read model is complete its counters would seem to race upwards: then only we ourselves are shown.
         now_ms = self._now_ms()
         about = samples.of_control(self._version, now_ms, self._reading())
         if self._ready():
-            about += samples.of_models(self._read, now_ms)
+            about += samples.of_pipeline(self._vitals())
+            about += self._sampler.of_models(now_ms)
             about += samples.of_delivery(self._read, self._delivering())
         body, kind = exposition(about)
         body += self._meter.exposition()

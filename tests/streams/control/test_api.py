@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from streams.broker import Partition
 from streams.control.api import ROUTES
-from streams.views.asked import Asked, checked
+from streams.views.asked import Asked
 from streams.views.problems import Problem
 from streams.views.read import ReadModel
 from tests.streams.published import (
@@ -33,9 +33,7 @@ def ask(read: ReadModel, path: str, **query: str) -> Any:
     for route in ROUTES:
         pattern = "(?P<id>[^/]+)".join(re.escape(part) for part in route.path.split("{id}"))
         if found := re.fullmatch(pattern, path):
-            return route.answer(
-                Asked(read, NOW_MS, found.groupdict(), checked(route.parameters, given.items()))
-            )
+            return route.answer(Asked(read, NOW_MS, found.groupdict(), route.query(given.items())))
     raise AssertionError(path)
 
 
@@ -200,7 +198,7 @@ def test_a_wrong_parameter_is_refused_and_never_ignored(
 
 def test_a_parameter_given_twice_is_refused() -> None:
     with pytest.raises(Problem, match="limit: expected the parameter once"):
-        checked(ROUTES[0].parameters, [("limit", "1"), ("limit", "2")])
+        ROUTES[0].query([("limit", "1"), ("limit", "2")])
 
 
 @pytest.mark.parametrize(
