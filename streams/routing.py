@@ -34,7 +34,9 @@ class Routing:
         return sha256(msgspec.json.encode(self)).hexdigest()[:12]
 
 
-class _Document(msgspec.Struct, frozen=True):
+class Document(msgspec.Struct, frozen=True):
+    """What stands on the topic: receivers without their secrets, the routes to them, and a digest of it all."""
+
     revision: str
     routing: tuple[RoutingRule, ...]
     receivers: tuple[Receiver, ...]
@@ -49,7 +51,7 @@ def encode(routing: Routing) -> bytes:
     '#ops'
     """
     return msgspec.json.encode(
-        _Document(
+        Document(
             routing.revision, routing.routing, routing.receivers, routing.console, routing.runbook
         )
     )
@@ -57,7 +59,7 @@ def encode(routing: Routing) -> bytes:
 
 def decode(value: bytes) -> Routing:
     """What a record says; raises `msgspec.MsgspecError` where this release cannot read it."""
-    found = msgspec.json.decode(value, type=_Document)
+    found = msgspec.json.decode(value, type=Document)
     return Routing(found.receivers, found.routing, found.console, found.runbook)
 
 

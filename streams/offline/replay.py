@@ -61,6 +61,7 @@ def replay(
     partitions: int = 1,
     batch: int = _BATCH,
     commands: Sequence[Command] = (),
+    outputs: Sequence[str] = OUTPUTS,
     advance: Callable[[int], None] = lambda read: None,
 ) -> Replayed:
     """Run a source through joiner, profiler and judge.
@@ -73,6 +74,7 @@ def replay(
     partitions : of every topic; changes nothing about what is found
     batch : records of one poll; changes nothing about what is found
     commands : what people and pipelines said, known before the first event: each waits for the window of its `at`
+    outputs : the topics that are handed back, without the prefix
     advance : told how far into `Source.size` the work is
     """
     names = names or Names()
@@ -129,7 +131,7 @@ def replay(
         limit=batch,
     )
     _judge(log, Judge(names, partitions, receivers, console), names, batch)
-    found = {name: tuple(_ordered(log.read(names(name)))) for name in OUTPUTS}
+    found = {name: tuple(_ordered(log.read(names(name)))) for name in outputs}
     return Replayed(events, labels, found)
 
 

@@ -1,0 +1,1 @@
+"""Our messages as others see them: a schema of each, an index of all, and what may change about them."""
