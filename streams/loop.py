@@ -47,6 +47,12 @@ class Outcome(StrEnum):
 class Observer:
     """Told what the loop does, so that somebody can count it. This one does not listen."""
 
+    def gained(self, partitions: Sequence[Partition]) -> None:
+        """These are this member's now."""
+
+    def dropped(self, partitions: Sequence[Partition]) -> None:
+        """These are not any more."""
+
     def polled(self, polled: Polled, seconds: float) -> None:
         """A poll brought this, and following and stepping it took so many seconds."""
 
@@ -141,6 +147,7 @@ class Loop:
         """The stage is told after the poll: restoring a state may take longer than a rebalance should."""
         self._owned |= dict.fromkeys(partitions)
         self._untold |= dict.fromkeys(partitions)
+        self.observe.gained(partitions)
 
     def partitions_leaving(self, partitions: Sequence[Partition]) -> None:
         self.commit()
@@ -157,6 +164,7 @@ class Loop:
         self._untold |= self._owned
 
     def _drop(self, partitions: Sequence[Partition]) -> None:
+        self.observe.dropped(partitions)
         for partition in partitions:
             self._owned.pop(partition, None)
             self._untold.pop(partition, None)

@@ -11,23 +11,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from streams import logs, metrics
-from streams.broker import Polled
+from streams import logs
+from streams.counting import Joining, Judging, Profiling
 from streams.errors import BrokerError, UsageError
 from streams.joining.joiner import Joiner
-from streams.joining.joiner import Seen as SeenJoins
 from streams.joining.pairs import Pair, check_partitions, pairs, together
-from streams.joining.rocks import Memory, RocksStore, tidy
-from streams.judging.conclusions import Judged
+from streams.joining.rocks import Memory, RocksStore
 from streams.judging.judge import Judge
 from streams.kafka.admin import cluster_id, topic_partitions
 from streams.kafka.broker import KafkaBroker
 from streams.kafka.commands import past
 from streams.lifecycle import Lifecycle
-from streams.loop import Observer, Outcome, run
+from streams.loop import run
 from streams.metrics import Meter
 from streams.offline.sources import source_topics
-from streams.profiling.profiler import Profiler, Seen
+from streams.profiling.profiler import Profiler
 from streams.registry import Registry
 from streams.routing import Routing
 from streams.topics import Names
@@ -44,7 +42,6 @@ _JUDGE_COMMIT_S = 1.0
 _JOINER_COMMIT_S = 1.0
 JOINER_BATCH = 2_000  # looked up together
 _AHEAD_KIB = "16384"  # of each process, in the client
-_TELL_S = 5.0  # between two lines about a store that is made anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +88,7 @@ def profiler(process: Process) -> None:
             commit_every_s=_PROFILER_COMMIT_S,
             limit=_PROFILER_BATCH,
             stop=lambda stale=stale: process.stopped() or stale(),  # type: ignore[misc]
-            observe=_Counting(process.meter, stage),
+            observe=Profiling(process.meter, stage),
         )
 
 
@@ -143,7 +140,7 @@ def joiner(process: Process, directory: Path, memory_bytes: int) -> None:
             commit_every_s=_JOINER_COMMIT_S,
             limit=JOINER_BATCH,
             stop=lambda stale=stale: process.stopped() or stale(),  # type: ignore[misc]
-            observe=_Joining(process.meter, stage, place),
+            observe=Joining(process.meter, stage, place),
         )
         stage.close()
 
@@ -212,7 +209,7 @@ def judge(process: Process, usual: Routing) -> None:
         followed_to_end=True,
         commit_every_s=_JUDGE_COMMIT_S,
         stop=process.stopped,
-        observe=_Counting(process.meter, stage),
+        observe=Judging(process.meter, stage),
     )
 
 
@@ -256,78 +253,3 @@ class _Stale:
         except BrokerError:
             return False  # the loop will say so itself, if it lasts
         return any(topic in there for topic in self._lacking)
-
-
-class _Counting(Observer):
-    """Counts what the loop and its stage did, for Prometheus."""
-
-    def __init__(self, meter: Meter, stage: Profiler | Judge) -> None:
-        self._meter, self._stage = meter, stage
-
-    def polled(self, polled: Polled, seconds: float) -> None:
-        self._meter.set(metrics.HEARTBEAT, time.time())
-        if polled.batches:
-            self._meter.observe(metrics.BATCH_DURATION, seconds)
-
-    def committed(self, outcome: Outcome, records: int, seconds: float) -> None:
-        self._meter.count(metrics.TRANSACTIONS, 1, outcome.value)
-        self._meter.observe(metrics.TRANSACTION_DURATION, seconds)
-        if isinstance(self._stage, Profiler):
-            self._take_seen(self._stage)
-        else:
-            self._take_judged(self._stage)
-
-    def _take_seen(self, stage: Profiler) -> None:
-        seen, stage.seen = stage.seen, Seen()
-        for topic, count in seen.events.items():
-            self._meter.count(metrics.EVENTS, count, topic)
-        for (topic, reason), count in seen.dead_letters.items():
-            self._meter.count(metrics.EVENTS_INVALID, count, topic, reason)
-        for (model, reason), count in seen.fields.items():
-            self._meter.count(metrics.FIELDS_INVALID, count, model, reason)
-        for reason, count in seen.skipped.items():
-            self._meter.count(metrics.EVENTS_SKIPPED, count, reason)
-        for (topic, number), highest_ms in seen.watermarks_ms.items():
-            self._meter.set(metrics.WATERMARK, highest_ms / 1000, topic, str(number))
-
-    def _take_judged(self, stage: Judge) -> None:
-        judged, stage.judged = stage.judged, Judged()
-        for model, count in judged.late.items():
-            self._meter.count(metrics.EVENTS_LATE, count, model)
-        if judged.unreadable_commands:
-            logs.warning("commands.unreadable", records=judged.unreadable_commands)
-
-
-class _Joining(Observer):
-    """Counts what the joiner did, shows what its stores take, tells of those made anew, and frees what others left."""
-
-    def __init__(self, meter: Meter, stage: Joiner, place: Path) -> None:
-        self._meter, self._stage, self._place = meter, stage, place
-        self._due = self._tidied = 0.0
-        self._rebuilding = False
-
-    def polled(self, polled: Polled, seconds: float) -> None:
-        self._meter.set(metrics.HEARTBEAT, time.time())
-        if polled.batches:
-            self._meter.observe(metrics.BATCH_DURATION, seconds)
-        if (records := self._stage.rebuilding) and time.monotonic() >= self._due:
-            logs.info("store.rebuilding", records=records)
-            self._rebuilding, self._due = True, time.monotonic() + _TELL_S
-        elif self._rebuilding and not records:
-            self._rebuilding = False
-            logs.info("store.rebuilt")
-
-    def committed(self, outcome: Outcome, records: int, seconds: float) -> None:
-        self._meter.count(metrics.TRANSACTIONS, 1, outcome.value)
-        self._meter.observe(metrics.TRANSACTION_DURATION, seconds)
-        seen, self._stage.seen = self._stage.seen, SeenJoins()
-        for topic, count in seen.events.items():
-            self._meter.count(metrics.EVENTS, count, topic)
-        for what, count in seen.joins.items():
-            self._meter.count(metrics.JOINS, count, what)
-        if time.monotonic() >= self._tidied:
-            self._tidied = time.monotonic() + _TELL_S
-            tidy(self._place, self._stage.lanes)
-            size = self._stage.size()
-            self._meter.set(metrics.STORE, size.disk_bytes, "disk")
-            self._meter.set(metrics.STORE, size.memory_bytes, "memory")

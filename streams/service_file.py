@@ -309,9 +309,10 @@ class Http(Section):
 
 
 class Metrics(Section):
-    """Prometheus metrics; port 0 switches them off."""
+    """Prometheus metrics; port 0 switches them off. `models`: how many have a label of their own."""
 
     port: Port = 9464
+    models: Positive = 1000
     series: Annotated[Literal["off", "top10"], word(["off", "top10"], "a choice of series")] = "off"
 
 

@@ -19,6 +19,7 @@ from typing import IO
 
 ROLES = ("profiler", "joiner", "judge", "control")
 SUPERVISED = "LEEWAY_SUPERVISED"  # in the environment of a role that must not outlive its parent
+RESTARTS = "LEEWAY_RESTARTS"  # there too: how often it was started again
 DRAIN_S = 30.0  # how long children may take to end before they are killed
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0  # before a child is started again; doubled each time
 HEALTHY_S = 60.0  # a child that lived so long starts with the shortest pause again
@@ -46,6 +47,7 @@ class _Running:
     pause_s: float = FIRST_PAUSE_S
     due_at: float = 0.0  # when to start it (again)
     failures: int = 0
+    restarts: int = 0
     rest: bytes = b""  # of a line that has not ended
 
 
@@ -116,7 +118,7 @@ class Supervisor:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **running.child.environment},
+            env={**os.environ, **running.child.environment, RESTARTS: str(running.restarts)},
             start_new_session=True,
         )
         running.started_at = now
@@ -172,6 +174,7 @@ class Supervisor:
             self.exit_code = code
             return
         self.restarts += 1
+        running.restarts += 1
         running.due_at = now + running.pause_s
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         self._say(

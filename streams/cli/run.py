@@ -14,6 +14,7 @@ from streams.cli.connection import BrokersOption, ConfigOption, service_of
 from streams.cli.options import ReferencesOption
 from streams.errors import UsageError
 from streams.supervisor import (
+    RESTARTS,
     ROLES,
     SUPERVISED,
     Child,
@@ -25,6 +26,7 @@ from streams.supervisor import (
 from streams.topics import Names
 
 if TYPE_CHECKING:
+    from streams.metrics import Meter
     from streams.service import Service
 
 __all__ = ["EXAMPLE", "children", "command"]
@@ -139,12 +141,13 @@ def _run_role(service: "Service", role: str, instance: str) -> None:
             version=_version(),
             receivers=reachable(service, os.environ),
             signing_secrets=service.signing_secrets(os.environ),
+            meter=_meter(service, role),
         )
         return
     from streams import metrics, roles
     from streams.service import state_directory
 
-    meter = metrics.Meter(role, _version())
+    meter = _meter(service, role)
     if service.metrics.port:
         metrics.serve(meter, service.http.host, service.metrics.port)
     with stopping() as stopped:
@@ -158,6 +161,19 @@ def _run_role(service: "Service", role: str, instance: str) -> None:
         else:
             roles.judge(process, service.public)
     logs.info("role.stopped", role=instance)
+
+
+def _meter(service: "Service", role: str) -> "Meter":
+    from streams.metrics import Meter
+
+    asked = service.metrics
+    return Meter(
+        role,
+        _version(),
+        models=asked.models,
+        series=10 if asked.series == "top10" else 0,
+        restarts=int(os.environ.get(RESTARTS, "0")),
+    )
 
 
 def _say(name: str, line: str) -> None:

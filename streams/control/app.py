@@ -21,7 +21,7 @@ from streams.control.outgoing import Reachable
 from streams.control.server import Site, serving
 from streams.errors import BrokerError, UsageError
 from streams.kafka.admin import topic_partitions
-from streams.metrics import DELIVERED, Meter
+from streams.metrics import Meter
 from streams.topics import Names
 from streams.views.deliveries import Delivering
 from streams.views.read import ReadModel
@@ -64,12 +64,16 @@ class Control:
     """
 
     def __init__(
-        self, kafka: Mapping[str, str], names: Names, receivers: Reachable | None = None
+        self,
+        kafka: Mapping[str, str],
+        names: Names,
+        receivers: Reachable | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self.read, self._alerts = ReadModel(names), names("alerts")
         self.post = Post(kafka, names)
         self.progress = Progress()
-        self.meter = Meter("control", "", DELIVERED)
+        self.meter = meter or Meter("control", "")
         self.app = reader(f"{group_prefix(names)}{uuid.uuid4().hex[:12]}", kafka)
         transport = cast(CommittedTransport, self.app.transport)
         transport.wanted, transport.folded = self.read.wanted, self.read.position
@@ -156,6 +160,7 @@ def run(
     version: str = "0",
     receivers: Reachable | None = None,
     signing_secrets: Sequence[str] = (),
+    meter: Meter | None = None,
 ) -> None:
     """Keep the read model and serve it until SIGTERM or SIGINT.
 
@@ -171,6 +176,8 @@ def run(
         Who is sent what the judges published; None: nobody.
     signing_secrets
         With which Slack signs what people click.
+    meter
+        What control counts itself, and how much of it may be told apart.
 
     Raises
     ------
@@ -183,7 +190,9 @@ def run(
     door = Door.at(host, port, tokens_file)
     names = Names(prefix)
     control_topics(kafka, names)
-    asyncio.run(_run(lambda: Control(kafka, names, receivers), door, version, signing_secrets))
+    asyncio.run(
+        _run(lambda: Control(kafka, names, receivers, meter), door, version, signing_secrets)
+    )
 
 
 def control_topics(kafka: Mapping[str, str], names: Names) -> None:

@@ -1,35 +1,48 @@
 """What does the read model mean in numbers? Samples for `/metrics`, derived anew for every scrape."""
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from streams.broker import Partition
+from streams.lifecycle.metrics import METRICS as OF_MODELS
 from streams.metrics import (
     ALARM,
     ALERTS,
     BUILD,
     CIRCUIT_OPEN,
+    CONTROL,
     EFFECT,
     EPISODES_OPEN,
     HEARTBEAT,
     LAG,
+    MAX_OTHER_VERSIONS,
+    MODEL_COVERAGE,
     MODEL_LAST_EVENT,
+    MODEL_LATENCY,
+    MODEL_METRIC,
     MODEL_REFERENCE,
     MODEL_STATE,
     NOTIFICATION_OLDEST,
     NOTIFICATIONS_SUPPRESSED,
     OTHER,
+    QUANTILES,
+    SERIES_EFFECT,
     SUPPRESSIONS,
     TRIGGERS,
     WINDOWS_JUDGED,
+    Bounds,
     Models,
     Sample,
     summed,
 )
 from streams.views import answers
 from streams.views.deliveries import Delivering
-from streams.views.read import ReadModel, Story
+from streams.views.read import Judged, ReadModel, Scoped, Story
+from streams.views.vitals import Vitals
 
+# No other name in a result becomes a label: conditions may watch features, and their names are not bounded.
+SHOWN = frozenset(OF_MODELS) | {"label_coverage", "label_lag"}
 VERDICTS = ("stable", "drifting", "severe", "insufficient")
 TRANSITIONS = (
     "requested",
@@ -56,25 +69,127 @@ def of_control(
     ]
 
 
+def of_pipeline(vitals: Vitals) -> list[Sample]:
+    """How far behind the other roles are, by what their groups committed."""
+    return [
+        Sample(LAG, (of.role, share.topic, str(share.partition)), share.lag)
+        for of in vitals.roles
+        if of.role != CONTROL
+        for share in of.topics
+    ]
+
+
+class Sampler:
+    """What control knows of models, as samples. The newest results are decoded once, not with every scrape.
+
+    Moments, ratios and metrics of models that share the label `other` are left out: no sum is one.
+    """
+
+    def __init__(self, read: ReadModel, bounds: Bounds = Bounds()) -> None:  # noqa: B008
+        self._read, self._bounds = read, bounds
+        self._known: dict[Scoped, tuple[str, Mapping[str, float]]] = {}
+
+    def of_models(self, now_ms: int) -> list[Sample]:
+        """Everything that has a model's name for a label, and how many alerts there were."""
+        read, models = self._read, Models(self._bounds.models)
+        added, single = list[Sample](), list[Sample]()
+        for model_id in answers.model_ids(read):
+            label = models.label(model_id)
+            view = answers.model(read, model_id, now_ms)
+            added += [
+                Sample(MODEL_STATE, (label, state), float(state == view.state))
+                for state in answers.STATES
+            ]
+            added += [
+                Sample(WINDOWS_JUDGED, (label, verdict), read.judged[model_id, verdict])
+                for verdict in VERDICTS
+            ]
+            added += _of_episodes(label, view.open_episodes)
+            added += _transitions(read, label, model_id)
+            if label != OTHER:
+                single += _moments(label, view)
+                single += self._drift(label, view)
+                single += self._measured(label, view)
+        return summed(added) + single + _alerts(read)
+
+    def _drift(self, label: str, view: answers.ModelView) -> Iterator[Sample]:
+        """How far the current version's inputs, and its outcomes, are from their reference."""
+        newest = view.newest
+        if newest is not None:
+            yield from (
+                Sample(EFFECT, (label, kind), ratio) for kind, ratio in newest.effects.items()
+            )
+            if newest.alarm_ratio is not None:
+                yield Sample(ALARM, (label, "data_drift"), newest.alarm_ratio)
+            if self._bounds.series:
+                yield from _top(label, newest, self._bounds.series)
+        subject = Scoped(view.model_id, view.version, "all", "outcomes")
+        outcomes = self._read.results.get(view.model_id, {}).get(subject)
+        if outcomes and outcomes[-1].alarm_ratio is not None:
+            yield Sample(ALARM, (label, "concept_drift"), outcomes[-1].alarm_ratio)
+
+    def _measured(self, label: str, view: answers.ModelView) -> Iterator[Sample]:
+        """The last value of every metric, of the current version and of the two that were heard of last."""
+        of_model = self._read.results.get(view.model_id, {})
+        newest = {
+            subject: history[-1]
+            for subject, history in of_model.items()
+            if subject.segment == "all" and history
+        }
+        for version in _versions(view.version, newest):
+            found: dict[str, float] = {}
+            for subject in sorted(newest):
+                if subject.version == version:
+                    # of two scopes that tell the same, what is known of ripe labels comes first: "matured" < "outcomes"
+                    found = {**self._values(newest[subject]), **found}
+            for name, value in sorted(found.items()):
+                if (quantile := QUANTILES.get(name)) is not None:
+                    yield Sample(MODEL_LATENCY, (label, version, quantile), value / 1000)
+                else:
+                    yield Sample(MODEL_METRIC, (label, version, name), value)
+            if version == view.version and "label_coverage" in found:
+                yield Sample(MODEL_COVERAGE, (label,), found["label_coverage"])
+
+    def _values(self, judged: Judged) -> Mapping[str, float]:
+        known = self._known.get(judged.subject)
+        if known is None or known[0] != judged.result_id:
+            entries = judged.document.get("metrics", {})
+            values = {
+                name: float(entry["value"])
+                for name, entry in entries.items()
+                if name.removesuffix("_estimated") in SHOWN and _is_number(entry.get("value"))
+            }
+            known = self._known[judged.subject] = (judged.result_id, values)
+        return known[1]
+
+
 def of_models(read: ReadModel, now_ms: int) -> list[Sample]:
-    """What control knows of models. Moments and ratios of models that share `other` are left out: no sum is one."""
-    models, added, single = Models(), list[Sample](), list[Sample]()
-    for model_id in answers.model_ids(read):
-        label = models.label(model_id)
-        view = answers.model(read, model_id, now_ms)
-        added += [
-            Sample(MODEL_STATE, (label, state), float(state == view.state))
-            for state in answers.STATES
-        ]
-        added += [
-            Sample(WINDOWS_JUDGED, (label, verdict), read.judged[model_id, verdict])
-            for verdict in VERDICTS
-        ]
-        added += _of_episodes(label, view.open_episodes)
-        added += _transitions(read, label, model_id)
-        if label != OTHER:
-            single += _moments(label, view)
-    return summed(added) + single + _alerts(read)
+    """What control knows of models, asked once."""
+    return Sampler(read).of_models(now_ms)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _versions(current: str, newest: Mapping[Scoped, Judged]) -> list[str]:
+    """The current version, and the two others that were judged last."""
+    last: dict[str, int] = {}
+    for subject, judged in newest.items():
+        last[subject.version] = max(last.get(subject.version, 0), judged.end_ms)
+    here = [current] if last.pop(current, None) is not None else []
+    return here + sorted(last, key=lambda name: (-last[name], name))[:MAX_OTHER_VERSIONS]
+
+
+def _top(label: str, newest: Judged, most: int) -> list[Sample]:
+    """The series that changed most, in units of the smallest change that matters."""
+    ratios = {
+        one.series: abs(one.effect.value) / one.effect.floor
+        for one in newest.series
+        if one.effect is not None and one.effect.floor > 0
+    }
+    first = sorted(ratios, key=lambda name: (-ratios[name], name))[:most]
+    return [Sample(SERIES_EFFECT, (label, name), ratios[name]) for name in first]
 
 
 def of_delivery(read: ReadModel, delivering: Delivering) -> list[Sample]:
@@ -103,11 +218,6 @@ def _moments(label: str, view: answers.ModelView) -> list[Sample]:
         found.append(Sample(MODEL_LAST_EVENT, (label,), view.last_event_ms / 1000))
     if view.reference is not None and view.reference.end_ms is not None:
         found.append(Sample(MODEL_REFERENCE, (label,), view.reference.end_ms / 1000))
-    newest = view.newest
-    if newest is not None:
-        found += [Sample(EFFECT, (label, kind), ratio) for kind, ratio in newest.effects.items()]
-        if newest.alarm_ratio is not None:
-            found.append(Sample(ALARM, (label, "data_drift"), newest.alarm_ratio))
     return found
 
 

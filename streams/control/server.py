@@ -48,6 +48,7 @@ T = TypeVar("T")
 _READS = ("GET", "HEAD")
 _SHOWN = web.RequestKey("shown", str)  # the name of the token that came with a request, or ""
 _SLACK_S = 2.5  # Slack waits three seconds
+_LONGEST_LINE = 64 * 1024
 _RECALLS = 3  # an answer may find out in steps what it needs of the past
 _HEADERS = {
     # the chart library sets styles of elements and makes pictures of its own; scripts are files of ours
@@ -116,7 +117,8 @@ class Site:
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
-        app.router.add_get("/openapi.json", self._openapi)
+        described = openapi.document(self._version, tokens=bool(door.tokens))
+        app.router.add_get("/openapi.json", _fixed(described, "application/json"))
         for page in PAGES:
             app.router.add_get(page.path, self._page(page))
         for file in static_files():
@@ -215,9 +217,6 @@ class Site:
             raise Problem("not_ready", "what was written before the start is still being read")
         return web.json_response({"ready": True})
 
-    async def _openapi(self, request: web.Request) -> web.StreamResponse:
-        return web.Response(body=openapi.document(self._version), content_type="application/json")
-
     async def _metrics(self, request: web.Request) -> web.StreamResponse:
         # Before the read model is complete its counters would seem to race upwards: then only we ourselves are shown.
         now_ms = self._now_ms()
@@ -233,6 +232,13 @@ class Site:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+def _fixed(body: bytes, kind: str) -> Answer:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=body, content_type=kind)
+
+    return answer
 
 
 def _constant(file: File) -> Answer:
@@ -331,7 +337,12 @@ async def serving(site: Site, door: Door) -> AsyncIterator[int]:
     BrokerError
         The address cannot be had.
     """
-    runner = web.AppRunner(site.application(door), access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(
+        site.application(door),
+        access_log=None,
+        shutdown_timeout=1.0,
+        max_line_size=_LONGEST_LINE,  # so that what is too long is refused by us, and says why
+    )
     await runner.setup()
     try:
         listener = web.TCPSite(runner, door.host, door.port)

@@ -111,6 +111,11 @@ class Judge:
         if partition.topic == self._profiles:
             self._shares.pop(partition.number, None)
 
+    @property
+    def open_panes(self) -> int:
+        """Panes with counts whose windows are not complete yet."""
+        return sum(share.open_panes for share in self._shares.values())
+
     def follow(self, records: Sequence[Record]) -> None:
         self._registry.apply(records)
 

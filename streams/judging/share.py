@@ -18,7 +18,7 @@ from streams.judging.intake import DAY_MS, CameIn
 from streams.judging.kept import NOBODY, Kept, Key, restore
 from streams.judging.plans import ModelPlan
 from streams.judging.restoring import restore_model, restore_subject
-from streams.judging.scopes import Scope, Timing, W
+from streams.judging.scopes import INPUTS, OUTCOMES, Scope, Timing, W
 from streams.judging.subjects import (
     InputsMemory,
     ModelState,
@@ -48,6 +48,18 @@ class Share:
         return self._kept.flush()
 
     # ---- open windows
+
+    @property
+    def open_panes(self) -> int:
+        """Panes with counts of inputs or outcomes whose windows are still open."""
+        return sum(
+            len(window.panes)
+            for model in self.models.values()
+            for subject in model.subjects.values()
+            for scope in (INPUTS, OUTCOMES)
+            for by_digest in subject.windows(scope).values()
+            for window in by_digest.values()
+        )
 
     def put_window(
         self, plan: ModelPlan, key: SubjectKey, scope: Scope[W], start: int, digest: str

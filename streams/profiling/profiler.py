@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from detectors.operations.layout import STATUSES
 from streams.broker import Batch, Outgoing, Partition, Record, Work
 from streams.messages import (
     KIND,
@@ -48,6 +49,11 @@ class Seen:
     dead_letters: Counter[tuple[str, str]] = field(default_factory=Counter)  # by topic and reason
     fields: Counter[tuple[str, str]] = field(default_factory=Counter)  # by model and reason
     skipped: Counter[str] = field(default_factory=Counter)  # by reason
+    nameless: int = 0  # events of unregistered models beyond the cap on their names
+    predictions: Counter[tuple[str, str, str]] = field(
+        default_factory=Counter
+    )  # by model, version and status
+    current: dict[str, str] = field(default_factory=dict)  # the version that answers, by model
     watermarks_ms: dict[Partition, int] = field(default_factory=dict)
 
 
@@ -144,6 +150,7 @@ class Profiler:
         self._settle()
         records: list[Outgoing] = []
         for sheet in [*self._retired, *(self._sheets[model] for model in sorted(self._sheets))]:
+            self._count_predictions(sheet)
             key = sheet.lifecycle.model_id.encode()
             records += [self._profile(summary, key=key) for summary in sheet.summaries()]
             records += [self._profile(found, key=key) for found in sheet.outcomes.records()]
@@ -162,6 +169,15 @@ class Profiler:
         self.reach.void()
         self._void()
         return work
+
+    def _count_predictions(self, sheet: Sheet) -> None:
+        model_id = sheet.lifecycle.model_id
+        for (version, _, _), group in sheet.groups.items():
+            for status, n in zip((*STATUSES, "unknown"), group.counted.plain, strict=False):
+                if n:
+                    self.seen.predictions[model_id, version, status] += n
+        if sheet.groups:
+            self.seen.current[model_id] = sheet.lifecycle.version
 
     # ---- decoding
 
@@ -281,6 +297,7 @@ class Profiler:
         name = model_id if model_id in names or len(names) < MAX_UNREGISTERED else OTHER
         names[name] = names.get(name, 0) + 1
         self.seen.skipped["unregistered"] += 1
+        self.seen.nameless += name is OTHER
 
     # ---- grouping and counting
 
