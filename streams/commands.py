@@ -21,7 +21,7 @@ Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 _VERSION = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"  # as in a lifecycle: it is part of keys
 ModelVersion = Annotated[str, msgspec.Meta(pattern=_VERSION)]
 Note = Annotated[str, msgspec.Meta(max_length=1_000)]
-Time = Annotated[str, msgspec.Meta(max_length=40)]  # RFC 3339
+Time = Annotated[str, msgspec.Meta(max_length=40, extra_json_schema={"format": "date-time"})]  # RFC 3339
 MOST_BYTES = 64 * 1024
 MOST_PENDING = 10_000  # of a model: what exceeds it is refused
 REMEMBERED = 500  # ids of a model: a command that comes again later than that is applied again
@@ -186,6 +186,15 @@ def word(command: Command) -> str:
     'unsilence'
     """
     return str(type(command).__struct_config__.tag)
+
+
+def refusal(reason: str) -> str:
+    """What a judge's word means to a person.
+
+    >>> refusal("not_open"), refusal("full_moon")
+    ('the episode is over', 'full moon')
+    """
+    return REFUSALS.get(reason, reason.replace("_", " "))
 
 
 class CommandOutcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ from streams.commands import (
     decode,
     moment_ms,
     named,
+    refusal,
     word,
 )
 
@@ -113,6 +114,7 @@ class Ledger:
             "given_at": rfc3339(given.given_ms),
             "status": outcome.outcome if outcome else "pending",
             "reason": outcome.reason if outcome else None,
+            "explained": refusal(outcome.reason) if outcome and outcome.reason else None,
             "applied_at": outcome.applied_at if outcome else None,
             "said": msgspec.to_builtins(given.command),
         }
