@@ -28,12 +28,13 @@ Document = dict[str, Any]
 
 
 @cache
-def document(version: str) -> bytes:
+def document(version: str, *, tokens: bool = False) -> bytes:
     """The whole description as JSON.
 
     Parameters
     ----------
     version : of Leeway
+    tokens : whether a token is needed
 
     Examples
     --------
@@ -44,6 +45,8 @@ def document(version: str) -> bytes:
     wanted = [*types.values(), shapes.CommandState, Command]
     found, components = msgspec.json.schema_components(wanted, ref_template=_REFS)
     *of_routes, accepted, command = found
+    if tokens:
+        components = {name: _signed(one) for name, one in components.items()}
     answers = dict(zip(types, of_routes, strict=True))
     paths: Document = {f"{BASE}{route.path}": _path(route, answers[route.path]) for route in ROUTES}
     paths[f"{BASE}/commands"] = {"post": _post(command, accepted)}
@@ -54,7 +57,7 @@ def document(version: str) -> bytes:
         "openapi": "3.1.0",
         "info": {"title": "Leeway", "version": version, "description": _ABOUT},
         "servers": [{"url": "/", "description": "where this document was found"}],
-        "security": [{}, {"token": []}],
+        "security": [{"token": []}] if tokens else [{}],
         "tags": [
             {"name": "api", "description": "what is known, and commands"},
             {"name": "service", "description": "for probes, Prometheus and Slack"},
@@ -85,7 +88,7 @@ _IF_NONE_MATCH: Document = {
     "name": "If-None-Match",
     "in": "header",
     "description": "the ETag of an earlier answer",
-    "schema": {"type": "string", "pattern": r'^(W/)?"[\x21\x23-\x7e]*"$'},
+    "schema": {"type": "string"},
 }
 _PROBLEM: Document = {
     "title": "Problem",
@@ -112,6 +115,16 @@ _PROBLEM: Document = {
         },
     },
 }
+
+
+def _signed(component: Document) -> Document:
+    """A command is given by whoever shows the token: nobody has to say who they are."""
+    members = component.get("properties", {})
+    if not {"command", "command_id", "by", "note"} <= members.keys():
+        return component
+    kept = {name: schema for name, schema in members.items() if name != "by"}
+    required = [name for name in component["required"] if name != "by"]
+    return component | {"properties": kept, "required": required}
 
 
 def _path(route: Route, schema: Document) -> Document:
@@ -185,15 +198,15 @@ def _post(command: Document, accepted: Document) -> Document:
     return {
         "operationId": "give_command",
         "summary": "Give a command. It is kept when this answers, and applied before the next window.",
-        "description": f"At most {MOST_BYTES} bytes. `by` is the name of the token, where one is needed. "
+        "description": f"At most {MOST_BYTES} bytes. Where a token is needed, its name is who gave the command. "
         "The same id with the same command is the same command; with another it is a conflict.",
         "tags": ["api"],
         "parameters": [
             {
                 "name": "Idempotency-Key",
                 "in": "header",
-                "description": "the command's id, instead of `command_id` in the body",
-                "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,64}$"},
+                "description": "the same as `command_id`, which may then be left out",
+                "schema": {"type": "string", "minLength": 1, "maxLength": 64},
             }
         ],
         "requestBody": {"required": True, "content": {"application/json": {"schema": command}}},
@@ -268,7 +281,7 @@ def _service() -> Mapping[str, Document]:
                 },
                 "responses": {
                     "200": {"description": "It is kept."},
-                    **_problems([400, 401, 413, 422]),
+                    **_problems([400, 404, 413, 422]),
                 },
             }
         },

@@ -34,15 +34,16 @@ from streams.control.static import FOR_EVER, File, content, static_files
 from streams.errors import BrokerError
 from streams.metrics import HTTP_REQUESTS, OTHER, Meter, exposition
 from streams.views.answers import Document
-from streams.views.asked import Asked, Elsewhere, Route, checked
+from streams.views.asked import Asked, Route, checked
 from streams.views.deliveries import Delivering
+from streams.views.places import Elsewhere, Recalled
 from streams.views.problems import Problem
 from streams.views.read import ReadModel, document_of
 from streams.views.vitals import Vitals
 
 Ready = Callable[[], bool]
 Reading = Callable[[], Sequence[tuple[Partition, int, int]]]
-Recall = Callable[[Partition, int], Awaitable[Record]]
+Recall = Callable[[Partition, int], Awaitable[Record | None]]  # None: no longer on the log
 T = TypeVar("T")
 
 _READS = ("GET", "HEAD")
@@ -150,11 +151,14 @@ class Site:
                 asked = replace(asked, recalled={**asked.recalled, **found})
         return answer(asked)
 
-    async def _recalled(self, elsewhere: Elsewhere) -> dict[tuple[Partition, int], object]:
+    async def _recalled(self, elsewhere: Elsewhere) -> Recalled:
         if self._recall is None:
-            raise Problem("not_found", "what was told then is no longer in memory")
+            return dict.fromkeys(elsewhere.places)
         records = await asyncio.gather(*(self._recall(*place) for place in elsewhere.places))
-        documents = (msgspec.json.decode(document_of(record)) for record in records)
+        documents = (
+            None if record is None else msgspec.json.decode(document_of(record))
+            for record in records
+        )
         return dict(zip(elsewhere.places, documents, strict=True))
 
     def _json(self, route: Route) -> Answer:

@@ -14,6 +14,8 @@ from streams.views import answers
 from streams.views.answers import Document
 from streams.views.deliveries import Delivering
 from streams.views.documents import epoch_ms
+from streams.views.places import Elsewhere as Elsewhere
+from streams.views.places import Recalled
 from streams.views.problems import Mistake, Problem
 from streams.views.read import ReadModel
 from streams.views.vitals import Vitals
@@ -23,13 +25,6 @@ LONGEST = 512  # characters of a parameter
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,9}")
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class Elsewhere(Exception):
-    """The answer needs documents that are no longer in memory: read these records, and ask again."""
-
-    places: tuple[tuple[Partition, int], ...]  # where on the log: partition and offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +39,7 @@ class Asked:
     reading: Sequence[tuple[Partition, int, int]] = ()  # position, and where the log ends
     delivering: Delivering = field(default_factory=Delivering)
     vitals: Vitals = field(default_factory=Vitals)
-    recalled: Mapping[tuple[Partition, int], Any] = field(default_factory=dict)  # documents
+    recalled: Recalled = field(default_factory=dict)
 
     def model_id(self) -> str:
         """The model that the path names. Raises `Problem` where nobody knows it."""
