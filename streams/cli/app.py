@@ -45,6 +45,7 @@ class Command:
 
 COMMANDS = (
     Command("demo", "the whole product in about a minute on this machine", "Begin"),
+    Command("init", "draft a lifecycle from events that are there", "Begin"),
     Command("check", "find every mistake in lifecycle files", "Begin"),
     Command("baseline", "build the frozen reference from data", "Begin"),
     Command("calibrate", "what your past says: false alarms, and what would be found", "Begin"),

@@ -1,20 +1,19 @@
 """Which events does SOURCE hold? A file of JSON lines, Parquet or CSV, or a topic's past, as producers' bytes.
 
 `baseline` and `replay` read everything through here. JSON lines and topics hold events as a producer sent them, in the
-lifecycle's own shape and perhaps of several kinds; tables hold one row per event in the plain shape of contracts 1.1.
+lifecycle's own shape and perhaps of several kinds; tables hold one row per event in the plain shape of contracts 1.1,
+or in columns that have the names under which the lifecycle's events keep our fields.
 """
 
-import gzip
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from pathlib import Path
-from typing import IO, cast
 
 from streams.errors import UsageError
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.settings import Source as LifecycleSource
 from streams.offline import tables
+from streams.offline.naming import renamed
+from streams.offline.opening import Lines, open_file
 from streams.offline.selection import (
     ONLY_PREDICTIONS,
     Kind,
@@ -26,9 +25,6 @@ from streams.offline.selection import (
     some,
 )
 from streams.topics import Names
-
-_GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
-_LINES = 4096  # per chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,32 +81,10 @@ def open_source(
         if past is None:
             raise UsageError(f"{name}: no broker was given: set LEEWAY_BROKERS or --brokers")
         return _topic(name, lifecycles, kind, where, past)
-    path = Path(name)
-    if path.is_dir():
-        raise UsageError(f"{name}: is a directory: expected a file of events")
-    try:
-        with path.open("rb") as file:
-            head = file.read(4)
-    except FileNotFoundError:
-        raise UsageError(f"{name}: there is no such file{_near(path)}") from None
-    except OSError as error:
-        raise UsageError(f"{name}: cannot be read: {error.strerror}") from None
-    if not head:
-        raise UsageError(f"{name}: is empty")
-    packed = head[:2] == _GZIP
-    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
-    suffix = suffixes[-1] if suffixes else ""
-    if head == _PARQUET:
-        table = tables.open_parquet(path, name)
-    elif suffix == ".csv":
-        table = tables.open_csv(path, name, packed=packed)
-    elif suffix in (".jsonl", ".ndjson", ".json") or _first_byte(path, packed=packed) == b"{":
-        return _json_lines(path, name, lifecycles, kind, where, packed=packed)
-    else:
-        raise UsageError(
-            f"{name}: cannot tell what it holds: expected Parquet, CSV (.csv) or JSON lines (.jsonl), perhaps gzipped"
-        )
-    return _table(table, lifecycles, kind, where)
+    opened = open_file(name)
+    if isinstance(opened, Lines):
+        return _json_lines(opened, lifecycles, kind, where)
+    return _table(renamed(opened, lifecycles), lifecycles, kind, where)
 
 
 def in_plain_shape(lifecycle: Lifecycle, kind: Kind, columns: Sequence[str]) -> Lifecycle:
@@ -289,29 +263,16 @@ def _segment_names(lifecycle: Lifecycle) -> Iterator[str]:
 
 # ------------------------------------------------------------------------------------------ JSON lines, topics
 def _json_lines(
-    path: Path,
-    name: str,
-    lifecycles: Sequence[Lifecycle],
-    kind: Kind | None,
-    where: Sequence[Where],
-    *,
-    packed: bool,
+    lines: Lines, lifecycles: Sequence[Lifecycle], kind: Kind | None, where: Sequence[Where]
 ) -> Source:
     seen = Seen(where)
 
     def chunks() -> Iterator[Chunk]:
-        with path.open("rb") as raw:
-            lines = cast(IO[bytes], gzip.GzipFile(fileobj=raw) if packed else raw)
-            try:
-                # readlines with a hint instead of iteration: tell() stays allowed, and progress is of the packed file
-                while block := lines.readlines(_LINES * 256):
-                    events = [line.rstrip(b"\r\n") for line in block if not line.isspace()]
-                    yield from _told(events, lifecycles, kind, raw.tell(), seen)
-            except (EOFError, gzip.BadGzipFile) as error:
-                raise UsageError(f"{name}: is damaged: {error}") from None
+        for block in lines.blocks():
+            yield from _told(block.lines, lifecycles, kind, block.read, seen)
 
-    size = path.stat().st_size
-    return Source(name, tuple(lifecycles), size, (), _not_empty(name, seen, chunks))
+    name = lines.name
+    return Source(name, tuple(lifecycles), lines.size, (), _not_empty(name, seen, chunks))
 
 
 def _topic(
@@ -376,20 +337,3 @@ def _plain(source: LifecycleSource | None, *, needed: bool) -> LifecycleSource |
     return source.model_copy(
         update={"topic": None, "fields": {}, "filter": (), "timestamp_unit": "ms"}
     )
-
-
-def _first_byte(path: Path, *, packed: bool) -> bytes:
-    try:
-        with gzip.open(path) if packed else path.open("rb") as file:
-            return file.read(256).lstrip()[:1]
-    except (OSError, EOFError) as error:
-        raise UsageError(f"{path}: is damaged: {error}") from None
-
-
-def _near(path: Path) -> str:
-    try:
-        others = [other.name for other in path.parent.iterdir() if other.is_file()]
-    except OSError:
-        return ""
-    close = get_close_matches(path.name, others, n=1)
-    return f"; did you mean {path.parent / close[0]}?" if close else ""

@@ -11,6 +11,7 @@ import gzip
 import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -21,7 +22,20 @@ import msgspec
 
 from streams.errors import UsageError
 
-Role = Literal["time", "number", "integer", "category", "boolean", "text", "vector", "tag"]
+Role = Literal[
+    "time",  # and in another unit than milliseconds, where it is a number:
+    "seconds",
+    "microseconds",
+    "nanoseconds",
+    "number",
+    "integer",
+    "category",
+    "boolean",
+    "text",
+    "vector",
+    "tag",
+    "any",  # as it lies there
+]
 Values = Sequence[object]
 
 FIELDS: Mapping[str, Role] = {
@@ -54,6 +68,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _FIRST_MS, _LAST_MS = 31_536_000_000, 4_102_444_800_000  # the legal years, 1971 to 2099
 _UNITS = (("seconds", 1000), ("milliseconds", 1), ("microseconds", 1e-3), ("nanoseconds", 1e-6))
+_TIMES = ("time", *(name for name, _ in _UNITS))
+_PER_SECOND = {"seconds": 1, "milliseconds": 1000, "microseconds": 10**6, "nanoseconds": 10**9}
 _BEYOND = msgspec.Raw(b"1e999")  # how JSON can say infinite: a number beyond a double
 _ABSENT_NUMBERS = frozenset(("", "na", "n/a", "nan", "null", "none"))
 _TRUTH = {"true": True, "false": False, "1": True, "0": False}
@@ -266,11 +282,18 @@ def _from_arrow(column: Any, role: Role, name: str) -> Values:
     if pa.types.is_dictionary(kind):
         column = column.dictionary_decode()
         kind = column.type
-    if role == "time":
-        if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+    moments = pa.types.is_timestamp(kind) or pa.types.is_date(kind)
+    if role in _TIMES or (role == "any" and moments):
+        if moments:
             # without a zone it is read as UTC; safe=False: cut to milliseconds, as contracts 1.2 says
-            return list(column.cast(pa.timestamp("ms"), safe=False).cast(pa.int64()).to_pylist())
-        return _times(column.to_pylist(), name)
+            cut = column.cast(pa.timestamp("ms"), safe=False).cast(pa.int64()).to_pylist()
+            return [_moment(ms) for ms in cut] if role == "any" else list(cut)
+        return _times(column.to_pylist(), role, name)
+    if role == "any":
+        try:
+            return list(column.to_pylist())
+        except (ArithmeticError, ValueError, pa.ArrowException) as error:
+            raise UsageError(f"{name}: cannot be read: {_first_line(error)}") from None
     if pa.types.is_floating(kind):
         values = pc.if_else(pc.is_nan(column), None, column).to_pylist()
         return _floats(values, whole=role in ("integer", "category"))
@@ -312,8 +335,8 @@ def _plain(value: object) -> object:
 
 def _from_text(values: Sequence[str], role: Role, name: str) -> Values:
     """One CSV column as JSON values of the declared type; what does not fit its type stays text, and counts as such."""
-    if role == "time":
-        return _times([value or None for value in values], name)
+    if role in _TIMES:
+        return _times([value or None for value in values], role, name)
     if role == "number":
         return [_number(value) for value in values]
     if role == "integer":
@@ -358,22 +381,34 @@ def _integer(text: str) -> object:
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
-def _times(values: Sequence[object], name: str) -> Values:
-    """Epoch milliseconds of numbers and RFC 3339 texts; what is neither stays as it is, to be refused as an event."""
+def _times(values: Sequence[object], role: Role, name: str) -> Values:
+    """Epoch milliseconds of numbers and RFC 3339 texts; what is neither stays as it is, to be refused as an event.
+
+    Numbers may be in the unit that `role` names, if they make sense in it: the legal years of two units never overlap.
+    """
     found = [_time(value) for value in values]
     first = next((v for v in found if isinstance(v, int)), None)
     if first is not None and not _FIRST_MS <= first < _LAST_MS:
         for unit, factor in _UNITS:
-            if _FIRST_MS <= first * factor < _LAST_MS:
+            if _FIRST_MS <= first * factor < _LAST_MS and unit != role:
                 raise UsageError(
                     f"{name}: {first} looks like {unit}: expected milliseconds since 1970, or a time with its zone"
                 )
-    return found
+    if role == "time" or (first is not None and _FIRST_MS <= first < _LAST_MS):
+        return found
+    return [_time(value, per_second=_PER_SECOND[role]) for value in values]
 
 
-def _time(value: object) -> object:
+def _time(value: object, *, per_second: int = 1000) -> object:
+    if isinstance(value, str) and per_second != 1000:
+        with suppress(ValueError):
+            value = int(value) if value.isdigit() else float(value)
     if isinstance(value, float):
+        if per_second != 1000 and math.isfinite(value):
+            return int(value * 1000 // per_second)
         return None if math.isnan(value) else int(value) if value.is_integer() else value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value * 1000 // per_second
     if not isinstance(value, str):
         return value
     if value.isdigit():
@@ -383,6 +418,14 @@ def _time(value: object) -> object:
     except ValueError:
         return value
     return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND
+
+
+def _moment(ms: int | None) -> datetime | None:
+    """A moment that Python has a name for; None for any other."""
+    try:
+        return None if ms is None else _EPOCH + timedelta(milliseconds=ms)
+    except OverflowError:
+        return None
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,0 +1,1 @@
+"""A lifecycle, guessed from a sample of events: pure, and open about what is a guess."""
