@@ -117,7 +117,7 @@ class Channel:
         self,
         properties: Mapping[str, Any],
         limits: Limits,
-        make: Callable[[dict[str, Any]], Any] = Producer,
+        make: Callable[[dict[str, Any]], Any],
     ) -> None:
         self._properties, self._limits, self._make = dict(properties), limits, make
         self._begin()

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
@@ -44,6 +44,8 @@ class Emitter:
         In tests and development: whatever would be refused, or lose a field, raises `InvalidEvent` at once.
     registry
         A `prometheus_client.CollectorRegistry` that shall show the counts.
+    producer
+        Makes Kafka's client of its properties: something else in tests that have no Kafka.
 
     Raises
     ------
@@ -75,6 +77,7 @@ class Emitter:
         kafka: Mapping[str, Any] = _NOTHING,
         strict: bool = False,
         registry: Any = None,
+        producer: Callable[[dict[str, Any]], Any] = Producer,
     ) -> None:
         if not _MODEL_ID(model_id):
             raise UsageError("model_id: expected letters, digits, . _ -, at most 100")
@@ -85,10 +88,12 @@ class Emitter:
         self.model_id = model_id
         names = Names()
         self._topics = {kind: topics.get(kind, names(kind)) for kind in _KINDS}
-        self._predictions = self._topics["predictions"]
         properties = _properties(brokers, limits, kafka)
-        _check(properties)
-        self._channel = Channel(properties, limits)
+        try:
+            producer(dict(properties))  # nothing stays of it: a process may fork afterwards
+        except KafkaException as failure:
+            raise UsageError(f"kafka: {failure.args[0].str()}") from None
+        self._channel = Channel(properties, limits, producer)
         self._strict = strict
         ahead_ms = limits.ahead // timedelta(milliseconds=1)
         self._writer = Writer(model_id, model_version, ahead_ms, self._odd)
@@ -348,11 +353,3 @@ def _properties(brokers: str, limits: Limits, kafka: Mapping[str, Any]) -> dict[
         "queue.buffering.max.kbytes": max(1, limits.bytes // 1024),
         "queue.buffering.max.messages": limits.events,
     }
-
-
-def _check(properties: Mapping[str, Any]) -> None:
-    """Whether librdkafka takes these properties. Nothing stays of it: a process may fork afterwards."""
-    try:
-        Producer(dict(properties))
-    except KafkaException as failure:
-        raise UsageError(f"kafka: {failure.args[0].str()}") from None
