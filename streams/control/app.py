@@ -17,8 +17,9 @@ from streams.control.commands import Post
 from streams.control.committed import CommittedTransport, Progress
 from streams.control.delivery import Courier
 from streams.control.door import Door
-from streams.control.outgoing import Reachable
+from streams.control.outgoing import Reachable, now_ms
 from streams.control.server import Site, serving
+from streams.control.vitals import Watch
 from streams.errors import BrokerError, UsageError
 from streams.kafka.admin import topic_partitions
 from streams.metrics import Meter
@@ -27,6 +28,9 @@ from streams.views.deliveries import Delivering
 from streams.views.read import ReadModel
 
 STOP_S = 4.0  # an orderly end may take so long; then the process ends anyway
+DEAD_LETTERS = (
+    10_000  # of each partition that are read at the start: garbage may come by the million
+)
 _SELDOM_S = 60.0  # a library that retries may say so once in this time
 
 
@@ -50,7 +54,7 @@ def _quieten() -> None:
         logging.getLogger(library).setLevel(logging.ERROR)
     # "error" here is: not found yet, asking again
     logging.getLogger("aiokafka.consumer.group_coordinator").setLevel(logging.CRITICAL)
-    for logger in ("aiokafka", "aiokafka.conn", "aiokafka.consumer.fetcher"):
+    for logger in ("aiokafka", "aiokafka.conn", "aiokafka.consumer.fetcher", "aiohttp.server"):
         logging.getLogger(logger).addFilter(_Seldom())
 
 
@@ -70,6 +74,7 @@ class Control:
         receivers: Reachable | None = None,
         meter: Meter | None = None,
     ) -> None:
+        self.kafka, self.names = kafka, names
         self.read, self._alerts = ReadModel(names), names("alerts")
         self.post = Post(kafka, names)
         self.progress = Progress()
@@ -78,6 +83,7 @@ class Control:
         transport = cast(CommittedTransport, self.app.transport)
         transport.wanted, transport.folded = self.read.wanted, self.read.position
         transport.progress = self.progress
+        transport.newest = {names("dead-letters"): DEAD_LETTERS}
         folding(self.app, self.read.topics, self._fold)
         self.courier = (
             Courier(kafka, names, receivers, self.read, self.progress, self.caught_up, self.meter)
@@ -220,6 +226,7 @@ async def serve(
     BrokerError
         Kafka or the address to listen on cannot be had.
     """
+    watch = Watch(control.kafka, control.names, control.read, control.reading, now_ms)
     site = Site(
         control.read,
         control.caught_up,
@@ -229,10 +236,17 @@ async def serve(
         signing_secrets,
         control.meter,
         control.delivering,
+        vitals=lambda: watch.vitals,
     )
+    watch.changed = lambda: site.hub.tell("pipeline", "")
     async with serving(site, door) as port:
         opened(port)
-        await control.read_until(stop)
+        watching = asyncio.create_task(watch.watch())
+        try:
+            await control.read_until(stop)
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
 
 
 async def _run(

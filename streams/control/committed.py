@@ -10,6 +10,7 @@ after every rebalance goes on exactly where the read model stands.
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any, cast
 
 import aiokafka
@@ -118,7 +119,7 @@ class CommittedThread(AIOKafkaConsumerThread):
         return cast(Mapping[TP, int], await self.call_thread(self._seek_to_folded))
 
     async def _seek_to_folded(self) -> Mapping[TP, int | None]:
-        """Go on where the read model stands; from the beginning where it has seen nothing."""
+        """Go on where the read model stands; from the beginning, or near the end, where it has seen nothing."""
         reader, consumer = cast(CommittedTransport, self.transport), self._ensure_consumer()
         assigned = sorted(consumer.assignment())
         ends = await consumer.end_offsets(assigned)
@@ -128,6 +129,9 @@ class CommittedThread(AIOKafkaConsumerThread):
             folded = reader.folded(partition)
             if folded:
                 consumer.seek(tp, folded)
+            elif tp.topic in reader.newest:
+                (first,) = (await consumer.beginning_offsets([tp])).values()
+                consumer.seek(tp, max(first, ends[tp] - reader.newest[tp.topic]))
             else:
                 await consumer.seek_to_beginning(tp)
             offsets[TP(tp.topic, tp.partition)] = folded or None
@@ -153,6 +157,7 @@ class CommittedTransport(Transport):
     ----------
     wanted : whether a record of this topic with this key is worth decoding
     folded : the next offset the read model needs of a partition, 0 if it has seen none
+    newest : topics of which, at the start, only so many records of each partition are wanted
     """
 
     Consumer = CommittedConsumer
@@ -161,4 +166,5 @@ class CommittedTransport(Transport):
     wanted: Wanted
     folded: Position
     progress: Progress
+    newest: Mapping[str, int] = MappingProxyType({})
     metadata_max_age_ms: int = 30_000

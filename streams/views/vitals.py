@@ -17,22 +17,24 @@ class Share:
     Parameters
     ----------
     committed : the next offset it has to read; None: it never committed one
-    end : where what is committed ends
+    end : where the records end that it may read
+    start : where the log begins now
     """
 
     topic: str
     partition: int
     committed: int | None
     end: int
+    start: int = 0
 
     @property
     def lag(self) -> int:
-        """Records that wait. A role that never committed begins at the start of what the log keeps.
+        """Records that wait. A role that never committed begins at the start of the log.
 
-        >>> Share("leeway.profiles", 0, 7, 10).lag
-        3
+        >>> Share("leeway.profiles", 0, 7, 10).lag, Share("leeway.profiles", 0, None, 10, start=8).lag
+        (3, 2)
         """
-        return max(self.end - (self.committed or 0), 0)
+        return max(self.end - (self.start if self.committed is None else self.committed), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,29 +105,41 @@ def of_role(role: str, seen: Sequence[Seen], *, needed: bool = True) -> RoleVita
 
 
 def _state(seen: Sequence[Seen], now: Seen, lag: int, *, needed: bool) -> tuple[State, str]:
+    waits = f"{lag:,} {'record waits' if lag == 1 else 'records wait'}" if lag else "nothing waits"
     if now.members == 0:
-        if not needed:
-            return "absent", "nobody is in its group, and nothing that is registered needs it"
-        waits = f", {lag:,} records wait" if lag else ""
-        return "absent", f"nobody is in its group{waits}"
-    unmoved = [one for one in seen if _places(one) == _places(now)]
-    since_ms = now.at_ms - unmoved[0].at_ms
-    stuck = {(share.topic, share.partition) for share in now.shares if share.lag}
-    for one in unmoved:
-        stuck &= {(share.topic, share.partition) for share in one.shares if share.lag}
-    if stuck and since_ms >= STALLED_MS:
-        return "stalled", f"{lag:,} records wait, and none was read for {since_ms // 1000} seconds"
-    if len(unmoved) < len(seen):
+        asks = "" if needed else ", and nothing that is registered asks for it"
+        return "absent", f"nobody is in its group{asks}; {waits}"
+    stuck, since_ms = _stuck(seen)
+    if stuck and now.at_ms - since_ms >= STALLED_MS:
         return (
-            "working",
-            f"it reads; {lag:,} records wait" if lag else "it reads, and nothing waits",
+            "stalled",
+            f"{waits}, and {stuck[0]}/{stuck[1]} was not read for {(now.at_ms - since_ms) // 1000} seconds",
         )
+    if any(_committed(one) != _committed(now) for one in seen):
+        return "working", f"it reads; {waits}"
+    if now.members is None:
+        return "unknown", f"the broker does not tell who is in its group; {waits}"
     if lag:
-        return "working", f"{lag:,} records wait; it has {STALLED_MS // 1000} seconds to go on"
-    if not now.shares:
-        return "waiting", "it has read nothing yet"
+        return "working", f"{waits}, for less than {STALLED_MS // 1000} seconds"
     return "waiting", "everything was read"
 
 
-def _places(seen: Seen) -> tuple[int | None, ...]:
-    return tuple(share.committed for share in seen.shares)
+def _stuck(seen: Sequence[Seen]) -> tuple[tuple[str, int] | None, int]:
+    """The partition in which records have waited longest without one being read, and since when."""
+    longest: tuple[tuple[str, int] | None, int] = None, 0
+    for share in seen[-1].shares:
+        if not share.lag:
+            continue
+        place, since_ms = (share.topic, share.partition), seen[-1].at_ms
+        for one in reversed(seen):
+            before = next((s for s in one.shares if (s.topic, s.partition) == place), None)
+            if before is None or before.committed != share.committed or not before.lag:
+                break
+            since_ms = one.at_ms
+        if longest[0] is None or since_ms < longest[1]:
+            longest = place, since_ms
+    return longest
+
+
+def _committed(seen: Seen) -> tuple[tuple[str, int, int | None], ...]:
+    return tuple((share.topic, share.partition, share.committed) for share in seen.shares)
