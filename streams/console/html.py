@@ -41,7 +41,7 @@ def link(text: Content, href: str) -> Html:
 
 
 def data(document: object, **attributes: str | None) -> Html:
-    """A document for a script to read; a browser runs nothing in it, and no text of it ends it.
+    r"""A document for a script to read; a browser runs nothing in it, and no text of it ends it.
 
     >>> data({"name": "</script>"})
     '<script type="application/json">{"name":"\\u003c/script\\u003e"}</script>'

@@ -1,129 +1,223 @@
-"""What does a person see first? What is firing, how each model is, and what was asked of retraining."""
+"""What does a person see first? What is firing, and how every model is, the worst first."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from streams.commands import moment_ms
 from streams.console.html import Content, Html, element, link
 from streams.console.parts import (
     Page,
+    filters,
     model_path,
-    moment,
+    name,
+    path,
     pill,
     problems,
     requests,
     screen,
+    search,
     section,
+    select,
     table,
 )
-from streams.console.wording import clock, number, words
+from streams.console.strips import strip
+from streams.console.wording import ago, clock, number, times
 from streams.views import answers
-from streams.views.answers import Document, ModelView
+from streams.views.answers import STATES, ModelView
 from streams.views.asked import Asked
-from streams.views.read import Judged, ReadModel, Scoped
+from streams.views.read import ReadModel, Scoped
 
-STRIP = 48  # windows in a strip
+STRIP = 36  # windows in a strip
+FIRING = 6  # cards; the rest is on the page of episodes
+_WORST_FIRST = ("down", "degraded", "unknown", "healthy", "retired")
+_SEVERITIES = ("critical", "error", "warning", "info")
+_Key = Callable[[ModelView], Any]
+
+
+def _rank(view: ModelView) -> tuple[Any, ...]:
+    found = [_severities(view).get(one, 0) for one in _SEVERITIES]
+    return _WORST_FIRST.index(view.state), [-count for count in found], -_alarm(view), view.model_id
+
+
+def _alarm(view: ModelView) -> float:
+    return (view.newest.alarm_ratio if view.newest else None) or 0.0
+
+
+ORDERS: dict[str, _Key] = {
+    "state": _rank,
+    "model": lambda view: (view.name.casefold(), view.model_id),
+    "alarm": lambda view: (-_alarm(view), view.model_id),
+    "last_event": lambda view: (-(view.last_event_ms or 0), view.model_id),
+    "owner": lambda view: ((_owner(view) or "\uffff").casefold(), view.model_id),
+}
 
 
 def index(asked: Asked) -> str:
-    """The front page: what is firing now, every model, recent triggers, what came in and could not be used."""
+    """The front page: what is firing now, and every model with its state and the reason for it."""
     read = asked.read
+    chosen, order = asked.choice("state", STATES), asked.choice("sort", tuple(ORDERS)) or "state"
     views = [answers.model(read, one, asked.now_ms) for one in answers.model_ids(read)]
     firing = answers.open_episodes(read)
-    title = f"{len(firing)} firing" if firing else "Nothing is firing"
-    silences = read.commands.silences(asked.now_ms)
-    quiet = [one for one in silences if one["status"] in ("active", "pending")]
+    problem = f"{number(len(firing))} open {'problem' if len(firing) == 1 else 'problems'}"
+    wanted = (asked.query.get("q") or "").casefold().strip()
+    shown = [
+        view
+        for view in sorted(views, key=ORDERS[order])
+        if chosen in (None, view.state) and wanted in _text(view)
+    ]
     return screen(
         asked,
-        title,
+        f"{number(len(firing))} firing" if firing else "Nothing is firing",
         "/",
-        section("Firing now", problems(firing, views)),
-        section("Silences", _silences(quiet)) if quiet else None,
-        section(f"Models ({len(views)})", _models(read, views, asked.now_ms)),
-        section("Recent triggers", requests(read, None)),
-        section("Intake", _intake(read)),
-    )
+        element("h1", problem if firing else "Nothing is firing"),
+        _tiles(views, chosen),
+        section("Firing now", problems(firing, views, FIRING, path("/episodes", status="open")), id_="firing"),
+        section(f"Models ({len(views)})", _models(asked, views, shown, order), id_="of-models"),
+        section("Recent triggers", requests(read, None), id_="recent-triggers"),
+        section("Not registered", _strangers(read), id_="not-registered") if answers.unregistered(read) else None,
+    )  # fmt: skip
 
 
-def _silences(quiet: Sequence[Document]) -> Html:
-    """Of what nobody is told, and who said so."""
-    rows = [
-        (
-            link(one["model_id"], model_path(one["model_id"])),
-            ", ".join(one["match"].values()) or "everything",
-            one["status"],
-            moment(moment_ms(one["until"]), short=True),
-            one["by"],
-            one["reason"],
-        )
-        for one in sorted(quiet, key=lambda one: (one["until"], one["silence_id"]))
-    ]
-    return table(("Model", "About", "State", "Until", "By", "Because"), rows)
+def _owner(view: ModelView) -> str | None:
+    return view.registered.owner if view.registered else None
 
 
-def _models(read: ReadModel, views: Sequence[ModelView], now_ms: int) -> Html:
+def _text(view: ModelView) -> str:
+    """What a search looks through."""
+    return f"{view.model_id}\n{view.name}\n{_owner(view) or ''}\n{view.state}".casefold()
+
+
+def _tiles(views: Sequence[ModelView], chosen: str | None) -> Html | None:
+    """How many models are in each state; a tile shows only these."""
     if not views:
-        return element("p", "No model is registered yet: leeway apply FILE", class_="empty")
-    rows = [
-        (
-            link(view.model_id, model_path(view.model_id)),
-            element("span", pill(view.state), title=view.because),
-            view.version or "–",
-            _strip(_history(read, view)),
-            "–" if view.newest is None else moment(view.newest.end_ms, short=True),
-            number(len(view.open_episodes)) if view.open_episodes else "–",
-            (view.registered.owner if view.registered else None) or "–",
+        return None
+    tiles = []
+    for state in _WORST_FIRST:
+        count = sum(view.state == state for view in views)
+        if count or state == "healthy":
+            current = "true" if state == chosen else None
+            to = "/" if current else path("/", state=state)
+            inner = element("b", number(count)), pill(state)
+            tile = element("a", *inner, href=to, class_="stay", aria_current=current)
+            tiles.append(element("li", tile))
+    return element("ul", *tiles, class_="tiles", aria_label="models by state")
+
+
+def _models(asked: Asked, views: Sequence[ModelView], shown: Sequence[ModelView], order: str) -> Content:  # fmt: skip
+    if not views:
+        return element(
+            "p",
+            "No model is registered yet: ",
+            element("code", "leeway apply FILE"),
+            class_="empty",
         )
-        for view in views
-    ]
-    return table(("Model", "State", "Version", "Last windows", "Judged to", "Open", "Owner"), rows)
-
-
-def _history(read: ReadModel, view: ModelView) -> list[Judged]:
-    subject = Scoped(view.model_id, view.version, "all", "inputs")
-    return read.results.get(view.model_id, {}).get(subject, [])[-STRIP:]
-
-
-def _strip(history: Sequence[Judged]) -> Html:
-    """The last windows, oldest first: colour and height both say the verdict."""
-    if not history:
-        return element("span", "none", class_="empty")
-    counts = {
-        verdict: sum(one.verdict == verdict for one in history)
-        for verdict in ("severe", "drifting", "insufficient", "stable")
-    }
-    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-    return element(
-        "span",
-        *(
-            element("i", class_=one.verdict, title=f"{clock(one.end_ms)} {one.verdict}")
-            for one in history
-        ),
-        class_="strip",
-        role="img",
-        aria_label=f"last {len(history)} windows: {told}",
+    kept = {key: value for key, value in asked.query.items() if key in ("state", "q") and value}
+    fields = (
+        search("q", "Name or owner", asked.query.get("q")),
+        select("state", "State", STATES, asked.query.get("state")),
+        element("input", type="hidden", name="sort", value=order) if order != "state" else None,
     )
-
-
-def _intake(read: ReadModel) -> Content:
-    rows = []
-    for item in answers.intake_documents(read):
-        rejected = ", ".join(f"{number(n)} {words(why)}" for why, n in item["dead_letters"].items())
-        rows.append(
-            (
-                item["topic"],
-                number(item["events"]),
-                rejected or "none",
-                number(item["unregistered"]),
-            )
+    if not shown:
+        found: Content = element("p", "No model is like that. ", link("Show all", "/"), class_="empty")  # fmt: skip
+    else:
+        head = [_sorter(text, key, kept) for text, key in _HEAD]
+        by = next(at for at, (_, key) in enumerate(_HEAD) if key == order)
+        rows = [_row(asked, view) for view in shown]
+        found = table(
+            head,
+            rows,
+            label="Models",
+            sorts=(by, "descending" if order in ("alarm", "last_event") else "ascending"),
+            ids=[f"m-{view.model_id}" for view in shown],
+            id_="models",
+            stacks=True,
         )
-    if not rows:
-        return element("p", "Nothing was reported yet.", class_="empty")
-    names = [item["model_id"] for item in answers.unregistered(read)[:10]]
-    note = f"Not registered: {', '.join(names)}" if names else None
+    said = f"{number(len(shown))} of {number(len(views))} shown"
+    note = element("p", said, class_="meta") if len(shown) < len(views) else None
+    return filters(*fields, narrows="models"), note, found
+
+
+_HEAD = (
+    ("Model", "model"),
+    ("State", "state"),
+    ("Open", None),
+    ("Alarm", "alarm"),
+    ("Last windows", None),
+    ("Last event", "last_event"),
+    ("Owner", "owner"),
+)
+
+
+def _sorter(text: str, key: str | None, kept: dict[str, str]) -> Content:
+    if key is None:
+        return text
+    to = path("/", **kept, sort=None if key == "state" else key)
+    return element("a", text, href=to, class_="stay")
+
+
+def _row(asked: Asked, view: ModelView) -> tuple[Content, ...]:
+    ended = view.last_event_ms
     return (
-        table(("Topic", "Events", "Dead letters", "Of unregistered models"), rows),
-        element("p", note, class_="meta") if note else None,
+        (
+            link(name(view.name), model_path(view.model_id)),
+            element("span", view.version, class_="meta") if view.version else None,
+        ),
+        (
+            pill(view.state),
+            None if view.state == "healthy" else element("span", view.because, class_="meta why"),
+        ),
+        _open(view),
+        _gauge(view),
+        strip(_recent(asked.read, view)),
+        "–" if ended is None else element("span", ago(asked.now_ms - ended), title=clock(ended)),
+        name(_owner(view) or "–"),
     )
 
 
-INDEX = Page("/", (), index)
+def _severities(view: ModelView) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for story in view.open_episodes:
+        found[story.latest.severity] = found.get(story.latest.severity, 0) + 1
+    return found
+
+
+def _open(view: ModelView) -> Content:
+    counts = _severities(view)
+    if not counts:
+        return "–"
+    return [
+        element("span", f"{counts[one]} {one}", class_=f"pill severity-{one}")
+        for one in _SEVERITIES
+        if one in counts
+    ]
+
+
+def _gauge(view: ModelView) -> Content:
+    """Which part of the alarm's threshold is reached: what is spent of the false alarms that were allowed."""
+    ratio = view.newest.alarm_ratio if view.newest else None
+    if ratio is None:
+        return "–"
+    share = f"{min(ratio, 1.0):.2g}"
+    return element("meter", value=share, low=".5", high=".8", optimum="0"), f" {times(ratio)}"
+
+
+def _recent(read: ReadModel, view: ModelView) -> list[str]:
+    subject = Scoped(view.model_id, view.version, "all", "inputs")
+    history = read.results.get(view.model_id, {}).get(subject, [])
+    return [one.verdict for one in history[-STRIP:]]
+
+
+def _strangers(read: ReadModel) -> Html:
+    found = answers.unregistered(read)
+    names = ", ".join(item["model_id"] for item in found[:10])
+    more = f" and {number(len(found) - 10)} more" if len(found) > 10 else ""
+    return element(
+        "p",
+        "Events come of models that nobody registered: ",
+        element("bdi", names),
+        f"{more}. ",
+        link("Pipeline", "/pipeline"),
+        class_="meta",
+    )
+
+
+INDEX = Page("/", ("q", "state", "sort"), index)

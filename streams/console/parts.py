@@ -16,6 +16,7 @@ from streams.views.documents import Alert, Trigger, epoch_ms
 from streams.views.read import ReadModel, Story
 
 TRIGGERS = 10
+LONG = 40  # characters of a name that may be cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,16 @@ def model_path(model_id: str, **query: str) -> str:
     return f"/models/{quote(model_id, safe='')}" + (f"?{text}" if text else "")
 
 
+def path(base: str, **query: str | None) -> str:
+    """The address of a page; what is None or empty is left out.
+
+    >>> path("/episodes", status="open", model="a b", kind=None)
+    '/episodes?status=open&model=a%20b'
+    """
+    text = "&".join(f"{key}={quote(value, safe='')}" for key, value in query.items() if value)
+    return base + (f"?{text}" if text else "")
+
+
 def episode_path(episode_id: str) -> str:
     """
     >>> episode_path("ep-1/2")
@@ -223,30 +234,39 @@ def series_path(model_id: str, series: str, **query: str) -> str:
     return f"{path}/series/{quote(series, safe='')}" + (f"?{asked}" if asked else "")
 
 
-def problems(firing: Sequence[Story], views: Sequence[ModelView]) -> Html:
+def problems(
+    firing: Sequence[Story], views: Sequence[ModelView], most: int = 12, rest: str = "/episodes"
+) -> Html:
+    """What is firing, as cards; `rest` is where the others are listed."""
     if not firing:
         unknown = [view for view in views if view.state == "unknown"]
         also = f" {len(unknown)} of {len(views)} cannot be told." if unknown else ""
         return element("p", f"No problem is open.{also}", class_="empty")
-    return element("div", *(_episode(story) for story in firing), class_="cards")
+    cards = element("div", *(_episode(story) for story in firing[:most]), class_="cards")
+    left = len(firing) - most
+    if left <= 0:
+        return cards
+    more = element("p", link(f"and {number(left)} more", rest), class_="meta")
+    return element("div", cards, more)
 
 
 def _episode(story: Story) -> Html:
     alert = story.latest.read_as(Alert)
-    about = [link(story.model_id, model_path(story.model_id)), " ", story.version]
+    about = [link(name(story.model_id), model_path(story.model_id)), " ", story.version]
     if story.segment != "all":
-        about += [" · ", story.segment]
+        about += [" · ", element("bdi", story.segment)]
     return element(
         "article",
         element(
             "p",
             pill(story.latest.severity, "severity"),
             " ",
-            words(story.kind),
-            element("span", *about, class_="about"),
+            element("b", words(story.kind)),
+            " · ",
+            *about,
         ),
-        element("h3", alert.title or story.id),
-        element("p", alert.summary),
+        element("h3", link(alert.title or story.id, episode_path(story.id))),
+        element("p", alert.summary, class_="clamped"),
         element(
             "p",
             "open since ",
@@ -254,13 +274,17 @@ def _episode(story: Story) -> Html:
             [", began about ", moment(epoch_ms(alert.since.estimate))] if alert.since else None,
             f" · {words(story.latest.word)} " if len(story.history) > 1 else "",
             moment(story.latest.at_ms, short=True) if len(story.history) > 1 else None,
-            " · ",
-            link("episode", episode_path(story.id)),
             [" · ", link("runbook", alert.links.runbook)] if alert.links.runbook else None,
             class_="meta",
         ),
         class_=f"card severity-{story.latest.severity}",
+        id=story.id,
     )
+
+
+def name(text: str) -> Html:
+    """A name somebody gave: of any script and length, it changes nothing around it."""
+    return element("bdi", text, class_="name", title=text if len(text) > LONG else None)
 
 
 def requests(read: ReadModel, model_id: str | None) -> Html:
@@ -292,29 +316,52 @@ def table(
     figures: Sequence[int] = (),
     *,
     label: str | None = None,
+    sorts: tuple[int, str] | None = None,
+    stacks: bool = False,
+    id_: str | None = None,
+    ids: Sequence[str] | None = None,
 ) -> Html:
-    """A table that scrolls by itself where it is wider than the screen; `figures` are the columns of numbers."""
+    """A table that scrolls by itself where it is wider than the screen.
 
-    def row(cells: Sequence[Content]) -> Html:
-        return element(
-            "tr",
-            *(
-                element("td", cell, class_="figure" if at in figures else None)
-                for at, cell in enumerate(cells)
-            ),
-        )
-
+    Parameters
+    ----------
+    figures : columns of numbers
+    label : what a screen reader calls it
+    sorts : the column by which it is sorted, and how
+    stacks : on a narrow screen each row becomes a card, and nothing scrolls
+    ids : one for each row, where rows come, go and move
+    """
     titles = (
-        element("th", text, scope="col", class_="figure" if at in figures else None)
+        element(
+            "th",
+            text,
+            scope="col",
+            class_="figure" if at in figures else None,
+            aria_sort=sorts[1] if sorts is not None and sorts[0] == at else None,
+        )
         for at, text in enumerate(head)
     )
-    header = element("thead", element("tr", *titles))
+
+    def row(at: int, cells: Sequence[Content]) -> Html:
+        written = (
+            element(
+                "td",
+                cell,
+                class_="figure" if column in figures else None,
+                data_label=head[column] if stacks and type(head[column]) is str else None,
+            )
+            for column, cell in enumerate(cells)
+        )
+        return element("tr", *written, id=ids[at] if ids else None)
+
+    body = element("tbody", *(row(at, cells) for at, cells in enumerate(rows)))
     # focusable: a wide table scrolls, and a keyboard must be able to
     return element(
         "div",
-        element("table", header, element("tbody", *map(row, rows))),
-        class_="scroll",
+        element("table", element("thead", element("tr", *titles)), body),
+        class_="scroll stacks" if stacks else "scroll",
         tabindex="0",
         role="region" if label else None,
         aria_label=label,
+        id=id_,
     )

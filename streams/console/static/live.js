@@ -169,7 +169,7 @@
     const list = form.dataset.narrows && document.getElementById(form.dataset.narrows);
     if (!list) return;
     const words = (form.elements.q?.value || "").toLowerCase();
-    for (const row of list.querySelectorAll("tbody tr")) row.hidden = !row.dataset.text.includes(words);
+    for (const row of list.querySelectorAll("tbody tr")) row.hidden = !row.textContent.toLowerCase().includes(words);
   }
 
   document.addEventListener("input", (event) => {

@@ -2,7 +2,7 @@
 // Knows nothing of a server: a report in a file is drawn by the same lines.
 "use strict";
 (() => {
-  const NAMES = ["good", "warn", "bad", "dim", "soft", "ink", "line", "card", "link", "reference", "current"];
+  const NAMES = ["good", "warn", "bad", "dim", "soft", "ink", "line", "card", "link", "reference", "current", "heat0", "heat1", "heat2", "heat3", "heat4", "heat5"];
   const CONFIG = { displayModeBar: false, displaylogo: false, responsive: true, showTips: false, doubleClick: "reset" };
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const coarse = matchMedia("(pointer: coarse)");
@@ -23,7 +23,10 @@
       if (!colour) return value;
       return share ? colour + Math.round(255 * share).toString(16).padStart(2, "0") : colour;
     }
-    if (Array.isArray(value)) return typeof value[0] === "number" ? value : value.map(coloured);
+    if (Array.isArray(value)) {
+      const numbers = typeof value[0] === "number" && typeof value[value.length - 1] !== "string";
+      return numbers ? value : value.map(coloured); // long columns are left alone
+    }
     if (value && typeof value === "object") {
       return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, coloured(inner)]));
     }
