@@ -249,7 +249,7 @@ def _is_there(value: object) -> bool:
     if value is None:
         return False
     if type(value) is str:
-        return True
+        return is_text(value)
     seen = plain(value, lambda: None)
     try:
         return seen is not None and (

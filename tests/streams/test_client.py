@@ -260,6 +260,10 @@ REFUSED: dict[str, tuple[Callable[[Emitter], object], str]] = {
     "a label of nobody": (lambda e: e.label(None, "yes"), "invalid:label_incomplete"),
     "a label of an impossible id": (lambda e: e.label("", "yes"), "invalid:label_incomplete"),
     "a label that is no number": (lambda e: e.label("a", math.nan), "invalid:label_incomplete"),
+    "a loss that is half a character": (
+        lambda e: e.label(loss="\ud800"),
+        "invalid:label_incomplete",
+    ),
     "a loss without an end": (lambda e: e.label(loss=math.inf), "invalid:label_incomplete"),
     "a loss beyond a double": (
         lambda e: e.label(loss=Decimal("1E+500")),
