@@ -46,7 +46,7 @@ def _culprit(story: Story, one: Affected, window: str) -> tuple[Content, ...]:
         "–" if one.effect is None else element("span", effect(one.effect), class_="whole"),
         "–" if one.effect is None else number(one.effect.floor),
         element("span", missing, class_="whole"),
-        "; ".join(moved) or "–",
+        [element("span", text, class_="whole line") for text in moved] or "–",
     )
 
 

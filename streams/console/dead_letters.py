@@ -119,8 +119,8 @@ def _commands() -> Html:
         ("leeway dead-letters replay", "sends them to their topics again, each once, when the cause is repaired"),
     )  # fmt: skip
     return element(
-        "dl", *(element("div", element("dt", element("code", line)), element("dd", does)) for line, does in lines)
-    )  # fmt: skip
+        "ul", *(element("li", element("code", line), f": {does}") for line, does in lines)
+    )
 
 
 DEAD_LETTERS = Page("/dead-letters", ("reason", "topic", "limit", "cursor"), dead_letters)

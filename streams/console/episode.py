@@ -26,7 +26,7 @@ from streams.console.trigger import deciding
 from streams.console.wording import effect, number, words
 from streams.views import answers
 from streams.views.asked import Asked
-from streams.views.documents import Alert, Trigger, epoch_ms
+from streams.views.documents import Alert, Cost, Trigger, epoch_ms
 from streams.views.problems import Problem
 from streams.views.read import ReadModel, Story
 
@@ -98,7 +98,8 @@ def _facts(asked: Asked, story: Story, alert: Alert) -> Html:
     lead = alert.affected[0] if alert.affected else None
     if lead is not None and lead.effect is not None:
         facts.append(("How bad", f"{lead.series}: {effect(lead.effect)}"))
-    facts.append(("Estimated cost", _cost(alert)))
+    if alert.cost is not None:
+        facts.append(("Estimated cost", _cost(alert.cost)))
     cause = CAUSES.get(alert.cause.kind, words(alert.cause.kind))  # type: ignore[call-overload]  # a later release's
     facts.append(("Likely cause", cause))
     if alert.model.owner:
@@ -119,10 +120,7 @@ def _began(alert: Alert) -> Content:
     return text
 
 
-def _cost(alert: Alert) -> str:
-    cost = alert.cost
-    if cost is None:
-        return "not known: needs labels and prediction.costs"
+def _cost(cost: Cost) -> str:
     return f"about {number(round(cost.amount))} {cost.unit} more per {number(cost.per)} predictions"
 
 
@@ -172,7 +170,11 @@ def _buttons(asked: Asked, story: Story, alert: Alert) -> Content:
             why_not=over,
         ),
         actions.silence(
-            read, story.model_id, kind=story.kind, segment=story.segment, series=series
+            read,
+            story.model_id,
+            kind=story.kind,
+            segment="" if story.segment == "all" else story.segment,
+            series=series,
         ),
         actions.of_episode(
             read,

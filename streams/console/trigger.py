@@ -1,6 +1,7 @@
 """Why is this retraining asked for, what must the new model prove, and who decides? One trigger and its life."""
 
 from alerting.transitions import TRANSITIONS
+from streams.commands import TickCheck
 from streams.console import actions
 from streams.console.forms import NOTE, Action, Field, buttons
 from streams.console.html import Content, Html, element, link
@@ -202,9 +203,11 @@ def _deployed(read: ReadModel, story: Story, told: Trigger) -> Action:
 
 
 def _tick(read: ReadModel, story: Story, told: Trigger, check: str) -> Content:
-    gates = told.gates
-    if check in gates.passed:
+    if check in told.gates.passed:
         return "ticked"
+    by = _ticked(read, story, check)
+    if by is not None:
+        return f"ticked by {by}"
     ended = told.status.name in ("rejected", "cancelled", "failed")
     return buttons(
         actions.of_trigger(
@@ -218,6 +221,20 @@ def _tick(read: ReadModel, story: Story, told: Trigger, check: str) -> Content:
             why_not="the request is over" if ended else None,
         )
     )
+
+
+def _ticked(read: ReadModel, story: Story, check: str) -> str | None:
+    """Who made a check before the run was over: until then only the command says so."""
+    for one in read.commands.given.values():
+        said, outcome = one.command, read.commands.outcome(one)
+        if (
+            isinstance(said, TickCheck)
+            and (said.trigger_id, said.check) == (story.id, check)
+            and outcome is not None
+            and outcome.outcome == "applied"
+        ):
+            return one.by
+    return None
 
 
 # ---- what is known of it

@@ -4,7 +4,7 @@
   const COMMANDS = "/api/v1/commands";
   const NAME = "leeway.by"; // whose name it is, in this browser
   const AGAIN_MS = [500, 1500, 4000]; // after an answer that did not come; the same id every time
-  const ASK_MS = [400, 800, 1500, 3000, 5000]; // then every 5 s
+  const ASK_MS = [150, 400, 800, 1500, 3000, 5000]; // then every 5 s
   const ANSWER_MS = 20000;
   const LONGEST_MS = 30 * 24 * 3600 * 1000;
   const underway = new Set(); // commands on their way, as they stand in the page
@@ -172,18 +172,16 @@
   }
 
   function mistakes(form) {
-    const found = [];
-    for (const entry of form.elements) {
-      if (entry.required && !entry.value.trim()) found.push([entry, "is needed"]);
-    }
-    const until = form.elements.namedItem("until");
-    if (until && (until.value || until.validity.badInput)) {
-      const end = Date.parse(until.value + "Z");
-      if (Number.isNaN(end)) found.push([until, "is no date and time"]);
-      else if (end <= Date.now()) found.push([until, "is over already"]);
-      else if (end > Date.now() + LONGEST_MS) found.push([until, "is later than 30 days from now"]);
-    }
-    return found;
+    return Array.from(form.elements, (entry) => [entry, mistake(entry)]).filter(([, text]) => text);
+  }
+
+  function mistake(entry) {
+    if (entry.required && !entry.value.trim()) return "is needed";
+    if (entry.name !== "until" || !(entry.value || entry.validity.badInput)) return "";
+    const end = Date.parse(entry.value + "Z");
+    if (Number.isNaN(end)) return "is no date and time";
+    if (end <= Date.now()) return "is over already";
+    return end > Date.now() + LONGEST_MS ? "is later than 30 days from now" : "";
   }
 
   function clear(form) {
