@@ -108,6 +108,8 @@ def draft(
                 f"{sample.name}: holds labels only: expected predictions, perhaps with labels among them"
             )
         known = _known(flat(events))
+        if not known:
+            raise UsageError(f"{sample.name}: the {len(events):,} events looked at have no members")
     shape = shape_of(known, table=table)
     _refuse_odd_models(sample, shape, known)
     model_id, rows = _model(sample, shape, known, model)
@@ -144,10 +146,16 @@ def _drafted(
     held, left = features_of(places, shape.inside, values=values, typed=sample.typed)
     if table:
         held, left = _without_fields(held, left, fields)
+    left += [
+        LeftOut(path_text(path), "outside of the features: declare it with its path if it is one")
+        for path in shape.others
+        if shape.tags is None or path[: len(shape.tags)] != shape.tags
+    ]
     times = known.get(fields["timestamp"]) if "timestamp" in fields else None
     moments = milliseconds(times) if times is not None else []
-    about = len(next(iter(known.values())).values) / max(len(sample.events) + sample.unreadable, 1)
-    rows = sample.rows if table else round(sample.rows * about)
+    taken = len(next(iter(known.values())).values)
+    looked_at = taken if table else len(sample.events) + sample.unreadable
+    rows = sample.rows * taken // looked_at  # of this model, and no labels
     span = max(moments) - min(moments) if moments else 0
     output = _output(fields, known, truth, truth_known)
     segments = _segments(shape, known, held, table=table)
@@ -165,7 +173,7 @@ def _drafted(
         topic=sample.topic,
         table=table,
         rows=sample.rows,
-        looked_at=len(next(iter(known.values())).values) + len(labels),
+        looked_at=looked_at,
         whole=sample.whole,
         first_ms=min(moments, default=None),
         last_ms=max(moments, default=None),

@@ -62,7 +62,7 @@ def features_of(
     names: set[str] = set()
     rare = 0
     for one in places:
-        if one.present < _RARE * one.rows:
+        if 0 < one.present < _RARE * one.rows:
             rare += 1
             continue
         name, path = _named(one.path, inside, names)

@@ -89,22 +89,20 @@ def shape_of(known: Known, *, table: bool) -> Shape:
 
 def label_fields(known: Known) -> dict[str, Path]:
     """The fields of label events; their time is when the truth became known."""
-    fields = _fields(known)
+    fields = _fields(known, truths=True)
     truth = fields.pop("label_timestamp", None)
     return fields | ({"timestamp": truth} if truth is not None else {})
 
 
-def _fields(known: Known) -> dict[str, Path]:
-    """Our fields among these places; a place is one field at most."""
+def _fields(known: Known, *, truths: bool = False) -> dict[str, Path]:
+    """Our fields among these places, perhaps of label events; a place is one field at most."""
     found: dict[str, Path] = {}
     for field, fits in _FITS.items():
         path = _best(known, field, fits, set(found.values()))
         if path is not None:
             found[field] = path
-    judged = "prediction" in found or "score" in found
-    for field in ("label", "label_timestamp"):  # the truth of what? Without an output it is none
-        if field in found and not (judged or field == "label_timestamp"):
-            del found[field]
+    if not (truths or "prediction" in found or "score" in found):
+        found.pop("label", None)  # the truth of what? Perhaps it is a feature
     if "label" not in found and "loss" not in found:
         found.pop("label_timestamp", None)
     return found
@@ -187,11 +185,11 @@ def _under(path: Path, above: Path | None) -> bool:
 
 
 def _members(known: Known) -> dict[Path, list[Facts]]:
-    """The plain members of each object."""
+    """What is in each object, however deep."""
     found: dict[Path, list[Facts]] = {}
     for path, one in known.items():
-        if len(path) > 1:
-            found.setdefault(path[:-1], []).append(one)
+        for depth in range(1, len(path)):
+            found.setdefault(path[:depth], []).append(one)
     return found
 
 
