@@ -52,7 +52,7 @@ def list_series(asked: Asked) -> Document:
     model_id = asked.model_id()
     version = asked.query.get("version") or answers.current_version(asked.read, model_id)
     found = answers.latest(asked.read, model_id, version, asked.query.get("segment", "all"))
-    numbered = list(enumerate(answers.series_documents(found)))
+    numbered = list(enumerate(answers.series_documents(found, asked.recalled)))
     return asked.page(numbered, lambda one: (one[0],), lambda one: one[1], newest_first=False)
 
 
@@ -66,11 +66,10 @@ def list_results(asked: Asked) -> Document:
         start_ms=asked.time_ms("from"),
         end_ms=asked.time_ms("to"),
     )
-    return asked.page(
-        found,
-        lambda judged: (judged.end_ms, judged.start_ms, judged.result_id),
-        lambda judged: judged.document,
+    shown, following = asked.part(
+        found, lambda judged: (judged.end_ms, judged.start_ms, *judged.subject)
     )
+    return {"items": answers.result_documents(shown, asked.recalled), "next": following}
 
 
 def _story_key(story: Story) -> tuple[int, str]:

@@ -1,10 +1,12 @@
 """What do people ask of the read model, and what is the answer? Pure; the time of day is an argument."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from alerting.identity import rfc3339
+from streams.views.past import documents
+from streams.views.places import NOTHING, Recalled
 from streams.views.read import Built, Judged, ReadModel, Registered, Scoped, Story
 
 Document = dict[str, Any]
@@ -53,9 +55,9 @@ def model(read: ReadModel, model_id: str, now_ms: int) -> ModelView:
     registered = read.lifecycles.get(model_id)
     version = current_version(read, model_id)
     results = read.results.get(model_id, {})
-    history = results.get(Scoped(model_id, version, "all", "inputs"), [])
+    history = results.get(Scoped(model_id, version, "all", "inputs"))
     newest = history[-1] if history else None
-    seen = [judged.end_ms for of_one in results.values() for judged in of_one if judged.events]
+    seen = [past.last_event_ms for past in results.values() if past.last_event_ms is not None]
     episodes = open_episodes(read, model_id)
     state, because = _state(read, model_id, registered, newest, episodes, now_ms)
     return ModelView(
@@ -110,8 +112,7 @@ def _state(
 
 def open_episodes(read: ReadModel, model_id: str | None = None) -> tuple[Story, ...]:
     """What is firing: worst first, whole models before their segments, then the longest open."""
-    found = [story for story in stories(read.episodes, model_id) if not story.ended]
-    return tuple(sorted(found, key=_urgency))
+    return tuple(sorted(stories(read.open_episodes, model_id), key=_urgency))
 
 
 def _urgency(story: Story) -> tuple[int, bool, int, str]:
@@ -222,12 +223,45 @@ def window_document(judged: Judged) -> Document:
     }
 
 
-def series_documents(judged: Iterable[Judged]) -> list[Document]:
+def result_documents(found: Sequence[Judged], recalled: Recalled) -> list[Document]:
+    """What the judge wrote of each window; of one that the log has lost, what is still known.
+
+    Raises `Elsewhere` where a document must be `recalled` first, naming all of them.
+    """
+    whole = documents(found, recalled)
+    return [
+        _outline(judged) if document is None else document
+        for judged, document in zip(found, whole, strict=True)
+    ]
+
+
+def _outline(judged: Judged) -> Document:
+    model_id, version, segment, scope = judged.subject
+    return {
+        "result_id": judged.result_id,
+        "model_id": model_id,
+        "model_version": version,
+        "segment": segment,
+        "scope": scope,
+        "window": window_document(judged),
+        "verdict": judged.verdict,
+        "reason": judged.reason,
+        "alarm": None,
+        "metrics": {},
+        "quality": {},
+        "truncated": 0,
+        "series": [],
+        "notes": ["the document is no longer on the log"],
+    }
+
+
+def series_documents(judged: Iterable[Judged], recalled: Recalled = NOTHING) -> list[Document]:
     """The series of results, each with the window it was judged in, strongest first as in the result."""
+    found = list(judged)
     return [
         {**series, "scope": one.subject.scope, "window": window_document(one)}
-        for one in judged
-        for series in one.document.get("series", [])
+        for one, document in zip(found, result_documents(found, recalled), strict=True)
+        for series in document.get("series", [])
     ]
 
 

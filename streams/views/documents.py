@@ -73,11 +73,23 @@ class Series(msgspec.Struct):
     effect: Effect | None = None
     evidence: list[Evidence] = []
     top_bins: list[TopBin] = []
+    counts: list[int] = []  # what was compared, by cell of the reference: values, odd, missing
 
     @property
     def p_value(self) -> float | None:
         """The smallest of its tests; None if no test gives one."""
         return min((e.p_value for e in self.evidence if e.p_value is not None), default=None)
+
+
+class Measured(msgspec.Struct):
+    """One metric of a result; `value` None: too few events."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    reference: float | None = None
+    threshold: float | None = None
 
 
 class Result(msgspec.Struct):
@@ -90,6 +102,7 @@ class Result(msgspec.Struct):
     verdict: Literal["stable", "drifting", "severe", "insufficient"]
     reason: _Text
     alarm: Alarm | None = None
+    metrics: dict[str, Measured] = {}
     series: list[Series] = []
 
 
@@ -305,10 +318,41 @@ class BuiltFrom(msgspec.Struct):
     end: _Time | None = None
 
 
+class ReferenceSeries(msgspec.Struct, omit_defaults=True):
+    """How one series is cut into cells, and what the reference has in them."""
+
+    type: str = "number"
+    edges: list[float] = []
+    support: list[float] = []
+    categories: list[str] = []
+    known: list[str] = []
+    counts: list[int] = []
+    odd: int = 0
+    missing: int = 0
+
+
+class ReferenceSegment(msgspec.Struct):
+    counts: dict[str, list[int]] = {}  # by series: values, odd, missing
+
+
+class Slot(msgspec.Struct):
+    counts: dict[str, list[int]] = {}
+
+
+class Seasonal(msgspec.Struct):
+    slots: dict[str, Slot] = {}
+    segments: dict[str, dict[str, Slot]] = {}
+    name: str = ""
+    timezone: str = "UTC"
+
+
 class Reference(msgspec.Struct):
     reference_id: _Text
     model_version: _Text
     built_from: BuiltFrom
+    series: dict[str, ReferenceSeries] = {}
+    segments: dict[str, ReferenceSegment] = {}
+    season: Seasonal | None = None
 
 
 class Source(msgspec.Struct):

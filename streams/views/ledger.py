@@ -27,6 +27,7 @@ from streams.commands import (
 
 Document = dict[str, Any]
 MOST = 20_000  # commands that are remembered; the oldest are forgotten first
+_OUTCOME = OUTCOME.encode()
 SILENCE_STATUSES = ("pending", "active", "ended", "refused")
 Key = tuple[str, str]  # command id and model
 K = TypeVar("K")
@@ -86,7 +87,7 @@ class Ledger:
 
         Raises `msgspec.MsgspecError` where an outcome cannot be read.
         """
-        if ("ce_type", OUTCOME.encode()) not in record.headers:
+        if not is_outcome(record):
             return False
         outcome = msgspec.json.decode(record.value or b"", type=CommandOutcome)
         key = outcome.command_id, outcome.model_id
@@ -157,6 +158,11 @@ class Ledger:
             "by": given.by,
             "command_id": given.command_id,
         }
+
+
+def is_outcome(record: Record) -> bool:
+    """Whether a record of `leeway.results` is about a command."""
+    return ("ce_type", _OUTCOME) in record.headers
 
 
 def _keep(kept: dict[K, V], key: K, value: V) -> None:

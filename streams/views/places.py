@@ -1,12 +1,16 @@
 """Where on the log is what the read model no longer holds? Asked of it, pure code says which records are needed."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from streams.broker import Partition
 
 Place = tuple[Partition, int]  # of a record: its partition and offset
 Recalled = Mapping[Place, Any]  # documents that were read from the log again; None: no longer there
+
+
+NOTHING: Recalled = MappingProxyType({})
 
 
 class Elsewhere(Exception):

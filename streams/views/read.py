@@ -7,11 +7,10 @@ numbers that cannot be had otherwise, and they only move with what is new.
 """
 
 import zlib
-from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -29,15 +28,21 @@ from streams.views.documents import (
     LifecycleRecord,
     Reference,
     Result,
-    Series,
     Source,
     Trigger,
     epoch_ms,
 )
-from streams.views.ledger import Ledger
+from streams.views.ledger import Ledger, is_outcome
+from streams.views.past import Judged as Judged
+from streams.views.past import Past
+from streams.views.past import Scoped as Scoped
+from streams.views.places import Place
 from streams.views.rejected import Rejected
+from streams.views.whole import Whole
 
-HISTORY = 200  # results kept of each subject and scope
+SUBJECTS = (
+    400  # versions, segments and scopes of a model of which windows are kept: those judged last
+)
 STORIES = 500  # episodes, and triggers, kept of each model; those still open beyond that
 INTAKE_KEY = b"-|-|-|intake"
 _UNREADABLE = (
@@ -48,50 +53,17 @@ _UNREADABLE = (
     OverflowError,
     RecursionError,
 )
+_NEWS = {
+    "models": "model",
+    "results": "result",
+    "alerts": "alert",
+    "retraining": "trigger",
+    "deliveries": "delivery",
+    "commands": "command",
+    "dead-letters": "dead-letter",
+}
 T = TypeVar("T")
 ENDED = frozenset(("resolved", "rejected", "cancelled", "completed", "failed"))
-
-
-class Scoped(NamedTuple):
-    """What one line of results is about."""
-
-    model_id: str
-    version: str
-    segment: str
-    scope: str
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Judged:
-    """One result: what lists, pages and metrics need of it, and the document itself, compressed."""
-
-    end_ms: int
-    start_ms: int
-    result_id: str
-    subject: Scoped
-    events: int = field(compare=False)
-    verdict: str = field(compare=False)
-    reason: str = field(compare=False)
-    log_statistic: float | None = field(compare=False)
-    log_threshold: float | None = field(compare=False)
-    effects: Mapping[str, float] = field(compare=False)  # kind -> largest effect over its floor
-    logged_ms: int = field(compare=False)  # when it was written, by the log's clock
-    packed: bytes = field(compare=False, repr=False)
-
-    @property
-    def document(self) -> Any:
-        return msgspec.json.decode(zlib.decompress(self.packed))
-
-    @property
-    def alarm_ratio(self) -> float | None:
-        """The alarm's log statistic over its log threshold; it fires at 1. None: there is no alarm."""
-        if not self.log_threshold:
-            return None
-        return max(self.log_statistic or 0.0, 0.0) / self.log_threshold
-
-    @property
-    def series(self) -> list[Series]:
-        return msgspec.json.decode(zlib.decompress(self.packed), type=Result).series
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +140,14 @@ class Built:
     version: str
     events: int
     end_ms: int | None
+    seasonal: bool = False
+    place: Place | None = None  # of the whole document, which alone has the slots of its season
+    packed: bytes = field(default=b"", repr=False)
+
+    @property
+    def reference(self) -> Reference:
+        """What pictures need of it: how series are cut into cells, and what was counted; without slots."""
+        return msgspec.json.decode(zlib.decompress(self.packed), type=Reference)
 
 
 class ReadModel:
@@ -184,6 +164,7 @@ class ReadModel:
             names("commands"): self._command,
             names("dead-letters"): self._dead_letter,
         }
+        self._news = {names(topic): kind for topic, kind in _NEWS.items()}
         self._state_topic = names("state")
         self.topics = tuple(self._folds)
         self.positions: dict[Partition, int] = {}  # next offset to fold
@@ -191,13 +172,19 @@ class ReadModel:
         self.lifecycles: dict[str, Registered | None] = {}  # None: removed
         self.references: dict[str, dict[str, Built]] = {}  # by model; the newest last
         self.deployments: dict[str, Deployment] = {}  # the last of each model
-        self.results: dict[str, dict[Scoped, list[Judged]]] = {}  # by model; oldest window first
+        self.whole = Whole()  # documents of the newest windows
+        self.results: dict[str, dict[Scoped, Past]] = {}  # by model; oldest window first
         self.episodes: dict[str, dict[str, Story]] = {}  # by model, then by id
+        self.open_episodes: dict[
+            str, dict[str, Story]
+        ] = {}  # those of `episodes` that have not ended
         self.triggers: dict[str, dict[str, Story]] = {}
         self.deliveries: dict[Key, Delivery] = {}  # the last word about each
         self.commands = Ledger()
         self.rejected = Rejected()
-        self.on_change: Callable[[str, str], None] | None = None  # told the kind of news and the model
+        self.on_change: Callable[[str, str], None] | None = (
+            None  # told the kind of news and the model
+        )
         self.intakes: dict[int, tuple[int, Mapping[str, Source]]] = {}  # by state partition
         self.judged: Counter[tuple[str, str]] = Counter()  # (model, verdict) -> windows
         self.forgotten_alerts: Counter[tuple[str, str, str]] = Counter()  # (kind, severity, change)
@@ -234,13 +221,34 @@ class ReadModel:
             of_topic = self.unreadable.get(record.topic, {})
             self.unreadable[record.topic] = of_topic | {kind: of_topic.get(kind, 0) + 1}
             return kind
+        if self.on_change is not None and record.topic in self._news:
+            self.on_change(*self._said(record))
         return None
+
+    def _said(self, record: Record) -> tuple[str, str]:
+        """What kind of news a record is, and of which model."""
+        kind, key = self._news[record.topic], (record.key or b"").decode("utf-8", "replace")
+        if kind == "model":
+            key = key.partition("|")[2].partition("|")[0]
+        elif kind == "delivery":
+            known = self.deliveries.get(key_of(record.key or b""))
+            key = "" if known is None else known.model_id
+        elif kind == "dead-letter":
+            key = ""  # the key of the origin
+        elif kind == "result" and is_outcome(record):
+            kind = "command"
+        return kind, key
 
     @property
     def intake(self) -> Mapping[str, Source]:
         """By source topic. Every judge partition has its own copy of the same facts: the newest speaks for all."""
         newest = max(self.intakes, key=lambda p: (self.intakes[p][0], -p), default=None)
         return {} if newest is None else self.intakes[newest][1]
+
+    def reference_document(self, model_id: str, reference_id: str) -> Any:
+        """A reference as `Built.reference` has it, as plain data; None: it is not known."""
+        built = self.references.get(model_id, {}).get(reference_id)
+        return None if built is None else msgspec.to_builtins(built.reference)
 
     def _registration(self, record: Record) -> None:
         what, _, rest = (record.key or b"").decode().partition("|")
@@ -252,7 +260,8 @@ class ReadModel:
                 self.deployments[rest] = msgspec.json.decode(record.value, type=Deployment)
         elif what == "reference":
             model_id, _, reference_id = rest.partition("|")
-            found = None if record.value is None else _built(record.value)
+            place = Partition(record.topic, record.partition), record.offset
+            found = None if record.value is None else _built(record.value, place)
             others = dict(self.references.get(model_id, {}))
             others.pop(reference_id, None)  # written again: it is the newest now
             self.references[model_id] = others if found is None else others | {reference_id: found}
@@ -263,30 +272,25 @@ class ReadModel:
         value = document_of(record)
         found = msgspec.json.decode(value, type=Result)
         subject = Scoped(found.model_id, found.model_version, found.segment, found.scope)
-        judged = Judged(
-            end_ms=epoch_ms(found.window.end),
-            start_ms=epoch_ms(found.window.start),
-            result_id=found.result_id,
-            subject=subject,
-            events=found.window.events,
-            verdict=found.verdict,
-            reason=found.reason,
-            log_statistic=found.alarm.log_statistic if found.alarm else None,
-            log_threshold=found.alarm.log_threshold if found.alarm else None,
-            effects=_effects(found.series),
-            logged_ms=record.timestamp_ms or 0,
-            packed=zlib.compress(value, 1),
+        of_model = self.results.setdefault(subject.model_id, {})
+        past = of_model.get(subject)
+        if past is None:
+            past = of_model[subject] = Past(subject, record.topic, self.whole)
+        end_ms = epoch_ms(found.window.end)
+        past.put(
+            found,
+            epoch_ms(found.window.start),
+            end_ms,
+            (Partition(record.topic, record.partition), record.offset),
+            record.timestamp_ms or 0,
+            value,
         )
-        history = self.results.setdefault(subject.model_id, {}).setdefault(subject, [])
-        at = bisect_left(history, judged)
-        if at < len(history) and history[at] == judged:
-            history[at] = judged
-        else:
-            insort(history, judged)
-            del history[:-HISTORY]
-        if judged.end_ms > self._judged_to.get(subject, -1):
-            self._judged_to[subject] = judged.end_ms
-            self.judged[subject.model_id, judged.verdict] += 1
+        if len(of_model) > SUBJECTS:
+            oldest = min(of_model, key=lambda one: (of_model[one].newest_ms, one))
+            of_model.pop(oldest).forget()
+        if end_ms > self._judged_to.get(subject, -1):
+            self._judged_to[subject] = end_ms
+            self.judged[subject.model_id, found.verdict] += 1
 
     def _alert(self, record: Record) -> None:
         value = document_of(record)
@@ -314,6 +318,11 @@ class ReadModel:
             self.suppressed[reason] += 1
         for event, old in _tell(self.episodes, story):
             self.forgotten_alerts[old.kind, event.severity, event.word] += 1
+        still = self.open_episodes.setdefault(model.id, {})
+        still.pop(found.episode_id, None)
+        whole = self.episodes[model.id][found.episode_id]
+        if not whole.ended:
+            still[found.episode_id] = whole
 
     def _trigger(self, record: Record) -> None:
         value = document_of(record)
@@ -411,18 +420,17 @@ def _registered(value: bytes) -> Registered:
     )
 
 
-def _built(value: bytes) -> Built:
+def _built(value: bytes, place: Place) -> Built:
     found = msgspec.json.decode(value, type=Reference)
-    built = found.built_from
-    end_ms = None if built.end is None else epoch_ms(built.end)
-    return Built(found.reference_id, found.model_version, built.events, end_ms)
-
-
-def _effects(series: list[Series]) -> dict[str, float]:
-    """Per kind, the largest effect in units of the smallest one that matters."""
-    found: dict[str, float] = {}
-    for one in series:
-        if one.effect is not None and one.effect.floor > 0:
-            kind = "data_drift" if ":" in one.series else "prediction_drift"
-            found[kind] = max(found.get(kind, 0.0), abs(one.effect.value) / one.effect.floor)
-    return found
+    built, season = found.built_from, found.season
+    if season is not None:
+        season.slots, season.segments = {}, {}
+    return Built(
+        found.reference_id,
+        found.model_version,
+        built.events,
+        None if built.end is None else epoch_ms(built.end),
+        season is not None,
+        place,
+        zlib.compress(msgspec.json.encode(found), 1),
+    )

@@ -7,9 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.broker import Record
-from streams.views.read import HISTORY, STORIES, ReadModel, Scoped
+from streams.views.past import KEPT_MS, Past
+from streams.views.read import STORIES, ReadModel, Scoped
 from tests.streams.published import (
+    HOUR_MS,
     NAMES,
+    START_MS,
     alert,
     intake,
     lifecycle,
@@ -29,11 +32,27 @@ INPUTS = Scoped("loans", "1.0.0", "all", "inputs")
 
 def state(read: ReadModel) -> dict[str, Any]:
     """Everything a read model can be asked for."""
-    return {
+    found = {
         name: value
         for name, value in vars(read).items()
-        if name not in ("_folds", "topics", "_state_topic")
+        if name not in ("_folds", "topics", "_state_topic", "whole")
     }
+    found["results"] = {
+        subject: (
+            past.metrics,
+            past.series,
+            past.lines,
+            *map(bytes, past.columns()),
+            documents(past),
+        )
+        for of_model in read.results.values()
+        for subject, past in of_model.items()
+    }
+    return found
+
+
+def documents(past: Past) -> list[Any]:
+    return [(one[:-1], one.document) for one in past[-2:]]
 
 
 def a_log() -> list[Record]:
@@ -132,15 +151,12 @@ def test_a_record_whose_key_is_not_text_is_unreadable() -> None:
     assert sum(read_model(bad).unreadable["leeway.models"].values()) == 1
 
 
-def test_history_keeps_the_newest_windows_whatever_their_order() -> None:
-    hours = [*range(10, HISTORY + 10), 3]
+def test_history_keeps_thirty_days_before_the_newest_window_whatever_the_order() -> None:
+    month = KEPT_MS // HOUR_MS
+    hours = [*range(10, month + 10), 3, 8]
     read = read_model(*(told("results", result(hour)) for hour in hours))
     kept = read.results["loans"][INPUTS]
-    assert len(kept) == HISTORY
-    assert kept == sorted(kept)
-    assert kept[0].start_ms == min(kept).start_ms > read_model(
-        told("results", result(9))
-    ).results["loans"][INPUTS][0].start_ms  # fmt: skip
+    assert [one.start_ms for one in kept] == [START_MS + h * HOUR_MS for h in range(10, month + 10)]
 
 
 def test_outcomes_of_commands_are_not_results() -> None:
