@@ -16,7 +16,10 @@ class Partition(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One record as it was read, for the paths that look at records one by one."""
+    """One record as it was read, for the paths that look at records one by one.
+
+    `origin` is the record as it was on the log, where this one is what it stands for (`streams.formats`).
+    """
 
     topic: str
     partition: int
@@ -25,6 +28,7 @@ class Record(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...] = ()
+    origin: "Record | None" = None
 
 
 class Outgoing(NamedTuple):

@@ -8,12 +8,14 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from streams import logs
 from streams.counting import Joining, Judging, Profiling
 from streams.errors import BrokerError, UsageError
+from streams.formats.unpacking import Unpacking
 from streams.joining.joiner import Joiner
 from streams.joining.pairs import Pair, check_partitions, pairs, together
 from streams.joining.rocks import Memory, RocksStore
@@ -21,9 +23,10 @@ from streams.judging.judge import Judge
 from streams.kafka.admin import cluster_id, topic_partitions
 from streams.kafka.broker import KafkaBroker
 from streams.kafka.commands import past
+from streams.kafka.schema_registry import Leaving, SchemaRegistry
 from streams.lifecycle import Lifecycle
 from streams.loop import run
-from streams.metrics import Meter
+from streams.metrics import SCHEMAS, Meter
 from streams.offline.sources import source_topics
 from streams.profiling.profiler import Profiler
 from streams.registry import Registry
@@ -56,14 +59,23 @@ class Process:
     instance: str
     meter: Meter
     stopped: Callable[[], bool]
+    registry: Mapping[str, str] = field(default_factory=dict)  # settings of a schema registry
 
     def group(self, role: str) -> str:
         return f"{self.names.prefix}{role}"
 
+    def unpacking(self) -> Unpacking:
+        """What makes JSON of what producers send; it keeps what it learned of schemas."""
+
+        def told(outcome: str) -> None:
+            self.meter.count(SCHEMAS, 1, outcome)
+
+        return Unpacking(SchemaRegistry(self.registry, stopped=self.stopped, told=told))
+
 
 def profiler(process: Process) -> None:
     """Profile every topic that a registered lifecycle reads; take up new ones as they are registered."""
-    never = threading.Event()
+    never, unpack = threading.Event(), process.unpacking()
     reported: tuple[str, ...] = ()
     while not process.stopped():
         there = topic_partitions(process.properties)
@@ -78,18 +90,19 @@ def profiler(process: Process) -> None:
             continue
         broker = KafkaBroker(process.properties, process.group("profiler"), process.instance)
         partitions = broker.partition_count(process.names("profiles"))
-        stage = Profiler(process.names, partitions, broker.partition_count)
+        stage = Profiler(process.names, partitions, broker.partition_count, unpack)
         stale = _Stale(process, stage, wanted, lacking)
-        run(
-            broker,
-            stage,
-            topics=topics,
-            followed=[process.names("models")],
-            commit_every_s=_PROFILER_COMMIT_S,
-            limit=_PROFILER_BATCH,
-            stop=lambda stale=stale: process.stopped() or stale(),  # type: ignore[misc]
-            observe=Profiling(process.meter, stage),
-        )
+        with suppress(Leaving):
+            run(
+                broker,
+                stage,
+                topics=topics,
+                followed=[process.names("models")],
+                commit_every_s=_PROFILER_COMMIT_S,
+                limit=_PROFILER_BATCH,
+                stop=lambda stale=stale: process.stopped() or stale(),  # type: ignore[misc]
+                observe=Profiling(process.meter, stage),
+            )
 
 
 def collect_rarely() -> None:
@@ -107,7 +120,7 @@ def joiner(process: Process, directory: Path, memory_bytes: int) -> None:
     memory_bytes : for all stores together
     """
     collect_rarely()
-    never = threading.Event()
+    never, unpack = threading.Event(), process.unpacking()
     memory = Memory(memory_bytes)
     place = directory / cluster_id(process.properties)
     place /= f"{process.group('joiner')}.{process.instance}"
@@ -129,19 +142,23 @@ def joiner(process: Process, directory: Path, memory_bytes: int) -> None:
         properties = waiting(process.properties)
         broker = KafkaBroker(properties, process.group("joiner"), process.instance)
         stage = Joiner(
-            process.names, lambda lane: RocksStore(place / lane, memory), broker.partition_count
+            process.names,
+            lambda lane: RocksStore(place / lane, memory),
+            broker.partition_count,
+            unpack,
         )
         stale = _Stale(process, stage, wanted, lacking)
-        run(
-            broker,
-            stage,
-            topics=topics,
-            followed=[process.names("models")],
-            commit_every_s=_JOINER_COMMIT_S,
-            limit=JOINER_BATCH,
-            stop=lambda stale=stale: process.stopped() or stale(),  # type: ignore[misc]
-            observe=Joining(process.meter, stage, place),
-        )
+        with suppress(Leaving):
+            run(
+                broker,
+                stage,
+                topics=topics,
+                followed=[process.names("models")],
+                commit_every_s=_JOINER_COMMIT_S,
+                limit=JOINER_BATCH,
+                stop=lambda stale=stale: process.stopped() or stale(),  # type: ignore[misc]
+                observe=Joining(process.meter, stage, place),
+            )
         stage.close()
 
 

@@ -26,6 +26,7 @@ from streams.service_file import (
     SECRETS,
     Receiver,
     Route,
+    SchemaRegistry,
     Secret,
     ServiceFile,
     contradictions,
@@ -36,6 +37,7 @@ __all__ = ["Properties", "Service", "load_service"]
 
 DEFAULT_FILE = Path("leeway.yaml")
 _PREFIX = "LEEWAY_"
+_REGISTRY = "schema_registry_"
 _RENDERED: tuple[Channel, ...] = ("slack", "pagerduty", "email")
 
 
@@ -56,7 +58,7 @@ class Service(ServiceFile):
     ----------
     brokers
         Kafka's addresses, joined by commas; "" when none were given.
-    topics, receivers, routing, http, metrics, limits, joiner, links, events
+    topics, receivers, routing, http, metrics, limits, joiner, links, events, schema_registry
         The sections of the file, defaults filled in.
     says_who_hears
         Whether receivers or routing were given. Who only names a Kafka leaves for all what others said of them.
@@ -292,7 +294,7 @@ def _checked(data: Any, body: Node, name: str) -> ServiceFile:
 
 def _hidden(path: Steps) -> bool:
     """Whether what stands there may be a secret."""
-    if path[:1] == ("kafka",):
+    if path[:1] == ("kafka",) or path == ("schema_registry", "url"):
         return True
     return path[:1] == ("receivers",) and len(path) > 2 and path[2] in SECRETS
 
@@ -312,6 +314,8 @@ def _variables(
             yield name, *_property(name, rest, environment[name])
         elif section == "receivers" and rest:
             yield from _of_receiver(name, rest, environment[name], file)
+        elif words.startswith(_REGISTRY):
+            yield name, *_of_registry(name, words.removeprefix(_REGISTRY), environment[name])
         elif section in ServiceFile.model_fields and rest:
             known = section_at(ServiceFile, (section,))
             if not isinstance(known, type):
@@ -324,6 +328,20 @@ def _variables(
                     + (f"; {hint}" if hint else "")
                 )
             yield name, (section, rest), _value(environment[name])
+
+
+def _of_registry(name: str, key: str, value: str) -> tuple[Steps, object]:
+    """``LEEWAY_SCHEMA_REGISTRY_URL``; the password is kept as the name of its variable, or as its file."""
+    if key in ("password", "password_file"):
+        where = {"file": value} if key.endswith("_file") else {"env": name}
+        return ("schema_registry", "password"), where
+    if key not in (keys := keys_of(SchemaRegistry)):
+        hint = did_you_mean(key, keys)
+        raise UsageError(
+            f"{name}: {key} is not a key of schema_registry: expected {', '.join(keys)}"
+            + (f"; {hint}" if hint else "")
+        )
+    return ("schema_registry", key), value
 
 
 def _value(text: str) -> object:

@@ -340,6 +340,40 @@ class Links(Section):
     runbooks: Annotated[str, PlainValidator(_url)] | None = None
 
 
+def _registry_url(value: object) -> str:
+    text = value if isinstance(value, str) else ""
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
+        raise Wrong("", "is not an address", "https://…")
+    if "@" in text:
+        raise Wrong("", "has credentials in it", "username and password beside it")
+    return text
+
+
+class SchemaRegistry(Section):
+    """Where the schemas of Avro and JSON Schema are; `ca` is a file of certificates."""
+
+    url: Annotated[str, PlainValidator(_registry_url)] | None = None
+    username: Text | None = None
+    password: SecretField | None = None
+    ca: Annotated[Path, PlainValidator(_path), PlainSerializer(str)] | None = None
+
+    def settings(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """Of Confluent's client, by their own names; {} where there is no registry.
+
+        Raises
+        ------
+        UsageError
+            The password that is named is not there.
+        """
+        if self.url is None:
+            return {}
+        found = {"url": self.url}
+        if self.username is not None and self.password is not None:
+            secret = self.password.reveal(environment)
+            found["basic.auth.user.info"] = f"{self.username}:{secret}"
+        return found | ({} if self.ca is None else {"ssl.ca.location": str(self.ca)})
+
+
 class Events(Section):
     """How CloudEvents are written."""
 
@@ -365,6 +399,7 @@ class ServiceFile(Section):
     joiner: JoinerSection = JoinerSection()
     links: Links = Links()
     events: Events = Events()
+    schema_registry: SchemaRegistry = SchemaRegistry()
 
 
 def contradictions(file: ServiceFile) -> Iterator[tuple[Steps, Wrong]]:
@@ -402,6 +437,7 @@ def contradictions(file: ServiceFile) -> Iterator[tuple[Steps, Wrong]]:
             receiver.fallback not in names or receiver.fallback == receiver.name
         ):
             yield (*path, "fallback"), _nobody(receiver.fallback, names)
+    yield from _of_registry(file.schema_registry)
     for place, route in enumerate(file.routing):
         for index, name in enumerate(route.receivers):
             if name not in (names or DEFAULT_RECEIVERS):
@@ -409,6 +445,21 @@ def contradictions(file: ServiceFile) -> Iterator[tuple[Steps, Wrong]]:
                 yield ("routing", place, "receivers", index), _nobody(name, known)
 
 
+def _of_registry(registry: SchemaRegistry) -> Iterator[tuple[Steps, Wrong]]:
+    at: Steps = ("schema_registry",)
+    given = [key for key in ("username", "password", "ca") if getattr(registry, key) is not None]
+    if registry.url is None:
+        if given:
+            yield (*at, "url"), Wrong("", "is missing", "the registry's address")
+        return
+    for key, other in (("username", "password"), ("password", "username")):
+        if key in given and other not in given:
+            yield (*at, other), Wrong("", "is missing", f"both or no {key}")
+    if "password" in given and not _SAFE(registry.url):
+        yield (*at, "url"), Wrong("", "would take the password unencrypted", "https://…")
+
+
+_SAFE = re.compile(r"https://.*|http://(127\.\d+\.\d+\.\d+|localhost|\[::1\])([:/].*)?").fullmatch
 _EMAIL = {"host": "the mail server", "from": "the sender's address", "to": "addresses"}
 DEFAULT_RECEIVERS = ("slack", "pagerduty", "email")
 

@@ -63,7 +63,7 @@ EFFECTS = frozenset(
         ),
     }
 )
-HARMLESS = frozenset({"urllib.parse"})  # text in, text out
+HARMLESS = frozenset({"io.BytesIO", "urllib.parse", "uuid.UUID"})  # data in, data out
 
 # Modules of `streams` that do what stages may not: everything else there is held to be a stage's.
 OUTSIDE = (
@@ -183,7 +183,8 @@ PARTS = (
         False,
     ),
     Part("predictions on disk", ("streams/joining/rocks.py",), ("streams", "rocksdict"), False),
-    Part("Kafka", ("streams/kafka/*",), ("streams", "confluent_kafka"), False),
+    Part("Kafka", ("streams/kafka/*",), ("streams", "confluent_kafka", "httpx2"), False),
+    Part("formats", ("streams/formats/*",), ("streams", "fastavro", "msgspec"), True),
     Part("metrics", ("streams/metrics/*",), ("streams", "prometheus_client"), False),
     Part(
         "tables", ("streams/offline/tables.py",), ("streams", "msgspec", "numpy", "pyarrow"), False

@@ -151,7 +151,8 @@ def _run_role(service: "Service", role: str, instance: str) -> None:
     if service.metrics.port:
         metrics.serve(meter, service.http.host, service.metrics.port)
     with stopping() as stopped:
-        process = roles.Process(properties, names, instance, meter, stopped)
+        registry = service.schema_registry.settings(os.environ)
+        process = roles.Process(properties, names, instance, meter, stopped, registry)
         logs.info("role.started", role=instance)
         if role == "profiler":
             roles.profiler(process)

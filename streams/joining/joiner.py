@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from streams.broker import Batch, Outgoing, Partition, Place, Record, Since, Work
+from streams.formats.unpacking import AS_IT_IS, Unpack
 from streams.joining.lane import Lane
 from streams.joining.pairs import Pair, lanes, pairs, shape, terms, together
 from streams.joining.reading import (
@@ -46,6 +47,7 @@ class Joiner:
     names : full topic names
     open_store : the store of a lane, by the lane's name
     partition_count : how many partitions a topic has
+    unpack : makes JSON of what a topic's records may be; as it is, no schema is known
     """
 
     def __init__(
@@ -53,8 +55,9 @@ class Joiner:
         names: Names,
         open_store: Callable[[str], Store],
         partition_count: Callable[[str], int],
+        unpack: Unpack = AS_IT_IS,
     ) -> None:
-        self._names, self._open_store = names, open_store
+        self._names, self._open_store, self._unpack = names, open_store, unpack
         self._partition_count = partition_count
         self._registry = Registry()
         self._compiled = -1
@@ -156,10 +159,13 @@ class Joiner:
         self._settle()
         self._compile()
         self.seen.events[batch.topic] += len(batch.values)
-        if batch.topic in self._predictions:
-            reads = read_predictions(self._predictions[batch.topic], batch)
-        elif batch.topic in self._labels:
-            reads = read_labels(self._labels[batch.topic], batch)
+        predictions, labels = self._predictions.get(batch.topic), self._labels.get(batch.topic)
+        if predictions is not None:
+            batch = self._unpack(batch, predictions.formats)
+            reads = read_predictions(predictions, batch)
+        elif labels is not None:
+            batch = self._unpack(batch, frozenset().union(*(topic.formats for topic in labels)))
+            reads = read_labels(labels, batch)
         else:
             return
         last = dict(zip(batch.partitions, batch.offsets, strict=True))
@@ -170,7 +176,7 @@ class Joiner:
                 continue
             if read.times_ms:
                 self._heard[partition] = None
-            if batch.topic in self._predictions:
+            if predictions is not None:
                 lane.take_predictions(batch.topic, read, last[number] + 1)
             else:
                 lane.take_labels(batch.topic, read, last[number] + 1)

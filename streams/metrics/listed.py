@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from streams.formats.registered import ANSWERS
 from streams.joining.records import COUNTED as COUNTED_JOINS
 
 PREFIX = "leeway_"
@@ -122,6 +123,15 @@ STORE = Metric(
     "What the predictions that wait for their labels take, on disk and in memory.",
     labels=("where",),
     by=(JOINER,),
+)
+
+SCHEMAS = Metric(
+    "schema_requests_total",
+    Kind.COUNTER,
+    "What came of asking the schema registry for a schema that was not known yet.",
+    labels=("outcome",),
+    known=tuple((answer,) for answer in ANSWERS),
+    by=(PROFILER, JOINER),
 )
 
 # running
@@ -310,6 +320,13 @@ MODEL_METRIC = Metric(
     ),
     derived=True,
 )
+MODEL_THRESHOLD = Metric(
+    "model_metric_threshold",
+    Kind.GAUGE,
+    "The line that a model's lifecycle draws for a metric.",
+    labels=("model", "version", "metric"),
+    derived=True,
+)
 MODEL_COVERAGE = Metric(
     "model_label_coverage_ratio",
     Kind.GAUGE,
@@ -423,6 +440,7 @@ METRICS = (
     CAPPED,
     JOINS,
     STORE,
+    SCHEMAS,
     TRANSACTIONS,
     TRANSACTION_DURATION,
     BATCH_DURATION,
@@ -443,6 +461,7 @@ METRICS = (
     MODEL_PREDICTIONS,
     MODEL_LATENCY,
     MODEL_METRIC,
+    MODEL_THRESHOLD,
     MODEL_COVERAGE,
     EPISODES_OPEN,
     ALERTS,

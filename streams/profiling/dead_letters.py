@@ -16,7 +16,8 @@ def dead_letter(
 
     A value too large for the topic is cut to 64 KiB, with headers that say so.
     """
-    origin, value = dead.record, dead.record.value
+    origin = dead.record.origin or dead.record
+    value = origin.value
     about = {
         "__dlq.errors.topic": origin.topic,
         "__dlq.errors.partition": str(origin.partition),

@@ -64,6 +64,7 @@ class Topic:
                 by_model.setdefault(reading.model_id, []).append(reading)
         every = (*self.readings, *self._nameless)
         self.reading_of: dict[type, Reading] = {r.struct: r for r in every}
+        self.formats = frozenset(r.format for r in every)
         self.max_ahead_ms = min(r.max_ahead_ms for r in every)
         self.milliseconds = all(r.unit == "ms" for r in every)
         places = {r.dotted["timestamp"] for r in every}

@@ -16,6 +16,7 @@ import numpy as np
 
 from detectors.operations.layout import STATUSES
 from streams.broker import Batch, Outgoing, Partition, Record, Work
+from streams.formats.unpacking import AS_IT_IS, Unpack
 from streams.messages import (
     KIND,
     Intake,
@@ -65,12 +66,17 @@ class Profiler:
     names : full topic names
     partitions : partitions of `leeway.profiles`
     partition_count : how many partitions a source topic has
+    unpack : makes JSON of what a topic's records may be; as it is, no schema is known
     """
 
     def __init__(
-        self, names: Names, partitions: int, partition_count: Callable[[str], int]
+        self,
+        names: Names,
+        partitions: int,
+        partition_count: Callable[[str], int],
+        unpack: Unpack = AS_IT_IS,
     ) -> None:
-        self._names, self._partitions = names, partitions
+        self._names, self._partitions, self._unpack = names, partitions, unpack
         self._registry = Registry()
         self._compiled = -1  # revision of the registry that the rest was made from
         self._sheets: dict[str, Sheet] = {}
@@ -118,6 +124,7 @@ class Profiler:
             # No lifecycle reads it any more; its partitions leave with the next subscription.
             self._advance(batch, np.empty(0, np.int64), [])
             return
+        batch = self._unpack(batch, topic.formats)
         if batch.topic == self._names("outcomes"):
             events, times, where = self._decode_outcomes(topic, batch)
         else:

@@ -78,6 +78,7 @@ class Reading:
         self.max_ahead_ms = lifecycle.monitoring.window.max_ahead // timedelta(milliseconds=1)
         self.unit = source.timestamp_unit
         self.filter = source.filter
+        self.format = source.format
         self._fields = source.fields
         self.segments = lifecycle.segments
         self._positive = lifecycle.prediction.positive if lifecycle.prediction else None

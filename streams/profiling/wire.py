@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from streams.errors import InvalidEvent
+from streams.formats.refused import Refused
 from streams.profiling.fields import BEYOND, NonFinite
 
 MAX_BYTES, MAX_DEPTH = 1 << 20, 32
@@ -27,8 +28,10 @@ def parse(value: bytes | None) -> object:
     Raises
     ------
     InvalidEvent
-        `empty`, `too_large`, `not_json`, `too_deep` or `not_object`.
+        `empty`, `too_large`, `not_json`, `too_deep` or `not_object`; or what kept it from being unpacked.
     """
+    if isinstance(value, Refused):
+        raise value.defect
     if not value:
         raise InvalidEvent("empty")
     if len(value) > MAX_BYTES:
