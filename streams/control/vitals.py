@@ -12,7 +12,7 @@ from contextlib import suppress
 import aiokafka
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, for_code
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
 from streams import logs
@@ -101,7 +101,7 @@ class Watch:
     async def _ask(self) -> list[RoleVitals]:
         admin, reader = await self._clients()
         wanted = self._topics()
-        there = await reader.topics()
+        there = {one["topic"]: len(one["partitions"]) for one in await admin.describe_topics()}
         members = await self._members(admin)
         roles = []
         for role, topics in wanted.items():
@@ -113,8 +113,8 @@ class Watch:
             }
             partitions = [
                 TopicPartition(topic, number)
-                for topic in sorted(topics & there)
-                for number in sorted(reader.partitions_for_topic(topic) or ())
+                for topic in sorted(topics & there.keys())
+                for number in range(there[topic])
             ]
             ends = await reader.end_offsets(partitions) if partitions else {}
             starts = await reader.beginning_offsets(partitions) if partitions else {}
@@ -153,10 +153,13 @@ class Watch:
         if self._kafka.get("group.protocol") == "consumer":
             return dict.fromkeys(groups)
         found: dict[str, int | None] = {}
-        for response in await admin.describe_consumer_groups(groups):
-            for error, group, _state, _type, _protocol, members, *_ in response.groups:
+        for group in groups:
+            # one at a time: aiokafka 0.14 reads answers of version 3 as if they were of version 2, and what it leaves
+            # unread of one group it takes for the next (aiokafka/protocol/admin.py, DescribeGroupsRequest_v3)
+            for response in await admin.describe_consumer_groups([group]):
+                ((error, _, _, _, _, members, *_),) = response.groups
                 if error not in (0, _NOT_THERE):
-                    raise KafkaError(f"error {error}")
+                    raise for_code(error)
                 found[group] = len(members)
         return found
 
