@@ -130,8 +130,9 @@ class Columns(NamedTuple):
 class Past(Sequence[Judged]):
     """The windows of one subject in one scope, oldest first; as a sequence those that are kept one by one."""
 
-    def __init__(self, subject: Scoped, topic: str, whole: Whole) -> None:
+    def __init__(self, subject: Scoped, topic: str, whole: Whole, kept_ms: int = KEPT_MS) -> None:
         self.subject, self._topic, self._whole = subject, topic, whole
+        self._kept_ms = kept_ms
         self._ends = array("q")
         self._rows, self._metrics, self._drift = Table(_ROW.size), Table(0), Table(0)
         self.metrics: dict[str, int] = {}  # name -> column
@@ -150,7 +151,7 @@ class Past(Sequence[Judged]):
         self, found: Result, start_ms: int, end_ms: int, place: Place, logged_ms: int, value: bytes
     ) -> None:
         """Add a window, in place of what was said of it before; one that is too old changes nothing."""
-        if self._ends and end_ms <= self._ends[-1] - KEPT_MS:
+        if self._ends and end_ms <= self._ends[-1] - self._kept_ms:
             return
         at, known = self._find(start_ms, end_ms)
         if at < self._fine and not known:
@@ -325,7 +326,7 @@ class Past(Sequence[Judged]):
         self._ends[at:after] = array("q", [int(joined["end"])])
 
     def _expire(self) -> None:
-        gone = bisect_right(self._ends, self._ends[-1] - KEPT_MS)
+        gone = bisect_right(self._ends, self._ends[-1] - self._kept_ms)
         gone = max(gone, len(self._ends) - MOST_ROWS)
         if gone:
             del self._ends[:gone]

@@ -33,6 +33,7 @@ from streams.views.documents import (
     epoch_ms,
 )
 from streams.views.ledger import Ledger, is_outcome
+from streams.views.past import KEPT_MS
 from streams.views.past import Judged as Judged
 from streams.views.past import Past
 from streams.views.past import Scoped as Scoped
@@ -151,9 +152,13 @@ class Built:
 
 
 class ReadModel:
-    """Everything control knows; what it holds is replaced, never changed, so a page may keep what it was given."""
+    """Everything control knows; what it holds is replaced, never changed, so a page may keep what it was given.
 
-    def __init__(self, names: Names) -> None:
+    `kept_ms`: how much of every subject's past, in event time before its newest window.
+    """
+
+    def __init__(self, names: Names, *, kept_ms: int = KEPT_MS) -> None:
+        self._kept_ms = kept_ms
         self._folds: dict[str, Callable[[Record], None]] = {
             names("models"): self._registration,
             names("state"): self._state,
@@ -275,7 +280,7 @@ class ReadModel:
         of_model = self.results.setdefault(subject.model_id, {})
         past = of_model.get(subject)
         if past is None:
-            past = of_model[subject] = Past(subject, record.topic, self.whole)
+            past = of_model[subject] = Past(subject, record.topic, self.whole, self._kept_ms)
         end_ms = epoch_ms(found.window.end)
         past.put(
             found,
