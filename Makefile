@@ -2,10 +2,10 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup broker demo test fast lint types check bench schemas lock
+.PHONY: help setup broker demo test fast lint types check check-deploy bench schemas deploy lock
 
 help: ## What there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 setup: ## The virtual environment, .venv
 	@./deploy/setup
@@ -38,6 +38,12 @@ bench: broker ## Every benchmark, one table each; fails at the end if one missed
 
 schemas: setup ## Write schemas/ from the code
 	@$(PYTHON) -m streams.schemas
+
+deploy: setup ## Write deploy/prometheus and deploy/grafana from the code
+	@$(PYTHON) -m streams.metrics
+
+check-deploy: setup ## Rules, dashboards, compose file, manifests, schemas, links; says what it could not check
+	@$(PYTHON) -m pytest -q -rs tests/deploy tests/test_documentation.py tests/test_schemas.py -m "not kafka"
 
 lock: setup ## Pin the dependencies anew, after pyproject.toml has changed (needs uv)
 	@./deploy/lock

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from streams.broker import Partition
 from streams.lifecycle.metrics import METRICS as OF_MODELS
@@ -23,6 +24,7 @@ from streams.metrics import (
     MODEL_METRIC,
     MODEL_REFERENCE,
     MODEL_STATE,
+    MODEL_THRESHOLD,
     NOTIFICATION_OLDEST,
     NOTIFICATIONS_SUPPRESSED,
     OTHER,
@@ -41,8 +43,8 @@ from streams.views.deliveries import Delivering
 from streams.views.read import Judged, ReadModel, Scoped, Story
 from streams.views.vitals import Vitals
 
-# No other name in a result becomes a label: conditions may watch features, and their names are not bounded.
-SHOWN = frozenset(OF_MODELS) | {"label_coverage", "label_lag"}
+OURS = frozenset(OF_MODELS) | {"label_coverage", "label_lag"}
+MOST_METRICS = 50  # of a version and scope
 VERDICTS = ("stable", "drifting", "severe", "insufficient")
 TRANSITIONS = (
     "requested",
@@ -79,6 +81,13 @@ def of_pipeline(vitals: Vitals) -> list[Sample]:
     ]
 
 
+class _Shown(NamedTuple):
+    """A metric's last value, and the line that the lifecycle draws for it."""
+
+    value: float
+    threshold: float | None
+
+
 class Sampler:
     """What control knows of models, as samples. The newest results are decoded once, not with every scrape.
 
@@ -87,7 +96,7 @@ class Sampler:
 
     def __init__(self, read: ReadModel, bounds: Bounds = Bounds()) -> None:  # noqa: B008
         self._read, self._bounds = read, bounds
-        self._known: dict[Scoped, tuple[str, Mapping[str, float]]] = {}
+        self._known: dict[Scoped, tuple[str, Mapping[str, _Shown]]] = {}
 
     def of_models(self, now_ms: int) -> list[Sample]:
         """Everything that has a model's name for a label, and how many alerts there were."""
@@ -137,27 +146,31 @@ class Sampler:
             if subject.segment == "all" and history
         }
         for version in _versions(view.version, newest):
-            found: dict[str, float] = {}
+            found: dict[str, _Shown] = {}
             for subject in sorted(newest):
                 if subject.version == version:
                     # of two scopes that tell the same, what is known of ripe labels comes first: "matured" < "outcomes"
                     found = {**self._values(newest[subject]), **found}
-            for name, value in sorted(found.items()):
+            for name, (value, threshold) in sorted(found.items()):
+                if threshold is not None:
+                    yield Sample(MODEL_THRESHOLD, (label, version, name), threshold)
                 if (quantile := QUANTILES.get(name)) is not None:
                     yield Sample(MODEL_LATENCY, (label, version, quantile), value / 1000)
                 else:
                     yield Sample(MODEL_METRIC, (label, version, name), value)
             if version == view.version and "label_coverage" in found:
-                yield Sample(MODEL_COVERAGE, (label,), found["label_coverage"])
+                yield Sample(MODEL_COVERAGE, (label,), found["label_coverage"].value)
 
-    def _values(self, judged: Judged) -> Mapping[str, float]:
+    def _values(self, judged: Judged) -> Mapping[str, _Shown]:
         known = self._known.get(judged.subject)
         if known is None or known[0] != judged.result_id:
             entries = judged.document.get("metrics", {})
+            usable = [name for name in entries if _is_number(entries[name].get("value"))]
+            # what is called as a metric of ours first; the rest are features that a line is drawn for
+            usable.sort(key=lambda name: (name.removesuffix("_estimated") not in OURS, name))
             values = {
-                name: float(entry["value"])
-                for name, entry in entries.items()
-                if name.removesuffix("_estimated") in SHOWN and _is_number(entry.get("value"))
+                name: _Shown(float(entries[name]["value"]), entries[name].get("threshold"))
+                for name in usable[:MOST_METRICS]
             }
             known = self._known[judged.subject] = (judged.result_id, values)
         return known[1]
