@@ -138,7 +138,7 @@ class Bench:
         return Figure("", name, measured, f">= {TARGET_PER_S:,} events/s per core", fine)
 
     def calls(self, name: str, brokers: str | None = None, **acts: float) -> Calls:
-        """Calls timed one by one. `acts`: ``kill`` and ``back`` after that part of the time; ``patience`` in seconds."""
+        """Calls timed one by one. `acts`: ``kill``, ``back`` after that part of the time; ``patience`` in seconds."""
         topic = self.topic()
         patience = timedelta(seconds=acts.pop("patience", 120.0))
         emitter = Emitter(
