@@ -6,6 +6,7 @@ from streams.console.episodes import EPISODES
 from streams.console.model import MODEL
 from streams.console.overview import INDEX
 from streams.console.pipeline import PIPELINE
+from streams.console.series import SERIES
 from streams.console.silences import SILENCES
 from streams.console.trigger import TRIGGER
 from streams.console.triggers import TRIGGERS
@@ -13,6 +14,7 @@ from streams.console.triggers import TRIGGERS
 PAGES = (
     INDEX,
     MODEL,
+    SERIES,
     EPISODES,
     EPISODE,
     TRIGGERS,

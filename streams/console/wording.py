@@ -3,11 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 from alerting.wording import EFFECTS
+from detectors.types import Reason
 from streams.views.documents import Effect
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # on a page there is less room than in a message
 _EFFECTS = EFFECTS | {"tv": "TV"}
+_REASONS = {reason.value: reason.explanation for reason in Reason}
 _SMALLEST_P = 1e-16  # below this a p-value says nothing more
 
 
@@ -105,3 +107,12 @@ def effect(shown: Effect) -> str:
     """
     name = _EFFECTS.get(shown.name, words(shown.name))
     return f"{name} {number(shown.value)} ({number(shown.low)} to {number(shown.high)})"
+
+
+def explained(reason: str) -> str:
+    """The sentence of a reason; the word itself where a later release says something new.
+
+    >>> explained("quiet"), explained("new_reason")
+    ('nothing surprising', 'new reason')
+    """
+    return _REASONS.get(reason, words(reason))

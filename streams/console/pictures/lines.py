@@ -1,6 +1,7 @@
 """How did a number move? Lines over time, with what is sure of them and the line they must not cross."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
 from typing import Any
 
@@ -100,6 +101,29 @@ def throughput(lines: Sequence[Line]) -> Picture:
 def coverage(line: Line) -> Picture:
     """Of which share of the predictions the truth is known."""
     return trend(line, picture_id="picture-label-coverage")
+
+
+def alarm(line: Line) -> Picture:
+    """How much of the alarm's threshold was reached: what is spent of the false alarms that were allowed."""
+    trace = _trace(line, "alarm", "@current", 0)
+    known = np.isfinite(line.value)
+    beyond = float(line.value[known].max()) > 5 if known.any() else False
+    layout = _limits([replace(line, threshold=1.0)], "fires at")
+    layout["yaxis"] = {"title": {"text": "of its threshold", "font": {"size": 11}}}
+    if beyond:  # a logarithm of evidence grows for ever; what matters is near the threshold
+        layout["yaxis"] |= {"range": [0, 5], "rangemode": "normal", "autorange": False}
+    return Picture(
+        id="picture-alarm",
+        title="Alarm",
+        figure={"data": [trace], "layout": layout},
+        summary=_told(replace(line, threshold=1.0), "evidence over its threshold"),
+        head=("Window to", "Of", "Value", "Interval", "n"),
+        rows=_rows([("alarm", line)]),
+        height=150,
+        note="At 1 the alarm fires; false alarms come no oftener than the budget allows."
+        + (" Values above 5 are cut off." if beyond else ""),
+        figures=(2, 4),
+    )
 
 
 def versions(a: Line, b: Line, name_a: str, name_b: str) -> Picture:
