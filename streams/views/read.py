@@ -33,9 +33,8 @@ from streams.views.documents import (
     epoch_ms,
 )
 from streams.views.ledger import Ledger, is_outcome
-from streams.views.past import KEPT_MS
+from streams.views.past import KEPT_MS, Past
 from streams.views.past import Judged as Judged
-from streams.views.past import Past
 from streams.views.past import Scoped as Scoped
 from streams.views.places import Place
 from streams.views.rejected import Rejected
