@@ -5,10 +5,12 @@ from collections import Counter
 from alerting.wording import duration
 from streams.console.html import Content, Html, element, link
 from streams.console.lists import address
-from streams.console.parts import Page, moment, pill, screen, section, table
+from streams.console.parts import Page, moment, picture, pill, screen, section, table
+from streams.console.pictures.lines import together
 from streams.console.wording import ago, number, words
 from streams.views import answers
 from streams.views.asked import Asked
+from streams.views.flow import flow
 from streams.views.vitals import RoleVitals
 
 _DOES = {
@@ -27,14 +29,46 @@ def pipeline(asked: Asked) -> str:
         "Pipeline",
         "/pipeline",
         element("h1", "Pipeline"),
+        element("p", _summary(asked), class_="because", id="summary"),
         section("Roles", _roles(asked), id_="roles"),
+        section("Throughput", *_throughput(asked), id_="throughput"),
         section("How far behind", _lag(asked), id_="lag"),
         section("What came in", _sources(asked), _unregistered(asked), id_="sources"),
         section("Delivery", _delivery(asked), id_="delivery"),
         section("What control has read", _reading(asked), id_="reading-control"),
-        models=(),
         kinds=("pipeline", "result", "delivery", "dead-letter"),
+        pictures=True,
     )
+
+
+def _summary(asked: Asked) -> str:
+    """The worst of it, in one sentence."""
+    said = [
+        f"{one.role} is {one.state}"
+        for one in asked.vitals.roles
+        if one.needed and one.state not in ("working", "waiting")
+    ]
+    if not asked.ready:
+        said.insert(0, "control is still reading the log")
+    resting = sorted(name for name, rests in asked.delivering.circuits.items() if rests)
+    said += [f"{name} cannot be reached" for name in resting]
+    return f"{'; '.join(said)}.".capitalize() if said else "Every role that is needed works."
+
+
+def _throughput(asked: Asked) -> tuple[Content, ...]:
+    lines = flow(asked.read)
+    if not lines:
+        return (element("p", "No window has been judged yet.", class_="empty"),)
+    events, late = (int(line.value.sum()) for line in lines)
+    said = f"{number(events)} events in 24 hours, and {number(late)} that came after their window was judged."
+    drawn = together(
+        lines[:1],
+        picture_id="picture-throughput",
+        title="Events per hour",
+        names={"events": "events"},
+        note="Of all models, by the hour their windows end in, up to the newest window.",
+    )
+    return element("p", said), picture(drawn)
 
 
 def _roles(asked: Asked) -> Content:
@@ -90,31 +124,30 @@ def _sources(asked: Asked) -> Content:
         return element("p", "Nothing was reported yet.", class_="empty")
     rows = []
     for item in found:
-        rejected = item["dead_letters"]
         rows.append(
             (
                 element("b", item["topic"]),
                 number(item["events"]),
-                [
-                    link(f"{number(n)} {words(why)}", address("/dead-letters", {"reason": why}))
-                    if at == 0
-                    else [
-                        ", ",
-                        link(
-                            f"{number(n)} {words(why)}", address("/dead-letters", {"reason": why})
-                        ),
-                    ]
-                    for at, (why, n) in enumerate(sorted(rejected.items()))
-                ]
-                or "none",
+                _rejected(item["dead_letters"]),
                 number(item["unregistered"]),
             )
         )
-    as_of = max(at for at, _ in read.intakes.values())
+    times = sorted(at for at, _ in read.intakes.values())
+    seen: list[Content] = [moment(times[-1])]
+    if times[0] != times[-1]:
+        seen = [moment(times[0], short=True), " (the partition furthest behind) to ", *seen]
     return (
         table(("Topic", "Events", "Rejected", "Of unregistered models"), rows, figures=(1, 3)),
-        element("p", "Events are seen to ", moment(as_of), ".", class_="meta"),
+        element("p", "Event time is judged up to ", *seen, ".", class_="meta"),
     )
+
+
+def _rejected(counts: dict[str, int]) -> Content:
+    links = [
+        link(f"{number(n)} {words(why)}", address("/dead-letters", {"reason": why}))
+        for why, n in sorted(counts.items())
+    ]
+    return [[", " if at else None, one] for at, one in enumerate(links)] or "none"
 
 
 def _unregistered(asked: Asked) -> Html | None:
