@@ -18,6 +18,7 @@ from streams.control.committed import CommittedTransport, Progress
 from streams.control.delivery import Courier
 from streams.control.door import Door
 from streams.control.outgoing import Reachable, now_ms
+from streams.control.recall import Recall
 from streams.control.server import Site, serving
 from streams.control.vitals import Watch
 from streams.errors import BrokerError, UsageError
@@ -227,6 +228,7 @@ async def serve(
         Kafka or the address to listen on cannot be had.
     """
     watch = Watch(control.kafka, control.names, control.read, control.reading, now_ms)
+    recall = Recall.of(control.kafka, control.names)
     site = Site(
         control.read,
         control.caught_up,
@@ -237,6 +239,7 @@ async def serve(
         control.meter,
         control.delivering,
         vitals=lambda: watch.vitals,
+        recall=recall,
     )
     watch.changed = lambda: site.hub.tell("pipeline", "")
     async with serving(site, door) as port:
@@ -247,6 +250,7 @@ async def serve(
         finally:
             watching.cancel()
             await asyncio.wait([watching])
+            await recall.stop()
 
 
 async def _run(

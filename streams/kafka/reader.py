@@ -41,8 +41,8 @@ _MOVED = frozenset(
         KafkaError._TRANSPORT,
     }
 )
-_OF_GROUPS = ("group.", "partition.assignment.", "session.", "heartbeat.")
-_FIXED = {
+OF_GROUPS = ("group.", "partition.assignment.", "session.", "heartbeat.")
+FIXED = {
     "auto.offset.reset": "earliest",
     "enable.auto.commit": "false",
     "enable.auto.offset.store": "false",
@@ -95,11 +95,11 @@ class KafkaReader:
         partitions: Sequence[Partition],
         wait_ms: int,
     ) -> None:
-        kept = {k: v for k, v in settings.items() if not k.startswith(_OF_GROUPS)}
+        kept = {k: v for k, v in settings.items() if not k.startswith(OF_GROUPS)}
         self._consumer = Consumer(
             {
                 **kept,
-                **_FIXED,
+                **FIXED,
                 "fetch.wait.max.ms": wait_ms,
                 "group.id": name,
                 "client.id": name,
