@@ -64,7 +64,6 @@ class SchemaRegistry(Schemas):
     ) -> None:
         self._settings, self._stopped = dict(settings), stopped
         self._patience_s, self._told = patience_s, told
-        self._client: Any = None
         self._unknown: dict[Identity, float] = {}  # until when it is not asked again
 
     def schema(self, identity: Identity) -> Schema:
@@ -113,16 +112,16 @@ class SchemaRegistry(Schemas):
         from confluent_kafka.schema_registry import SchemaRegistryClient, SchemaRegistryError
         from httpx2 import HTTPError
 
+        settings: dict[str, Any] = {**self._settings, "timeout": _CALL_S, "max.retries": 0}
+        needed: dict[tuple[str, int], str] = {}
         try:
-            if self._client is None:
-                settings: dict[str, Any] = {**self._settings, "timeout": _CALL_S, "max.retries": 0}
-                self._client = SchemaRegistryClient(settings)
-            if isinstance(identity, UUID):
-                schema = self._client.get_schema_by_guid(str(identity))
-            else:
-                schema = self._client.get_schema(identity)
-            needed: dict[tuple[str, int], str] = {}
-            self._resolve(schema, needed)
+            # asked so rarely that no connection is kept for it
+            with SchemaRegistryClient(settings) as client:
+                if isinstance(identity, UUID):
+                    schema = client.get_schema_by_guid(str(identity))
+                else:
+                    schema = client.get_schema(identity)
+                _resolve(client, schema, needed)
         except SchemaRegistryError as error:
             if error.http_status_code == 404 and error.error_code == _NO_SCHEMA:
                 raise UnknownSchema(str(identity)) from None
@@ -133,13 +132,13 @@ class SchemaRegistry(Schemas):
             raise _NotNow(f"the schema registry does not answer: {type(error).__name__}") from None
         return Schema(schema.schema_type or "AVRO", schema.schema_str or "", tuple(needed.values()))
 
-    def _resolve(self, schema: Any, needed: dict[tuple[str, int], str]) -> None:
-        """What a schema refers to, each after what it needs itself."""
-        for one in schema.references or ():
-            if (one.subject, one.version) in needed:
-                continue
-            found = self._client.get_version(one.subject, one.version, True).schema
-            self._resolve(found, needed)
+
+def _resolve(client: Any, schema: Any, needed: dict[tuple[str, int], str]) -> None:
+    """What a schema refers to, each after what it needs itself."""
+    for one in schema.references or ():
+        if (one.subject, one.version) not in needed:
+            found = client.get_version(one.subject, one.version, True).schema
+            _resolve(client, found, needed)
             needed[one.subject, one.version] = found.schema_str or ""
 
 
