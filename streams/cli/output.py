@@ -11,6 +11,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from streams.errors import UsageError
+
 __all__ = [
     "Advance",
     "moment",
@@ -21,6 +23,7 @@ __all__ = [
     "table",
     "write",
     "write_atomically",
+    "write_document",
 ]
 
 _WIDE = 200  # columns where nobody's terminal limits them
@@ -102,6 +105,25 @@ def write_atomically(path: Path, content: bytes) -> None:
     beside = path.with_name(f".{path.name}.part")
     beside.write_bytes(content)
     beside.replace(path)
+
+
+def write_document(path: Path, text: str) -> None:
+    """A document into a file, all of it or none, or on stdout where the path is ``-``; stderr says how large it is.
+
+    Raises
+    ------
+    UsageError
+        The file cannot be written.
+    """
+    content = text.encode()
+    if path == Path("-"):
+        sys.stdout.write(text)
+        return
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
+    remark(f"wrote {path}: {len(content) / 1e6:.1f} MB")
 
 
 def readable(document: object) -> str:

@@ -1,15 +1,19 @@
 """`leeway replay`: run everything over a file, through the code of production, without Kafka."""
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli import output
+from streams.cli import app, output
 from streams.cli.connection import BrokersOption, ConfigOption, past, service_of
 from streams.cli.files import named, references
 from streams.cli.options import KindOption, ReferencesOption, SourceOption, WhereOption
+from streams.cli.sending import instant
 from streams.errors import UsageError
 from streams.offline.selection import parse_kind, parse_where
 from streams.offline.sources import open_source
@@ -46,6 +50,15 @@ def command(
     batch: Annotated[
         int, typer.Option(metavar="N", min=1, help="events of one poll; changes no result")
     ] = 10_000,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="all that was found, as one HTML file")
+    ] = None,
+    changed: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="something is known to have changed then: for the report"
+        ),
+    ] = None,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="end with 4 if an episode opened")
     ] = False,
@@ -58,8 +71,11 @@ def command(
     Times are those of the events, so the same file gives the same bytes, today and in a year.
     """
     from streams.offline.commands import read_commands
-    from streams.offline.replay import replay
+    from streams.offline.replay import OUTPUTS, replay
 
+    if changed is not None and report is None:
+        raise UsageError("--changed is told in the report: say --report FILE, too")
+    changed_ms = None if changed is None else instant("--changed", changed)
     service = service_of(brokers, config)
     found = named(files, [receiver.name for receiver in service.receivers])
     known = references(found, reference or ())
@@ -87,8 +103,12 @@ def command(
             partitions=partitions,
             batch=batch,
             commands=said,
+            outputs=OUTPUTS if report is None else (*OUTPUTS, "models"),
             advance=advance,
         )
+    if report is not None:
+        _draw(report, [one.path.name for one in found], events, where or (), replayed, changed_ms)
+        replayed = replace(replayed, topics={name: replayed.topics[name] for name in OUTPUTS})
     if to is not None:
         _write(replayed, to)
     if as_json:
@@ -101,6 +121,49 @@ def command(
         )
         output.write(f"{replayed.events:,} events; wrote {to}: {counts}")
     return FOUND if exit_code and replayed.topics["alerts"] else 0
+
+
+def _draw(
+    path: Path,
+    files: Sequence[str],
+    events: str,
+    where: Sequence[str],
+    replayed: "Replayed",
+    changed_ms: int | None,
+) -> None:
+    """All that was found, as one file: what it would have cost people, then every model."""
+    from streams.console.backtest import backtest
+    from streams.console.report import Made, Shown, document, model
+    from streams.console.wording import clock
+    from streams.offline.drawn import TOPICS, gathered, stylesheet
+    from streams.offline.tally import tallies
+    from streams.topics import Names
+    from streams.views import answers
+
+    records = [record for found in replayed.topics.values() for record in found]
+    records.sort(key=lambda record: (record.topic, record.partition, record.offset))
+    names = Names()
+    folded = {names(name) for name in TOPICS}
+    known = gathered(names, (record for record in records if record.topic in folded))
+    parts = []
+    for model_id in answers.model_ids(known.read):
+        draw = partial(model, known.read, Shown(model_id, live=False), 0)
+        parts.append((model_id, known.draw(draw)))
+    counted = tallies(replayed.topics, changed_ms)
+    source = events if events.startswith("topic:") else Path(events).name
+    facts = {
+        "Lifecycles": ", ".join(
+            f"{name} (revision {one.revision})" if one else name
+            for name, one in sorted(known.read.lifecycles.items())
+        ),
+        "Files": ", ".join(files),
+        "Events": f"{replayed.events:,} of {' '.join((source, *where))}",
+        "Made by": f"leeway replay, {app.version()}",
+    }
+    if changed_ms is not None:
+        facts["Known to have changed"] = clock(changed_ms)
+    made = Made(f"Replay of {source}", facts)
+    output.write_document(path, document(made, parts, stylesheet(), backtest(counted)))
 
 
 def _write(replayed: "Replayed", directory: Path) -> None:
