@@ -22,7 +22,7 @@ from streams.errors import UsageError
 if TYPE_CHECKING:
     from typer.core import TyperCommand
 
-__all__ = ["COMMANDS", "Command", "built", "run"]
+__all__ = ["COMMANDS", "Command", "built", "run", "version"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,8 @@ COMMANDS = (
     Command("models", "list what is registered", "Look"),
     Command("status", "what is firing, stale or silent", "Look"),
     Command("explain", "why a verdict is what it is", "Look"),
+    Command("report", "all that is known of a model, in one HTML file", "Look"),
+    Command("dead-letters", "what was refused, and send it again", "Look"),
     Command("ack", "an episode is being looked after: no repeats", "Act"),
     Command("snooze", "tell nobody of an episode for a while", "Act"),
     Command("resolve", "an episode is over, whatever the numbers say", "Act"),
@@ -95,7 +97,7 @@ def run(arguments: Sequence[str]) -> int:
             print(_help())
             return 0
         case ["--version" | "version"]:
-            print(f"leeway {_version()}")
+            print(f"leeway {version()}")
             return 0
         case [name, *rest]:
             return _invoke(_named(name), rest)
@@ -151,14 +153,16 @@ def _named(name: str) -> Command:
 
 def _help() -> str:
     lines = [_USAGE, "", _INTRODUCTION, ""]
+    widest = max(len(command.name) for command in COMMANDS)
     for heading in dict.fromkeys(command.heading for command in COMMANDS):
         lines.append(f"{heading}:")
-        lines += [f"  {c.name:<11} {c.does}" for c in COMMANDS if c.heading == heading]
+        lines += [f"  {c.name:<{widest}} {c.does}" for c in COMMANDS if c.heading == heading]
         lines.append("")
     return "\n".join([*lines, _END])
 
 
-def _version() -> str:
+def version() -> str:
+    """Which Leeway this is."""
     try:
         return metadata.version("leeway-drift")
     except metadata.PackageNotFoundError:
