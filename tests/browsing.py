@@ -1,4 +1,4 @@
-"""What do tests need that look at pages in a real browser? A server over a read model, Chromium, and what it complains of.
+"""What do tests need that look at pages in a real browser? A server, Chromium, and what it complains of.
 
 `browse` is the fixture: `browse.serve(read)` answers requests, `browse.page(...)` is a page of Playwright. Whatever the
 browser's console, a script or a request complains of fails the test that saw it.
@@ -176,7 +176,7 @@ class Chromium:
 
 
 def chromium() -> Iterator[Chromium]:
-    """The fixture of that name: Chromium, and a thread in which servers run: one of each for a worker of pytest-xdist."""
+    """The fixture of that name: Chromium, and a thread in which servers run; a worker has one of each."""
     place = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
     if place is None:
         pytest.skip("no chromium on this machine: deploy/tools installs it")

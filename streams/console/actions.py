@@ -25,15 +25,11 @@ _WAITS = "asked for already, and waits for the next window"
 
 
 def for_model(asked: Asked, view: ModelView) -> Html:
-    """The buttons of a model, and what was asked of it lately."""
-    return element(
-        "div",
-        buttons(
-            retrain(asked.read, view.model_id),
-            silence(asked.read, view.model_id),
-            rebaseline(asked.read, view.model_id),
-        ),
-        lately(asked.read, lambda one: one.model_id == view.model_id),
+    """The buttons of a model."""
+    return buttons(
+        retrain(asked.read, view.model_id),
+        silence(asked.read, view.model_id),
+        rebaseline(asked.read, view.model_id),
     )
 
 

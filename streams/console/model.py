@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from streams.console import actions, sections
+from streams.console.card import card
 from streams.console.html import Content, Html, element, link
 from streams.console.parts import (
     Page,
@@ -35,6 +36,7 @@ from streams.views import answers
 from streams.views.answers import Document, ModelView
 from streams.views.asked import Asked
 from streams.views.documents import Result, Series
+from streams.views.past import documents
 from streams.views.read import Built, ReadModel
 
 RESULTS = 24
@@ -54,6 +56,7 @@ def model(asked: Asked) -> str:
     judged = list(_judged(asked, about))
     results = _results(read, about)
     waiting = not (drawn or judged)
+    described = card(view.registered.lifecycle) if view.registered else None
     rest = path("/episodes", model=view.model_id)
     return screen(
         asked,
@@ -69,7 +72,9 @@ def model(asked: Asked) -> str:
         *drawn,
         *judged,
         section("Results", results, id_="results") if results else None,
+        section("About the model", described, id_="about") if described else None,
         section("Triggers", requests(read, view.model_id), id_="triggers"),
+        actions.lately(read, lambda one: one.model_id == view.model_id),
         models=(view.model_id,),
         pictures=bool(drawn),
     )  # fmt: skip
@@ -159,8 +164,8 @@ _SERIES = ("Series", "Verdict", "Effect", "Floor", "p", "Reference", "Current", 
 def _judged(asked: Asked, about: About) -> Iterator[Html]:
     """The last window of each scope: its verdict, its alarm, its broken rules, and each series."""
     newest = answers.latest(asked.read, about.model_id, about.version, about.segment)
-    documents = answers.documents(newest, asked.recalled)
-    for one, document in zip(newest, documents, strict=True):
+    found = documents(newest, asked.recalled)
+    for one, document in zip(newest, found, strict=True):
         result = None if document is None else msgspec.convert(document, Result)
         scope = one.subject.scope
         yield section(

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from streams.commands import moment_ms
 from streams.console.html import Content, Html, element, link
 from streams.console.parts import (
     Page,
     filters,
     model_path,
+    moment,
     name,
     path,
     pill,
@@ -22,11 +24,12 @@ from streams.console.parts import (
 from streams.console.strips import strip
 from streams.console.wording import ago, clock, number, times
 from streams.views import answers
-from streams.views.answers import STATES, ModelView
+from streams.views.answers import STATES, Document, ModelView
 from streams.views.asked import Asked
 from streams.views.read import ReadModel, Scoped
 
 STRIP = 36  # windows in a strip
+SILENCES = 6
 FIRING = 6  # cards; the rest is on the page of episodes
 _WORST_FIRST = ("down", "degraded", "unknown", "healthy", "retired")
 _SEVERITIES = ("critical", "error", "warning", "info")
@@ -57,6 +60,8 @@ def index(asked: Asked) -> str:
     chosen, order = asked.choice("state", STATES), asked.choice("sort", tuple(ORDERS)) or "state"
     views = [answers.model(read, one, asked.now_ms) for one in answers.model_ids(read)]
     firing = answers.open_episodes(read)
+    silences = read.commands.silences(asked.now_ms)
+    quiet = [one for one in silences if one["status"] in ("active", "pending")]
     problem = f"{number(len(firing))} open {'problem' if len(firing) == 1 else 'problems'}"
     wanted = (asked.query.get("q") or "").casefold().strip()
     shown = [
@@ -71,10 +76,30 @@ def index(asked: Asked) -> str:
         element("h1", problem if firing else "Nothing is firing"),
         _tiles(views, chosen),
         section("Firing now", problems(firing, views, FIRING, path("/episodes", status="open")), id_="firing"),
+        section("Silences", _silences(quiet), id_="silences") if quiet else None,
         section(f"Models ({len(views)})", _models(asked, views, shown, order), id_="of-models"),
         section("Recent triggers", requests(read, None), id_="recent-triggers"),
         section("Not registered", _strangers(read), id_="not-registered") if answers.unregistered(read) else None,
     )  # fmt: skip
+
+
+def _silences(quiet: Sequence[Document]) -> Html:
+    """Of what nobody is told, and who said so."""
+    rows = [
+        (
+            link(name(one["model_id"]), model_path(one["model_id"])),
+            ", ".join(one["match"].values()) or "everything",
+            one["status"],
+            moment(moment_ms(one["until"]), short=True),
+            one["by"],
+            one["reason"],
+        )
+        for one in sorted(quiet, key=lambda one: (one["until"], one["silence_id"]))[:SILENCES]
+    ]
+    left = len(quiet) - len(rows)
+    more = element("p", link(f"and {number(left)} more", "/silences"), class_="meta")
+    head = ("Model", "About", "State", "Until", "By", "Because")
+    return element("div", table(head, rows, label="Silences"), more if left else None)
 
 
 def _owner(view: ModelView) -> str | None:
@@ -202,8 +227,8 @@ def _gauge(view: ModelView) -> Content:
 
 def _recent(read: ReadModel, view: ModelView) -> list[str]:
     subject = Scoped(view.model_id, view.version, "all", "inputs")
-    history = read.results.get(view.model_id, {}).get(subject, [])
-    return [one.verdict for one in history[-STRIP:]]
+    past = read.results.get(view.model_id, {}).get(subject)
+    return [] if past is None else [one.verdict for one in past[-STRIP:]]
 
 
 def _strangers(read: ReadModel) -> Html:

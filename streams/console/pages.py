@@ -10,11 +10,13 @@ from streams.console.series import SERIES
 from streams.console.silences import SILENCES
 from streams.console.trigger import TRIGGER
 from streams.console.triggers import TRIGGERS
+from streams.console.versions import VERSIONS
 
 PAGES = (
     INDEX,
     MODEL,
     SERIES,
+    VERSIONS,
     EPISODES,
     EPISODE,
     TRIGGERS,

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from alerting.identity import rfc3339
 from streams.console.html import PLOTLY, Content, Html, element, link, page
-from streams.console.pictures.picture import MOST_ROWS, Picture, written
+from streams.console.pictures.picture import Picture, written
 from streams.console.wording import clock, number, roughly, words
 from streams.views import answers
 from streams.views.answers import ModelView
@@ -142,19 +142,13 @@ def section(title: str, *content: Content, id_: str | None = None) -> Html:
 
 def picture(shown: Picture) -> Html:
     """A picture, and below it the same numbers as a table."""
-    rows = shown.rows[:MOST_ROWS]
-    left = len(shown.rows) - len(rows)
+    rows, many = shown.rows.written, shown.rows.many
+    said = f"The first {len(rows)} of {number(many)}." if many > len(rows) else None
+    figures: Content = element("p", "No figures yet.", class_="empty")
+    if rows:
+        figures = table(shown.head, rows, shown.figures, label=f"{shown.title}: figures")
     return written(
-        shown,
-        element(
-            "div",
-            element("p", f"The first {len(rows)} of {len(shown.rows)}.", class_="meta")
-            if left
-            else None,
-            table(shown.head, rows, shown.figures, label=shown.title)
-            if rows
-            else element("p", "No figures yet.", class_="empty"),
-        ),
+        shown, element("div", element("p", said, class_="meta") if said else None, figures)
     )
 
 
@@ -310,6 +304,11 @@ def requests(read: ReadModel, model_id: str | None) -> Html:
     return table(("At", "Model", "Status", "Because of", "Summary", "Trigger"), rows)
 
 
+def _label(head: Content) -> str | None:
+    """What a cell is called where rows are cards: the column's head, if it is plain text."""
+    return head if isinstance(head, str) and not isinstance(head, Html) else None
+
+
 def table(
     head: Sequence[Content],
     rows: Sequence[Sequence[Content]],
@@ -348,7 +347,7 @@ def table(
                 "td",
                 cell,
                 class_="figure" if column in figures else None,
-                data_label=head[column] if stacks and type(head[column]) is str else None,
+                data_label=_label(head[column]) if stacks else None,
             )
             for column, cell in enumerate(cells)
         )

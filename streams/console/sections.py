@@ -22,10 +22,10 @@ from streams.console.pictures import drift as drifts
 from streams.console.pictures.picture import Picture
 from streams.console.strips import strip
 from streams.console.wording import explained, number, times
-from streams.views.distribution import NOTHING, distribution
+from streams.views.distribution import distribution
 from streams.views.history import Line, heat
 from streams.views.history import lines as known_lines
-from streams.views.places import Recalled
+from streams.views.places import NOTHING, Recalled
 from streams.views.read import ReadModel
 
 MOST_METRICS = 12  # pictures; more metrics than that are in the API

@@ -22,7 +22,7 @@ from streams.console.parts import (
 )
 from streams.console.pictures import cells, lines
 from streams.console.pictures.drift import until
-from streams.console.pictures.picture import Links
+from streams.console.pictures.picture import Links, Picture
 from streams.console.sections import About
 from streams.console.wording import clock, effect, explained, number, p_value, percent, sentence
 from streams.views import answers, history
@@ -198,7 +198,7 @@ def _evidence(of: Series, found: Distribution | None, written: Sequence[Document
     return said, table(head, tests, figures=(1, 2, 3), label="Tests")
 
 
-def _effects(asked: Asked, about: About, wanted: str) -> lines.Picture | None:
+def _effects(asked: Asked, about: About, wanted: str) -> Picture | None:
     """The effect in units of its floor, window by window."""
     found = history.heat(
         asked.read, about.model_id, about.version, about.segment, about.start_ms, about.end_ms, 500

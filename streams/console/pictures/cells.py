@@ -1,6 +1,6 @@
 """What do the values of a series look like, in the reference and now? Bars side by side, cell by cell."""
 
-from streams.console.pictures.picture import Figure, Picture, label
+from streams.console.pictures.picture import Figure, Picture, Rows, label
 from streams.console.wording import number, percent
 from streams.views.distribution import Distribution
 
@@ -68,7 +68,7 @@ def distribution(
         figure={"data": bars, "layout": layout},
         summary=_told(found),
         head=("Cell", "Reference", "Current", "Difference", "Reference n", "Current n"),
-        rows=[
+        rows=Rows.of(
             (
                 name,
                 percent(then),
@@ -78,7 +78,7 @@ def distribution(
                 number(round(now * found.n_current)),
             )
             for name, then, now in cells
-        ],
+        ),
         height=330,
         figures=(1, 2, 3, 4, 5),
     )

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from alerting.identity import rfc3339
 from streams.console.html import Content, link
-from streams.console.pictures.picture import Figure, Links, Picture, label, plain, shown
+from streams.console.pictures.picture import Figure, Links, Picture, Rows, label, plain, shown
 from streams.console.wording import clock, number
 from streams.views.history import VERDICTS, Heat
 
@@ -41,8 +41,8 @@ def heat(found: Heat, page: Callable[[str], str] | None = None) -> Picture:
         "hovertemplate": "%{y}<br>%{x}<br>%{z:.2f} times its floor<extra></extra>",
         "colorbar": {
             "orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom",
-            "len": 220, "lenmode": "pixels", "thickness": 10, "outlinewidth": 0,
-            "tickvals": [0, 1, 2, 3], "ticktext": ["0", "floor", "2 ×", "3 × and more"],
+            "len": 260, "lenmode": "pixels", "thickness": 10, "outlinewidth": 0,
+            "tickvals": [0, 1, 2, 3], "ticktext": ["0", "floor", "2 ×", "3 ×"],
             "tickfont": {"size": 10, "color": "@soft"},
         },
     }  # fmt: skip
@@ -50,7 +50,8 @@ def heat(found: Heat, page: Callable[[str], str] | None = None) -> Picture:
         "hovermode": "closest",
         "xaxis": {"type": "date"},
         "yaxis": {
-            "autorange": "reversed",
+            "range": [len(kept) - 0.5, -0.5],
+            "rangemode": "normal",
             "tickvals": list(range(len(kept))),
             "ticktext": [label(name.removeprefix("feature:")) for name in kept],
             "showgrid": False,
@@ -62,7 +63,10 @@ def heat(found: Heat, page: Callable[[str], str] | None = None) -> Picture:
     if page is not None:
         stems = [page(name) for name in kept]
         links = Links([until(one, "") for one in stems], [rfc3339(end) for end in ends])
-    marks = [_runs(verdict, ends, _DRIFTING, "drifting"), _runs(verdict, ends, _SEVERE, "severe")]
+    marks = [
+        *_runs(verdict, ends, _DRIFTING, "drifting", 1.5),
+        *_runs(verdict, ends, _SEVERE, "severe", 4),
+    ]
     rows = [_row(found, at, name, page) for at, name in enumerate(kept)]
     left = len(found.series) - len(kept)
     more = f" The {len(kept)} that moved most of {len(found.series)} are shown." if left > 0 else ""
@@ -72,9 +76,9 @@ def heat(found: Heat, page: Callable[[str], str] | None = None) -> Picture:
         figure={"data": [grid, *marks], "layout": layout, "names": [plain(name) for name in kept]},
         summary=_told(found),
         head=("Series", "Largest", "At", "Newest", "Windows drifting", "Windows severe"),
-        rows=rows,
+        rows=Rows(rows, len(rows)),
         height=max(150, 78 + 20 * len(kept)),
-        note="The darker, the larger the effect; a thin line marks windows judged drifting, a thick one severe."
+        note="Effect over its floor, the smallest that matters. Thin line: judged drifting; thick: severe."
         + more
         + (" A cell opens its window." if links else ""),
         links=links,
@@ -82,8 +86,10 @@ def heat(found: Heat, page: Callable[[str], str] | None = None) -> Picture:
     )
 
 
-def _runs(verdict: NDArray[np.uint8], ends: list[int], wanted: int, name: str) -> Figure:
-    """Where a row was judged so, as lines through the middle of its cells."""
+def _runs(
+    verdict: NDArray[np.uint8], ends: list[int], wanted: int, name: str, width: float
+) -> list[Figure]:
+    """Where a row was judged so, as lines through the middle of its cells, to be seen on light and on dark ones."""
     x: list[int | None] = []
     y: list[int | None] = []
     half = (ends[-1] - ends[0]) // max(1, len(ends) - 1) // 2 if len(ends) > 1 else 1_800_000
@@ -92,15 +98,13 @@ def _runs(verdict: NDArray[np.uint8], ends: list[int], wanted: int, name: str) -
         for start, end in edges.reshape(-1, 2).tolist():
             x += [ends[start] - half, ends[end - 1] + half, None]
             y += [at, at, None]
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "x": x,
-        "y": y,
-        "line": {"color": "@ink", "width": 4 if wanted == _SEVERE else 1.5},
-        "hoverinfo": "skip",
-        "name": name,
-    }
+    line: Figure = {"type": "scatter", "mode": "lines", "x": x, "y": y, "hoverinfo": "skip"}
+    if not x:
+        return []
+    return [
+        line | {"line": {"color": "@card", "width": width + 2}},
+        line | {"line": {"color": "@ink", "width": width}, "name": name},
+    ]
 
 
 def until(address: str, time: str) -> str:

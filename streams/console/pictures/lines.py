@@ -3,17 +3,26 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
-from typing import Any
 
 import numpy as np
 
-from streams.console.pictures.picture import Figure, Links, Picture, label, plain, shown
+from streams.console.pictures.picture import (
+    MOST_ROWS,
+    Figure,
+    Links,
+    Picture,
+    Rows,
+    label,
+    plain,
+    shown,
+)
 from streams.console.wording import clock, number, words
 from streams.views.history import Line
 
 # by what a line is told from the others beside its colour
 _DASHES = ("solid", "dash", "dot", "dashdot")
 _SHARES = frozenset(("availability", "error_rate", "label_coverage"))
+_KINDS = (("estimated", "dotted: estimated"), ("matured", "diamonds: matured"))
 _UNITS = {"throughput": "events per second", "latency": "milliseconds", "label_lag": "milliseconds"}
 
 
@@ -45,8 +54,10 @@ def trend(
     layout = _limits([line])
     layout["showlegend"] = len(lines) > 1
     layout["yaxis"] = {"rangemode": "normal", "title": _unit(line.name)}
-    maturity = "dotted: estimated; diamonds: matured" if len(lines) > 1 else None
-    note = "The band is the 95 % interval" + (f"; {maturity}." if maturity else ".")
+    drawn = [text for name, text in _KINDS if any(told.startswith(name) for told, _, _, _ in lines)]
+    if np.isfinite(line.low).any():
+        drawn.insert(0, "The band is the 95 % interval")
+    note = "; ".join(filter(None, drawn))
     return Picture(
         id=picture_id or f"picture-{line.name}",
         title=words(line.name),
@@ -54,7 +65,7 @@ def trend(
         summary=_told(line),
         head=("Window to", "Of", "Value", "Interval", "n"),
         rows=_rows([(name, one) for name, one, _, _ in lines]),
-        note=note if np.isfinite(line.low).any() or maturity else None,
+        note=f"{note}." if note else None,
         figures=(2, 4),
     )
 
@@ -269,20 +280,19 @@ def _told(line: Line, name: str | None = None) -> str:
     return ", ".join(parts) + "."
 
 
-def _rows(lines: Sequence[tuple[str, Line]]) -> list[tuple[Any, ...]]:
-    """Newest first; what was not measured is left out."""
+def _rows(lines: Sequence[tuple[str, Line]]) -> Rows:
+    """The newest of them, newest first; what was not measured is left out."""
+    known = [
+        (int(line.end_ms[place]), -at, place)
+        for at, (_, line) in enumerate(lines)
+        for place in np.flatnonzero(np.isfinite(line.value)).tolist()
+    ]
+    known.sort(reverse=True)
     found = []
-    for at, (name, line) in enumerate(lines):
-        for place in np.flatnonzero(np.isfinite(line.value)).tolist():
-            low, high = float(line.low[place]), float(line.high[place])
-            sure = f"{number(low)} to {number(high)}" if isfinite(low) and isfinite(high) else "–"
-            end = int(line.end_ms[place])
-            row = (
-                clock(end),
-                name,
-                number(float(line.value[place])),
-                sure,
-                number(int(line.n[place])),
-            )
-            found.append((-end, at, row))
-    return [row for _, _, row in sorted(found)]
+    for end, at, place in known[:MOST_ROWS]:
+        name, line = lines[-at]
+        low, high = float(line.low[place]), float(line.high[place])
+        sure = f"{number(low)} to {number(high)}" if isfinite(low) and isfinite(high) else "–"
+        value, n = number(float(line.value[place])), number(int(line.n[place]))
+        found.append((clock(end), name, value, sure, n))
+    return Rows(found, len(known))

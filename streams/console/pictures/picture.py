@@ -1,6 +1,6 @@
 """What is a picture? A figure as plain data, in the page's own colours, and the same numbers for who cannot see it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from math import isfinite
@@ -25,6 +25,20 @@ class Links:
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """The table of a picture, as far as it is written, and how many rows there are."""
+
+    written: Sequence[Sequence[Content]]
+    many: int
+
+    @classmethod
+    def of(cls, rows: Iterable[Sequence[Content]]) -> "Rows":
+        """All rows, of which the first are written."""
+        found = list(rows)
+        return cls(found[:MOST_ROWS], len(found))
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """A picture, and the same told in words and in numbers.
 
@@ -38,7 +52,7 @@ class Picture:
     figure: Figure
     summary: str  # one sentence
     head: Sequence[str]
-    rows: Sequence[Sequence[Content]]
+    rows: Rows
     height: int = 220  # pixels
     note: str | None = None  # what one must know to read it
     links: Links | None = None
@@ -99,8 +113,3 @@ def written(picture: Picture, table: Html) -> Html:
         class_="picture",
         id=picture.id,
     )
-
-
-def axis(**more: Any) -> Mapping[str, Any]:
-    """An axis over time, in UTC as are all times here."""
-    return {"type": "date", **more}

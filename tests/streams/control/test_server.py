@@ -162,7 +162,7 @@ def test_a_model_without_an_alarm_or_a_window_is_shown_as_such() -> None:
         record("models", "lifecycle|new", lifecycle("new")),
         told("results", result(0) | {"alarm": None}),
     )
-    assert '<span class="empty">none</span>' in get("/", read)[1]
+    assert "none yet" in get("/", read)[1]
     assert "The alarm stands at" not in get("/models/loans", read)[1]
     assert "alarm_ratio" not in get("/metrics", read)[1]
 
