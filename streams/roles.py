@@ -26,7 +26,7 @@ from streams.kafka.commands import past
 from streams.kafka.schema_registry import Leaving, SchemaRegistry
 from streams.lifecycle import Lifecycle
 from streams.loop import run
-from streams.metrics import SCHEMAS, Meter
+from streams.metrics import HEARTBEAT, SCHEMAS, Meter
 from streams.offline.sources import source_topics
 from streams.profiling.profiler import Profiler
 from streams.registry import Registry
@@ -64,6 +64,11 @@ class Process:
     def group(self, role: str) -> str:
         return f"{self.names.prefix}{role}"
 
+    def waits(self, seconds: float) -> None:
+        """There is nothing to do yet; it is alive all the same."""
+        self.meter.set(HEARTBEAT, time.time())
+        threading.Event().wait(seconds)
+
     def unpacking(self) -> Unpacking:
         """What makes JSON of what producers send; it keeps what it learned of schemas."""
 
@@ -75,7 +80,7 @@ class Process:
 
 def profiler(process: Process) -> None:
     """Profile every topic that a registered lifecycle reads; take up new ones as they are registered."""
-    never, unpack = threading.Event(), process.unpacking()
+    unpack = process.unpacking()
     reported: tuple[str, ...] = ()
     while not process.stopped():
         there = topic_partitions(process.properties)
@@ -86,7 +91,7 @@ def profiler(process: Process) -> None:
         reported = lacking
         topics = [topic for topic in wanted if topic in there]
         if not topics:
-            never.wait(_WAIT_S)
+            process.waits(_WAIT_S)
             continue
         broker = KafkaBroker(process.properties, process.group("profiler"), process.instance)
         partitions = broker.partition_count(process.names("profiles"))
@@ -120,7 +125,7 @@ def joiner(process: Process, directory: Path, memory_bytes: int) -> None:
     memory_bytes : for all stores together
     """
     collect_rarely()
-    never, unpack = threading.Event(), process.unpacking()
+    unpack = process.unpacking()
     memory = Memory(memory_bytes)
     place = directory / cluster_id(process.properties)
     place /= f"{process.group('joiner')}.{process.instance}"
@@ -137,7 +142,7 @@ def joiner(process: Process, directory: Path, memory_bytes: int) -> None:
         topics = _joinable(joined, there, strict=not started)
         started = True
         if not topics:
-            never.wait(_WAIT_S if wanted else _LOOK_AGAIN_S / 2)
+            process.waits(_WAIT_S if wanted else _LOOK_AGAIN_S / 2)
             continue
         properties = waiting(process.properties)
         broker = KafkaBroker(properties, process.group("joiner"), process.instance)

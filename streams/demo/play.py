@@ -16,18 +16,20 @@ from streams.demo.findings import Finding, compare, epoch_ms
 from streams.demo.plan import HOUR_MS, REFERENCE, Hour, first_days, hours, placed
 from streams.demo.show import Screen
 from streams.errors import BrokerError
-from streams.kafka.commands import Tail, Writer
+from streams.kafka.admin import topic_partitions
+from streams.kafka.commands import Tail, Writer, past
 from streams.lifecycle import Lifecycle, load
 from streams.local_kafka import any_broker, free_port
 from streams.offline import story
 from streams.offline.known import known_outcomes
 from streams.profiling.columns import columns
 from streams.registration import register, see_to_topics
+from streams.registry import Registry
 from streams.service import Service, load_service
 from streams.supervisor import ROLES, SUPERVISED, Child, Supervisor, leeway
 from streams.topics import Names
 
-__all__ = ["Played", "demo_lifecycle", "play"]
+__all__ = ["Played", "demo_lifecycle", "feed", "play"]
 
 HOUR_S = 0.15  # an hour of event time is played in so long
 _END_S = 30.0  # until the last window must have been judged
@@ -87,15 +89,7 @@ def play(brokers: str | None, *, seed: int, screen: Screen, keep: bool = False) 
                 )
             )
             service = load_service(config, {})
-            lifecycle = demo_lifecycle()
-            past = [made for _, _, made in hours([first_days()], seed=seed)]
-            reference = known_reference(lifecycle, past)
-            screen.say(
-                f"reference {reference.reference_id}: {reference.built_from.events:,} events of {REFERENCE.says}"
-            )
-            names = Names(service.topics.prefix)
-            see_to_topics(service, [names.prefix + kind for kind in ("predictions", "labels")])
-            register(service, [lifecycle], {lifecycle.model_id: reference})
+            names = _prepare(service, seed, screen)
             with (
                 _running(_roles(config)),
                 Tail(service.properties, [names(t) for t in _LOOK]) as tail,
@@ -114,6 +108,55 @@ def play(brokers: str | None, *, seed: int, screen: Screen, keep: bool = False) 
                 if keep:
                     _wait(screen, f"http://{service.http.host}:{service.http.port}/")
             return played
+
+
+def feed(service: Service, *, seed: int, screen: Screen) -> int:
+    """Play the stream into a Leeway that runs already; returns how many events were sent.
+
+    What is found of them is for its console to show. A second play would come too late for windows that were judged:
+    where the model is registered, nothing is sent.
+
+    Raises
+    ------
+    UsageError, BrokerError
+        There is no Kafka to be had.
+    """
+    names = Names(service.topics.prefix)
+    if _registered(service, names):
+        screen.say(
+            f"{demo_lifecycle().model_id} is registered already: its stream was played before"
+        )
+        return 0
+    _prepare(service, seed, screen)
+    with Tail(service.properties, [names(topic) for topic in _LOOK]) as tail:
+        watched = _Watched(names, tail, screen)
+        sent = _send(service, names, watched, seed, screen)
+        _finish(watched)
+    return sent
+
+
+def _registered(service: Service, names: Names) -> bool:
+    model_id = demo_lifecycle().model_id
+    if names("models") not in topic_partitions(service.properties):
+        return False
+    registry = Registry()
+    for records in past(service.properties, [names("models")]):
+        registry.apply(records)
+    return model_id in registry.models
+
+
+def _prepare(service: Service, seed: int, screen: Screen) -> Names:
+    """See to the topics, build the reference and register the model."""
+    lifecycle = demo_lifecycle()
+    before = [made for _, _, made in hours([first_days()], seed=seed)]
+    reference = known_reference(lifecycle, before)
+    screen.say(
+        f"reference {reference.reference_id}: {reference.built_from.events:,} events of {REFERENCE.says}"
+    )
+    names = Names(service.topics.prefix)
+    see_to_topics(service, [names.prefix + kind for kind in ("predictions", "labels")])
+    register(service, [lifecycle], {lifecycle.model_id: reference})
+    return names
 
 
 def _wait(screen: Screen, console: str) -> None:
