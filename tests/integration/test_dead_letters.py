@@ -1,14 +1,15 @@
 """Dead letters on a real broker: listed, sent again once, and never twice."""
 
+import io
 import json
-import os
-import subprocess
-from collections.abc import Callable
+import uuid
+from contextlib import redirect_stdout
 from typing import Any
 
 import pytest
 
 from streams.broker import Record
+from streams.cli.app import run
 from streams.kafka.admin import create_topics
 from streams.kafka.commands import Tail, Writer
 from streams.kafka.once import Once
@@ -16,12 +17,9 @@ from streams.local_kafka import AnyBroker
 from streams.profiling.dead_letters import dead_letter
 from streams.profiling.events import DeadLetter
 from streams.resubmission import CAME_FROM, Letters, Wanted, together
-from streams.supervisor import leeway
 from streams.topics import Names
 
 pytestmark = pytest.mark.kafka
-
-Unique = Callable[[str], str]
 
 
 class Place:
@@ -48,22 +46,18 @@ class Place:
         return found
 
     def run(self, *arguments: str) -> tuple[int, Any]:
-        brokers = self.properties["bootstrap.servers"]
-        ended = subprocess.run(
-            leeway("dead-letters", *arguments, "--brokers", brokers, "--json"),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env={**os.environ, "LEEWAY_TOPICS_PREFIX": self.names.prefix},
-            check=False,
-        )
-        assert "Traceback" not in ended.stderr, ended.stderr
-        return ended.returncode, json.loads(ended.stdout)
+        told = io.StringIO()
+        with redirect_stdout(told):
+            brokers = self.properties["bootstrap.servers"]
+            code = run(["dead-letters", *arguments, "--brokers", brokers, "--json"])
+        return code, json.loads(told.getvalue())
 
 
 @pytest.fixture
-def place(kafka: AnyBroker, unique: Unique) -> Place:
-    return Place(kafka, f"{unique('letters')}.")
+def place(kafka: AnyBroker, monkeypatch: pytest.MonkeyPatch) -> Place:
+    prefix = f"letters-{uuid.uuid4().hex[:10]}."
+    monkeypatch.setenv("LEEWAY_TOPICS_PREFIX", prefix)
+    return Place(kafka, prefix)
 
 
 def test_what_was_refused_is_listed_and_sent_again_once(place: Place) -> None:
