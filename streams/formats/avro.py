@@ -18,7 +18,6 @@ from fastavro.schema import SchemaParseException
 from streams.errors import InvalidEvent
 from streams.formats.registered import Schema
 
-TYPE, UNREADABLE = "schema_type", "not_avro"
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _NOTHING = "null"
 
@@ -48,9 +47,9 @@ def reader(schema: Schema) -> Callable[[bytes], bytes]:
                 taken.seek(0)
                 found = read(taken, bare, None)
         except (ArithmeticError, EOFError, LookupError, TypeError, ValueError) as error:
-            raise InvalidEvent(UNREADABLE, type(error).__name__) from None
+            raise InvalidEvent("not_avro", type(error).__name__) from None
         if taken.tell() != len(value):
-            raise InvalidEvent(UNREADABLE, f"{len(value) - taken.tell()} bytes are left over")
+            raise InvalidEvent("not_avro", f"{len(value) - taken.tell()} bytes are left over")
         return as_json(found)
 
     return decode
@@ -87,7 +86,7 @@ def _parsed(schema: Schema, *, logical: bool) -> Any:
         parsed = fastavro.parse_schema(_written(schema.text, logical=logical), named)
         _check(parsed, named, ())
     except (SchemaParseException, ValueError, TypeError, LookupError, RecursionError) as error:
-        raise InvalidEvent(TYPE, f"not a schema of Avro: {type(error).__name__}") from None
+        raise InvalidEvent("schema_type", f"not a schema of Avro: {type(error).__name__}") from None
     return parsed
 
 
@@ -115,18 +114,18 @@ def _check(schema: Any, named: dict[str, Any], inside: tuple[str, ...]) -> bool:
         if schema not in named:
             return schema == _NOTHING
         if schema in inside:
-            raise InvalidEvent(TYPE, f"{schema} refers to itself")
+            raise InvalidEvent("schema_type", f"{schema} refers to itself")
         return _check(named[schema], named, inside)
     kind = schema["type"]
     if kind in ("record", "error"):
         if schema["name"] in inside:
-            raise InvalidEvent(TYPE, f"{schema['name']} refers to itself")
+            raise InvalidEvent("schema_type", f"{schema['name']} refers to itself")
         within = (*inside, schema["name"])
         empty = [_check(field["type"], named, within) for field in schema["fields"]]
         return all(empty)
     if kind == "array":
         if _check(schema["items"], named, inside):
-            raise InvalidEvent(TYPE, "an array of nothing")
+            raise InvalidEvent("schema_type", "an array of nothing")
     elif kind == "map":
         _check(schema["values"], named, inside)
     elif kind == "fixed":

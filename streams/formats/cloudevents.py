@@ -13,7 +13,6 @@ import msgspec
 from streams.errors import InvalidEvent
 
 Headers = tuple[tuple[str, bytes], ...]
-REASON = "cloudevent"
 _STRUCTURED = b"application/cloudevents"
 _JSON = _STRUCTURED + b"+json"
 _REQUIRED = ("specversion", "id", "source", "type")
@@ -63,7 +62,7 @@ def of_binary(value: bytes, headers: Headers) -> bytes:
     found = {name.lower(): content for name, content in headers}
     for name in _REQUIRED:
         if not found.get(f"ce_{name}"):
-            raise InvalidEvent(REASON, f"the header ce_{name} is missing")
+            raise InvalidEvent("cloudevent", f"the header ce_{name} is missing")
     _check_version(found["ce_specversion"].decode("utf-8", "replace"))
     _check_json(found.get("content-type", b"").decode("utf-8", "replace"))
     return value
@@ -83,21 +82,21 @@ def of_structured(value: bytes, headers: Headers = ()) -> bytes:
     for name, content in headers:
         form = content.lower().partition(b";")[0].strip()
         if name.lower() == "content-type" and form not in (b"", b"application/json", _JSON):
-            raise InvalidEvent(REASON, f"{form.decode('utf-8', 'replace')[:60]} is not read")
+            raise InvalidEvent("cloudevent", f"{form.decode('utf-8', 'replace')[:60]} is not read")
     try:
         event = _envelope(value)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise InvalidEvent(REASON, str(error)[:200]) from None
+        raise InvalidEvent("cloudevent", str(error)[:200]) from None
     _check_version(event.specversion)
     _check_json(event.datacontenttype or "")
     if event.data_base64 is None:
         return bytes(event.data)
     if event.data:
-        raise InvalidEvent(REASON, "it has both data and data_base64")
+        raise InvalidEvent("cloudevent", "it has both data and data_base64")
     try:
         return b64decode(event.data_base64, validate=True)
     except Error:
-        raise InvalidEvent(REASON, "data_base64 is not base64") from None
+        raise InvalidEvent("cloudevent", "data_base64 is not base64") from None
 
 
 def attributes(value: bytes) -> Headers:
@@ -120,10 +119,10 @@ def attributes(value: bytes) -> Headers:
 
 def _check_version(version: str) -> None:
     if version != "1.0":
-        raise InvalidEvent(REASON, f"specversion {version[:20]} is not 1.0")
+        raise InvalidEvent("cloudevent", f"specversion {version[:20]} is not 1.0")
 
 
 def _check_json(form: str) -> None:
     kind = form.lower().partition(";")[0].strip()
     if kind and kind != "application/json" and not kind.endswith(("+json", "/json")):
-        raise InvalidEvent(REASON, f"its data are {kind[:60]}, not JSON")
+        raise InvalidEvent("cloudevent", f"its data are {kind[:60]}, not JSON")

@@ -31,7 +31,6 @@ _FRAMED: Formats = frozenset((AVRO, JSON_SCHEMA))
 _FORMAT_OF = {"AVRO": AVRO, "JSON": JSON_SCHEMA}
 _SCHEMA_ID = "__value_schema_id"
 _NUMBERED, _GUIDED = 0, 1
-MISSING, UNKNOWN, TYPE = "schema_missing", "schema_unknown", "schema_type"
 
 
 class Unpacking:
@@ -99,7 +98,7 @@ class Unpacking:
         if JSON in formats:
             return value
         raise InvalidEvent(
-            MISSING, "it neither begins with a schema's number nor has it in a header"
+            "schema_missing", "it neither begins with a schema's number nor has it in a header"
         )
 
     def _reader(self, identity: Identity) -> Callable[[bytes, Formats], bytes]:
@@ -108,7 +107,9 @@ class Unpacking:
             try:
                 found = _reading(self._schemas.schema(identity))
             except UnknownSchema:
-                raise InvalidEvent(UNKNOWN, f"the registry has no schema {identity}") from None
+                raise InvalidEvent(
+                    "schema_unknown", f"the registry has no schema {identity}"
+                ) from None
             self._readers[identity] = found
         return found
 
@@ -128,7 +129,7 @@ def _reading(schema: Schema) -> Callable[[bytes, Formats], bytes]:
 
     def decode(value: bytes, formats: Formats) -> bytes:
         if kind not in formats:
-            raise InvalidEvent(TYPE, f"its schema is one of {schema.kind[:20]}")
+            raise InvalidEvent("schema_type", f"its schema is one of {schema.kind[:20]}")
         return read(value)
 
     return decode
