@@ -34,6 +34,23 @@ REASONS: dict[str, tuple[str, str]] = {
         "a label without its value, or without what it belongs to",
         "send label or loss, and an event_id",
     ),
+    "cloudevent": (
+        "an attribute is missing or wrong, or the data are no JSON",
+        "see the producer, and source.format in the lifecycle",
+    ),
+    "schema_missing": (
+        "no schema is named, neither before the value nor in a header",
+        "see the producer's serializer, and source.format in the lifecycle",
+    ),
+    "schema_unknown": (
+        "the schema registry has no schema of that number",
+        "see which registry the producer uses",
+    ),
+    "schema_type": (
+        "the schema is of another kind than the format, or is none",
+        "set source.format in the lifecycle to what is sent",
+    ),
+    "not_avro": ("the bytes are none of that schema", "see the producer's serializer"),
     "timestamp_future": ("it is further ahead than max_ahead allows", "see the producer's clock"),
 }
 _OTHER = ("a receiver or a later release said so", "read the message below")

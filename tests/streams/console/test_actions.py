@@ -35,7 +35,9 @@ def served(browse: Browse, read: ReadModel, judge: Judge) -> Served:
 
 
 def episode(read: ReadModel, model: str, kind: str) -> str:
-    return next(s.id for s in answers.stories(read.episodes, model) if s.kind == kind and not s.ended)  # fmt: skip
+    return next(
+        s.id for s in answers.stories(read.episodes, model) if s.kind == kind and not s.ended
+    )
 
 
 def trigger(read: ReadModel, status: str) -> str:
@@ -85,7 +87,7 @@ def answer(route: Route, status: int, **problem: Any) -> None:
         ("silences", ["silence", "unsilence"]),
         ("model", ["retrain", "silence", "rebaseline"]),
     ],
-)  # fmt: skip
+)
 def test_every_button_goes_out_as_one_command_that_the_judge_applies(
     browse: Browse, served: Served, read: ReadModel, judge: Judge, place: str, buttons: list[str]
 ) -> None:
@@ -135,7 +137,9 @@ def test_a_completed_retraining_is_said_to_be_deployed_with_its_version(
     fill(page)
     send(page)
     said(page, "Deployed: applied")
-    assert [(word(one), getattr(one, "model_version", None)) for one in judge.heard] == [("deployed", "2.0.0")]  # fmt: skip
+    assert [(word(one), getattr(one, "model_version", None)) for one in judge.heard] == [
+        ("deployed", "2.0.0")
+    ]
 
 
 def test_a_silence_says_what_it_is_about_until_when_and_why(
@@ -148,7 +152,9 @@ def test_a_silence_says_what_it_is_about_until_when_and_why(
     fill(page, **{"match.segment": "country=DE", "until": "2030-01-01T00:00", "reason": "  "})
     send(page)
     assert judge.heard == [], "neither is the reason given nor the end within 30 days"
-    expect(page.locator("dialog .wrong")).to_have_text(["This is later than 30 days from now.", "This is needed."])  # fmt: skip
+    expect(page.locator("dialog .wrong")).to_have_text(
+        ["This is later than 30 days from now.", "This is needed."]
+    )
     expect(page.locator("dialog [name=until]")).to_be_focused()
     fill(page, until="", reason="moving house")
     page.locator("dialog [name=for]").select_option(label="1 week")
@@ -190,7 +196,9 @@ def test_until_the_judge_answers_it_is_asked_for_and_not_done(
     send(page)
     said(page, "Acknowledge: sent; it takes effect with the next window that is judged")
     expect(page.get_by_role("button", name="Acknowledge", exact=True)).to_be_disabled()
-    expect(page.locator("main .held").first).to_contain_text("asked for already, and waits for the next window (by ann)")  # fmt: skip
+    expect(page.locator("main .held").first).to_contain_text(
+        "asked for already, and waits for the next window (by ann)"
+    )
     expect(page.locator("#asked")).to_contain_text("pending")
     page.reload()
     page.wait_for_selector("#live[data-state=live]")
@@ -277,13 +285,27 @@ def test_what_is_not_ready_yet_is_tried_again_and_then_told(
 @pytest.mark.parametrize(
     ("status", "detail", "words"),
     [
-        (401, "Authorization: the token is not known", "a token is needed: Authorization: the token is not known"),
-        (403, "the token bob may read, not write", "not allowed: the token bob may read, not write"),
+        (
+            401,
+            "Authorization: the token is not known",
+            "a token is needed: Authorization: the token is not known",
+        ),
+        (
+            403,
+            "the token bob may read, not write",
+            "not allowed: the token bob may read, not write",
+        ),
     ],
-)  # fmt: skip
+)
 def test_who_may_not_write_is_told_why(
-    browse: Browse, served: Served, read: ReadModel, judge: Judge, status: int, detail: str, words: str
-) -> None:  # fmt: skip
+    browse: Browse,
+    served: Served,
+    read: ReadModel,
+    judge: Judge,
+    status: int,
+    detail: str,
+    words: str,
+) -> None:
     page = browse.page()
     page.route(COMMANDS, lambda route: answer(route, status, detail=detail))
     page.goto(served.url + drifting(read))
@@ -397,7 +419,9 @@ def test_a_page_that_is_renewed_meanwhile_keeps_the_form(
 # ---- which are possible
 
 
-def test_without_scripts_the_command_line_is_named(browse: Browse, served: Served, read: ReadModel) -> None:  # fmt: skip
+def test_without_scripts_the_command_line_is_named(
+    browse: Browse, served: Served, read: ReadModel
+) -> None:
     page = browse.page(scripts=False)
     page.goto(served.url + drifting(read))
     expect(page.locator("main noscript p").first).to_contain_text("leeway --help")
