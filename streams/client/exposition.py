@@ -12,7 +12,14 @@ from streams.client.channel import Counts
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
-__all__ = ["show"]
+__all__ = ["METRICS", "show"]
+
+METRICS = {  # name -> what it counts
+    "leeway_emitter_sent_total": "Events handed over.",
+    "leeway_emitter_delivered_total": "Events acknowledged.",
+    "leeway_emitter_waiting": "Events in the queue.",
+    "leeway_emitter_dropped_total": "Events lost, by reason.",
+}
 
 
 class Counting(Protocol):
@@ -50,19 +57,18 @@ class Exposition:
         found: dict[str, list[Counts]] = {}
         for emitter in list(self.emitters):
             found.setdefault(emitter.model_id, []).append(emitter.counts)
-        totals: tuple[tuple[Any, str, str, Callable[[Counts], int]], ...] = (
-            (CounterMetricFamily, "sent", "Events handed over.", lambda of: of.sent),
-            (CounterMetricFamily, "delivered", "Events acknowledged.", lambda of: of.delivered),
-            (GaugeMetricFamily, "waiting", "Events in the queue.", lambda of: of.waiting),
+        totals: tuple[tuple[Any, str, Callable[[Counts], int]], ...] = (
+            (CounterMetricFamily, "leeway_emitter_sent_total", lambda of: of.sent),
+            (CounterMetricFamily, "leeway_emitter_delivered_total", lambda of: of.delivered),
+            (GaugeMetricFamily, "leeway_emitter_waiting", lambda of: of.waiting),
         )
-        for family, name, told, value in totals:
-            metric = family(f"leeway_emitter_{name}", told, labels=["model"])
+        for family, name, value in totals:
+            metric = family(name, METRICS[name], labels=["model"])
             for model, of in sorted(found.items()):
                 metric.add_metric([model], sum(map(value, of)))
             yield metric
-        dropped = CounterMetricFamily(
-            "leeway_emitter_dropped", "Events lost, by reason.", labels=["model", "reason"]
-        )
+        name = "leeway_emitter_dropped_total"
+        dropped = CounterMetricFamily(name, METRICS[name], labels=["model", "reason"])
         for model, of in sorted(found.items()):
             for reason in sorted({reason for counts in of for reason in counts.dropped}):
                 n = sum(counts.dropped.get(reason, 0) for counts in of)
