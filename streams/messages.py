@@ -285,7 +285,7 @@ class SeriesDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     effect: EffectDocument | None
     evidence: list[EvidenceDocument]
     top_bins: list[TopBinDocument]
-    counts: list[int] = []  # what was compared: by cell in the reference's order, then odd, then missing
+    counts: list[int] = []  # by cell of the reference: values, odd, missing
 
 
 class SliceDocument(msgspec.Struct, frozen=True):

@@ -31,6 +31,7 @@ class _Measured(NamedTuple):
     counted: OpenWindow | None
     anew: bool = False  # the detector knew nothing of what came before
     tests: Mapping[str, Check] = {}  # what it says of the parts of conditions
+    compared: Mapping[str, list[int]] = {}  # what the series were judged by, cell by cell
 
 
 def merge(share: Share, plan: ModelPlan, summary: Summary, judged: Judged) -> None:
@@ -77,11 +78,24 @@ def _measure(share: Share, plan: ModelPlan, key: SubjectKey, start: int) -> _Mea
         _, verdict = decision.decide(None, None, window, np.zeros(0, np.int64))
         return _Measured(verdict, counted)
     memory, anew = subject.inputs.recall(plan, detector)
+    carried = memory.carried
     cells = counted.cells if counted is not None else np.zeros(detector.cells, np.int64)
     subject.inputs.memory, verdict = decision.decide(detector, memory, window, cells)
     share.put_memory(plan, key, detector, memory, window)
     tests = _tests(plan, detector, window, cells) if key == (plan.lifecycle.version, ALL) else {}
-    return _Measured(verdict, counted, anew, tests)
+    compared = _compared(detector, carried, cells) if verdict.series else {}
+    return _Measured(verdict, counted, anew, tests, compared)
+
+
+def _compared(
+    detector: decision.Plan, carried: Sequence[decision.Past], cells: Ints
+) -> dict[str, list[int]]:
+    """The counts of each series: of the window, and of those before it that were too small to be judged alone."""
+    flat: list[int] = sum((past.counts for past in carried), start=cells).tolist()
+    return {
+        series.name: flat[at : at + series.cells]
+        for series, at in zip(detector.series, detector.offsets, strict=True)
+    }
 
 
 def _tests(
@@ -110,7 +124,7 @@ def _window(
 
 def _conclude(plan: ModelPlan, key: SubjectKey, measured: _Measured) -> Conclusion:
     about = Subject(plan.lifecycle.model_id, *key)
-    document = result(plan, about, measured.verdict, measured.counted)
+    document = result(plan, about, measured.verdict, measured.counted, measured.compared)
     finding = from_verdict(measured.verdict)
     # Under another reference the present is normal.
     rebaselined = INPUTS.name if measured.anew else None

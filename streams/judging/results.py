@@ -36,15 +36,19 @@ class Judged(NamedTuple):
     metrics: Mapping[str, object] = {}
     quality: Mapping[str, object] = {}
     notes: Sequence[str] = ()
+    compared: Mapping[str, list[int]] = {}  # of a series, its counts by cell
 
 
 def result(
-    plan: ModelPlan, subject: Subject, verdict: Verdict, counted: OpenWindow | None
+    plan: ModelPlan,
+    subject: Subject,
+    verdict: Verdict,
+    counted: OpenWindow | None,
+    compared: Mapping[str, list[int]],
 ) -> ResultDocument:
     """The document of one verdict on inputs."""
-    judged = Judged(
-        verdict.status, verdict.reason, verdict, {}, _quality(plan, counted), verdict.notes
-    )
+    quality = _quality(plan, counted)
+    judged = Judged(verdict.status, verdict.reason, verdict, {}, quality, verdict.notes, compared)
     return document(plan, subject, INPUTS.name, verdict.window, judged)
 
 
@@ -54,7 +58,7 @@ def document(
     """The document of one window; the weakest series are left out, and counted, where it would be too large."""
     verdict = judged.verdict
     found = verdict.series if verdict is not None else ()
-    series = [_series(s) for s in found[:MOST_SERIES]]
+    series = [_series(s, judged.compared.get(s.series, [])) for s in found[:MOST_SERIES]]
     document = ResultDocument(
         result_id=result_id(subject, scope, window.start_ms, window.end_ms),
         model_id=subject.model_id,
@@ -96,7 +100,7 @@ def _alarm(plan: ModelPlan, verdict: Verdict | None) -> AlarmDocument | None:
     )
 
 
-def _series(verdict: SeriesVerdict) -> SeriesDocument:
+def _series(verdict: SeriesVerdict, counts: list[int]) -> SeriesDocument:
     effect = verdict.effect
     return SeriesDocument(
         series=verdict.series,
@@ -116,6 +120,7 @@ def _series(verdict: SeriesVerdict) -> SeriesDocument:
             TopBinDocument(b.bin, b.of, b.reference, b.current, b.contribution)
             for b in verdict.top_bins
         ],
+        counts=counts,
     )
 
 
