@@ -7,7 +7,8 @@ import msgspec
 from alerting.identity import rfc3339
 from alerting.types import SEVERITIES, Alert, EpisodeStatus, Kind, Trigger, TriggerStatus
 from streams.commands import moment_ms
-from streams.control import shapes
+from streams.control import shapes, times
+from streams.control.times import MOST_POINTS, MOST_TOP, POINTS, SCOPES, TOP
 from streams.messages import ResultDocument
 from streams.views import answers, deliveries
 from streams.views.answers import Document
@@ -18,7 +19,6 @@ from streams.views.read import Story
 from streams.views.rejected import Rejection
 from streams.views.vitals import RoleVitals
 
-SCOPES = ("inputs", "outcomes", "health", "matured")
 PAGES = (
     Parameter("limit", f"how many items; {LIMIT} unless told", form="count", most=LARGEST_LIMIT),
     Parameter("cursor", "the `next` of the answer before", most=1_000),
@@ -30,6 +30,12 @@ CURRENT_VERSION = Parameter("version", "of the model; the current one unless tol
 SEGMENT = Parameter("segment", "such as `country=DE`")
 WHOLE_SEGMENT = Parameter("segment", "such as `country=DE`; `all` unless told")
 MODEL = Parameter("model", "only of this model")
+AT_MOST = Parameter(
+    "points",
+    f"windows at most, else runs of them together; {POINTS} unless told",
+    form="count",
+    most=MOST_POINTS,
+)
 
 
 def list_models(asked: Asked) -> Document:
@@ -253,6 +259,78 @@ ROUTES = (
         list_results,
         ResultDocument,
         listed=True,
+    ),
+    Route(
+        "/models/{id}/versions",
+        "Every version of a model, the last to be judged first.",
+        PAGES,
+        times.list_versions,
+        shapes.VersionSummary,
+        listed=True,
+    ),
+    Route(
+        "/models/{id}/compare",
+        "The windows in which two versions were judged, side by side, the newest first.",
+        (
+            Parameter("a", "a version", required=True),
+            Parameter("b", "the version beside it", required=True),
+            WHOLE_SEGMENT,
+            FROM,
+            TO,
+            *PAGES,
+        ),
+        times.compare,
+        shapes.SideBySide,
+        listed=True,
+    ),
+    Route(
+        "/models/{id}/matured",
+        "Performance by the day of the prediction, as far as labels have come; the newest first.",
+        (FROM, TO, CURRENT_VERSION, WHOLE_SEGMENT, *PAGES),
+        times.matured,
+        shapes.MaturedDay,
+        listed=True,
+    ),
+    Route(
+        "/models/{id}/history",
+        "Numbers over the last thirty days, as columns.",
+        (
+            Parameter("scope", "`inputs` unless told", SCOPES),
+            Parameter("names", "only these numbers, with commas between: `accuracy,recall`"),
+            FROM,
+            TO,
+            CURRENT_VERSION,
+            WHOLE_SEGMENT,
+            AT_MOST,
+        ),
+        times.history,
+        shapes.History,
+    ),
+    Route(
+        "/models/{id}/drift",
+        "Drift of every series over the last thirty days, the most drifting first, as columns.",
+        (
+            FROM,
+            TO,
+            CURRENT_VERSION,
+            WHOLE_SEGMENT,
+            AT_MOST,
+            Parameter("top", f"series at most; {TOP} unless told", form="count", most=MOST_TOP),
+        ),
+        times.drift,
+        shapes.Drift,
+    ),
+    Route(
+        "/models/{id}/distribution",
+        "The values of a series in one window, beside the reference.",
+        (
+            Parameter("series", "such as `feature:income`", required=True),
+            Parameter("window", "the end of the window; the newest unless told", form="time"),
+            CURRENT_VERSION,
+            WHOLE_SEGMENT,
+        ),
+        times.distribution,
+        shapes.SeriesDistribution,
     ),
     Route(
         "/episodes",

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from alerting.types import Alert, Trigger
-from streams.messages import SeriesDocument
+from streams.messages import EffectDocument, MissingDocument, SeriesDocument
 from streams.views.vitals import State as RoleState
 
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
@@ -207,3 +207,153 @@ class DeadLetter(msgspec.Struct, kw_only=True):
     partition: Count
     offset: Count
     replayed_at: Time | None
+
+
+class VersionSummary(msgspec.Struct, kw_only=True):
+    """A version of a model, and the time it was judged in."""
+
+    version: str
+    current: bool
+    verdict: Verdict | None
+    first_window: Time | None
+    last_window: Time | None
+    windows: Count
+    deployed: str | None
+    retired_reason: str | None
+    open_episodes: list[str]
+
+
+class Measured(msgspec.Struct, kw_only=True):
+    """A number with its interval, and what it was measured on."""
+
+    value: float
+    low: float | None
+    high: float | None
+    n: Count
+
+
+class Compared(msgspec.Struct, kw_only=True):
+    """One number of two versions. The difference is b - a; its interval holds if the two were measured apart."""
+
+    a: Measured
+    b: Measured
+    difference: float
+    low: float | None
+    high: float | None
+
+
+class OneSide(msgspec.Struct, kw_only=True):
+    """What was concluded of one version."""
+
+    events: Count
+    verdict: Verdict
+    reason: str
+
+
+class EffectsOfBoth(msgspec.Struct, kw_only=True):
+    """How far a series is from the reference in two versions: effect over its floor, 1 is worth an alert."""
+
+    series: str
+    a: float | None
+    b: float | None
+
+
+class SideBySide(msgspec.Struct, kw_only=True):
+    """A window in which both versions were judged."""
+
+    scope: str
+    start: Time
+    end: Time
+    a: OneSide
+    b: OneSide
+    metrics: dict[str, Compared]
+    effects: list[EffectsOfBoth]
+
+
+class MaturedMetric(Measured, kw_only=True):
+    """A metric of one day, and what it is held against."""
+
+    reference: float | None
+    threshold: float | None
+
+
+class MaturedDay(msgspec.Struct, kw_only=True):
+    """How right the predictions of one day were, as far as is known by now. `coverage`: the share with a label."""
+
+    version: str
+    start: Time
+    end: Time
+    events: Count
+    coverage: float | None
+    metrics: dict[str, MaturedMetric]
+
+
+class HistoryLine(msgspec.Struct, kw_only=True):
+    """One number over time; each list has an entry for each time of `end`, null where nothing is known."""
+
+    name: str
+    reference: float | None
+    threshold: float | None
+    value: list[float | None]
+    low: list[float | None]
+    high: list[float | None]
+    n: list[int]
+
+
+class History(msgspec.Struct, kw_only=True):
+    """Numbers over time, oldest first."""
+
+    version: str
+    segment: str
+    scope: str
+    end: list[Time]
+    lines: list[HistoryLine]
+
+
+class SeriesDrift(msgspec.Struct, kw_only=True):
+    """A series over time: its effect over its floor, and its verdict."""
+
+    series: str
+    ratio: list[float | None]
+    verdict: list[Literal["none", "insufficient", "stable", "drifting", "severe"]]
+
+
+class Drift(msgspec.Struct, kw_only=True):
+    """Drift of every series over time, the most drifting first, the oldest window first."""
+
+    version: str
+    segment: str
+    end: list[Time]
+    series: list[SeriesDrift]
+
+
+class Cell(msgspec.Struct, kw_only=True):
+    """One bin or category: the share of values in it."""
+
+    label: str
+    reference: float
+    current: float
+
+
+class SeriesDistribution(msgspec.Struct, kw_only=True):
+    """What the values of a series look like in one window, beside the reference.
+
+    `ordered`: the cells are bins of a number. `concealed`: personal data, whose cells have numbers and no values.
+    """
+
+    series: str
+    version: str
+    segment: str
+    start: Time
+    end: Time
+    verdict: str
+    reason: str
+    effect: EffectDocument | None
+    n_reference: Count
+    n_current: Count
+    missing: MissingDocument
+    ordered: bool
+    concealed: bool
+    unit: str | None
+    description: str | None
+    cells: list[Cell]
