@@ -233,6 +233,13 @@ SERVICE = Dashboard(
                     ),
                     "eps",
                 ),
+                Panel(
+                    "Schemas asked of the registry in an hour",
+                    _one(
+                        "sum by (outcome) (increase(leeway_schema_requests_total[1h]))",
+                        "{{outcome}}",
+                    ),
+                ),
             ),
         ),
         Row(
