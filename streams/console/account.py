@@ -27,6 +27,8 @@ def culprits(story: Story, alert: Alert, first: Alert) -> Content:
             ("Series", "Share of the change", "Effect", "Floor", "Missing", "Most moved"),
             rows[:MOST_CULPRITS],
             figures=(1, 3),
+            label="What moved",
+            stacks=True,
         ),
         element("p", f"And {number(left)} more.", class_="meta") if left > 0 else None,
     )
@@ -163,7 +165,8 @@ def deliveries(asked: Asked, story: Story, alert: Alert) -> Content:
         "Last error",
         "Next attempt",
     )
-    return table(head, [_delivery(one) for one in found], figures=(4,)), note
+    rows = [_delivery(one) for one in found]
+    return table(head, rows, figures=(4,), label="Who was told", stacks=True), note
 
 
 def _delivery(one: Delivery) -> tuple[Content, ...]:

@@ -24,7 +24,7 @@ _WAITS = "asked for already, and waits for the next window"
 # ---- what is asked of a model
 
 
-def for_model(asked: Asked, view: ModelView) -> Html:
+def for_model(asked: Asked, view: ModelView) -> Html | None:
     """The buttons of a model."""
     return buttons(
         retrain(asked.read, view.model_id),
@@ -231,7 +231,7 @@ def lately(
     return element(
         "section",
         element("h2", title),
-        table(("At", "What", "By", "State", "Because"), rows),
+        table(("At", "What", "By", "State", "Because"), rows, label=title, stacks=True),
         id="asked",
     )
 

@@ -107,7 +107,13 @@ def _reasons(asked: Asked) -> Html:
                 to_do,
             )
         )  # fmt: skip
-    return table(("Reason", "How many", "Topics", "Means", "What to do"), rows, figures=(1,))
+    return table(
+        ("Reason", "How many", "Topics", "Means", "What to do"),
+        rows,
+        figures=(1,),
+        label="Reasons",
+        stacks=True,
+    )
 
 
 def _listed(shown: list[Rejection]) -> Content:
@@ -126,7 +132,7 @@ def _listed(shown: list[Rejection]) -> Content:
         for one in shown
     ]
     head = ("At", "Reason", "Message", "Topic/partition/offset", "Size", "By", "Sent again")
-    return table(head, rows, figures=(4,))
+    return table(head, rows, figures=(4,), label="The newest", stacks=True)
 
 
 def _commands() -> Html:

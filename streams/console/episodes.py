@@ -96,7 +96,12 @@ def listed(shown: Sequence[Story], now_ms: int) -> Html:
             )
         )
     return table(
-        ("Severity", "Status", "Kind", "What", "Whose", "Since", "For", "Told"), rows, figures=(6,)
+        ("Severity", "Status", "Kind", "What", "Whose", "Since", "For", "Told"),
+        rows,
+        figures=(6,),
+        label="Episodes",
+        stacks=True,
+        ids=[story.id for story in shown],
     )
 
 

@@ -91,7 +91,8 @@ def _roles(asked: Asked) -> Content:
         else ["As of ", moment(at), f", {ago(asked.now_ms - at)}."]
     )
     head = ("Role", "State", "Because", "Processes", "Records that wait", "What it does")
-    return table(head, rows, figures=(3, 4)), element("p", said, class_="meta")
+    listed = table(head, rows, figures=(3, 4), label="Roles", stacks=True)
+    return listed, element("p", said, class_="meta")
 
 
 def _lag(asked: Asked) -> Content:
@@ -204,7 +205,7 @@ def _delivery(asked: Asked) -> Content:
             )
         )
     head = ("Receiver", "State", "Told", "Waiting", "Oldest waits for", "Not told")
-    return table(head, rows, figures=(2, 3)), said
+    return table(head, rows, figures=(2, 3), label="Delivery", stacks=True), said
 
 
 def _reading(asked: Asked) -> Content:

@@ -90,12 +90,14 @@ def _sections(asked: Asked, shown: Sequence[dict[str, Any]], of: int) -> list[Co
 def _listed(asked: Asked, shown: Sequence[dict[str, Any]]) -> Html:
     ends = shown[0]["status"] in ("active", "pending")
     head = ("Model", "About", "State", "From", "Until", "By", "Because", *(("",) if ends else ()))
-    return table(head, [_row(asked, one, ends=ends) for one in shown])
+    rows = [_row(asked, one, ends=ends) for one in shown]
+    ids = [one["silence_id"] for one in shown]
+    return table(head, rows, label="Silences", stacks=True, ids=ids)
 
 
 def _row(asked: Asked, one: dict[str, Any], *, ends: bool) -> tuple[Content, ...]:
     begins = one["from"]
-    until = element("span", moment(moment_ms(one["until"]), short=True), id=one["silence_id"])
+    until = moment(moment_ms(one["until"]), short=True)
     cells: tuple[Content, ...] = (
         link(one["model_id"], model_path(one["model_id"])),
         about(one["match"]),

@@ -291,7 +291,7 @@ def _evidence(read: ReadModel, told: Trigger) -> Content:
         else None
     )
     head = ("Series", "Value", "Reference", "Threshold", "Of reference", "Of now")
-    return about, table(head, rows, figures=(1, 2, 3, 4, 5)), left
+    return about, table(head, rows, figures=(1, 2, 3, 4, 5), label="Evidence", stacks=True), left
 
 
 def _data(told: Trigger) -> Content:
@@ -336,7 +336,7 @@ def _gates(read: ReadModel, story: Story, told: Trigger) -> Content:
     if gates.decision is not None:
         words_ = _DECISIONS.get(gates.decision, "")
         decision = element("p", pill(gates.decision, "decision"), f" {words_}", class_="because")
-    return decision, table(("Gate", "Must be", "Result", ""), rows)
+    return decision, table(("Gate", "Must be", "Result", ""), rows, label="Gates", stacks=True)
 
 
 def _bound(bound: dict[str, float | str]) -> str:

@@ -94,7 +94,7 @@ def _listed(shown: Sequence[Story]) -> Html:
         "By",
         "Decision",
     )
-    return table(head, rows)
+    return table(head, rows, label="Triggers", stacks=True, ids=[story.id for story in shown])
 
 
 TRIGGERS = Page("/triggers", ("status", "model", "limit", "cursor"), triggers)
