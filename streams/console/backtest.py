@@ -46,6 +46,7 @@ def _raised(found: Sequence[Tally]) -> Html:
             rows,
             figures=tuple(range(3, 3 + len(_VERDICTS) + 3)),
             label="What would have been raised",
+            stacks=True,
         ),
         id_="raised",
     )
@@ -76,7 +77,7 @@ def _cost(found: Sequence[Tally]) -> Html:
     )
     return section(
         "What it would have cost",
-        table(head, rows, figures=(3, 4, 5), label="What it would have cost"),
+        table(head, rows, figures=(3, 4, 5), label="What it would have cost", stacks=True),
         element("p", note, class_="meta"),
         id_="cost",
     )
@@ -139,7 +140,9 @@ def _episodes(found: Sequence[Tally]) -> Html | None:
     head = ("Opened", "Began", "Resolved", "Severity", "Kind", "Segment", "What")
     left = len(told) - len(rows)
     more = element("p", f"And {number(left)} more.", class_="meta") if left else None
-    return section("Problems in order", table(head, rows, label="Problems in order"), more)
+    return section(
+        "Problems in order", table(head, rows, label="Problems in order", stacks=True), more
+    )
 
 
 def _short(moment: str | None) -> str:

@@ -4,13 +4,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from streams.console.account import culprits, timeline
+from streams.console.account import culprits
 from streams.console.card import card
 from streams.console.html import Content, Html, element
+from streams.console.meaning import CHANGES
 from streams.console.parts import moment, name, picture, pill, requests, section, table
 from streams.console.pictures import cells
 from streams.console.pictures.picture import Picture
-from streams.console.sections import About, of_model
+from streams.console.sections import VALUES, About, of_model
 from streams.console.wording import explained, number, sentence, words
 from streams.views import answers
 from streams.views.distribution import distribution
@@ -18,7 +19,7 @@ from streams.views.documents import Alert
 from streams.views.history import heat
 from streams.views.places import NOTHING, Recalled
 from streams.views.problems import Problem
-from streams.views.read import ReadModel, Story
+from streams.views.read import ReadModel, Scoped, Story, Told
 
 __all__ = ["Made", "Shown", "Stylesheet", "document", "model"]
 
@@ -113,8 +114,8 @@ def model(
         described,
         _newest(read, about, scopes=bool(scopes)),
         _episodes(read, about),
-        of_model(read, about, leads=False, recalled=recalled),
         _distributions(read, about, recalled),
+        of_model(read, about, leads=False, recalled=recalled),
         section("Triggers", requests(read, shown.model_id)),
     )
 
@@ -139,7 +140,9 @@ def _newest(read: ReadModel, about: About, *, scopes: bool) -> Html:
         for one in answers.latest(read, about.model_id, about.version, about.segment)
     ]
     head = ("Scope", "Newest window to", "Verdict", "Because", "Events")
-    return section("Newest verdicts", table(head, rows, figures=(4,), label="Newest verdicts"))
+    return section(
+        "Newest verdicts", table(head, rows, figures=(4,), label="Newest verdicts", stacks=True)
+    )
 
 
 def _episodes(read: ReadModel, about: About) -> Html:
@@ -155,12 +158,12 @@ def _episodes(read: ReadModel, about: About) -> Html:
     left = len(found) - MOST_EPISODES
     return section(
         "Problems",
-        *(_episode(read, story) for story in found[:MOST_EPISODES]),
+        *(_episode(story) for story in found[:MOST_EPISODES]),
         element("p", f"And {number(left)} older ones.", class_="meta") if left > 0 else None,
     )
 
 
-def _episode(read: ReadModel, story: Story) -> Html:
+def _episode(story: Story) -> Html:
     alert, first = story.latest.read_as(Alert), story.history[0].read_as(Alert)
     return element(
         "article",
@@ -183,31 +186,69 @@ def _episode(read: ReadModel, story: Story) -> Html:
             class_="meta",
         ),
         culprits(story, alert, first) if alert.affected else None,
-        timeline(read, story),
+        _timeline(story),
         class_=f"card severity-{alert.severity}",
     )
 
 
-def _distributions(read: ReadModel, about: About, recalled: Recalled) -> Html | None:
-    """The series that moved most in the newest window: reference beside current."""
-    newest = heat(read, about.model_id, about.version, about.segment, about.end_ms, None, most=1)
-    found = heat(read, about.model_id, about.version, about.segment, about.start_ms, about.end_ms)
-    order = newest.series or found.series
-    drawn: list[Picture] = []
-    for series in order:
-        one = distribution(
-            read, about.model_id, about.version, about.segment, series, None, recalled
+def _timeline(story: Story) -> Html:
+    """Every transition, the first one first; the same thing told again and again is one line."""
+    runs: list[list[Told]] = []
+    for told in story.history:
+        if runs and (runs[-1][-1].word, runs[-1][-1].severity) == (told.word, told.severity):
+            runs[-1].append(told)
+        else:
+            runs.append([told])
+    rows = [
+        (
+            [moment(run[0].at_ms), [" to ", moment(run[-1].at_ms)] if len(run) > 1 else None],
+            CHANGES.get(run[0].word, words(run[0].word))
+            + (f", {number(len(run))} times" if len(run) > 1 else ""),
+            pill(run[0].severity, "severity"),
+            run[-1].read_as(Alert).summary,
         )
-        if one is not None and series not in ("prediction", "score"):
+        for run in runs
+    ]
+    return table(
+        ("At", "What happened", "Severity", "Summary"), rows, label="What happened", stacks=True
+    )
+
+
+def _distributions(read: ReadModel, about: About, recalled: Recalled) -> Html | None:
+    """The series that moved most in the newest window that could be judged: reference beside current."""
+    subject = about.model_id, about.version, about.segment
+    past = read.results.get(about.model_id, {}).get(Scoped(*subject, "inputs"), ())
+    told = next((one for one in reversed(past) if one.verdict != "insufficient"), None)
+    if told is None:
+        return None
+    order = heat(read, *subject, told.end_ms, told.end_ms, most=1).series
+    outputs = [
+        one for one in VALUES if distribution(read, *subject, one, None, recalled) is None
+    ]  # those of the newest window are shown already, where they are known
+    drawn: list[Picture] = []
+    for series in (*(one for one in order if one not in VALUES), *outputs):
+        one = distribution(read, *subject, series, told.end_ms, recalled)
+        if one is not None and (len(drawn) < MOST_DISTRIBUTIONS or series in VALUES):
             at = len(drawn)
-            drawn.append(cells.distribution(one, picture_id=f"worst-{at}", title=series))
-        if len(drawn) == MOST_DISTRIBUTIONS:
-            break
+            drawn.append(
+                cells.distribution(one, picture_id=f"worst-{at}", title=f"Values of {series}")
+            )
     if not drawn:
         return None
-    title = "What moved most, in the newest window"
     pictures = element("div", *(element("div", picture(one)) for one in drawn), class_="pictures")
-    return section(title, pictures)
+    return section(
+        "What moved most",
+        element(
+            "p",
+            "Reference beside current, ",
+            moment(told.start_ms),
+            " to ",
+            moment(told.end_ms),
+            ": the newest window that could be judged.",
+            class_="meta",
+        ),
+        pictures,
+    )
 
 
 # ------------------------------------------------------------------------------------------------------- the document
@@ -227,7 +268,8 @@ def document(
     before : what stands before the first model
     """
     facts = (
-        element("div", element("dt", k), element("dd", name(v))) for k, v in made.facts.items()
+        element("div", element("dt", k), element("dd", element("bdi", v)))
+        for k, v in made.facts.items()
     )
     several = len(parts) > 1
     contents = element("ul", *(element("li", element("bdi", title)) for title, _ in parts))
@@ -248,7 +290,7 @@ def document(
         element("meta", charset="utf-8"),
         element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
+        element("meta", name="color-scheme", content="light"),
         element("meta", name="referrer", content="no-referrer"),
         element("title", made.title),
         element("link", rel="icon", href="data:,"),
@@ -274,7 +316,8 @@ _STYLE = """
 .report .model { font-size: 1.35rem; margin-top: 2.5rem; }
 .report .of-model + .of-model { border-top: 2px solid var(--line); }
 .report article { margin: .8rem 0; }
-.report .drawn-note { display: none; }
+.report .model::first-letter { text-transform: none; }
+.report .scroll + .scroll { margin-top: .6rem; }
 @media print {
   body { background: #fff; font-size: 10pt; }
   main { max-width: none; padding: 0; }
@@ -282,6 +325,9 @@ _STYLE = """
   h2, h3 { break-after: avoid; }
   .of-model + .of-model { break-before: page; }
   .scroll { overflow: visible; border: 0; }
+  table { font-size: 8pt; }
+  th, td { padding: .2rem .3rem; min-width: 0; white-space: normal; overflow-wrap: break-word; }
+  td time, .whole, .pill { white-space: normal; }
   .pictures { display: block; }
   figure details, #note { display: none; }
 }
@@ -304,6 +350,10 @@ _LOADER = """
     run(await new Response(unpacked).text());
     run(text("drawing"));
     note.hidden = true;
+    const plots = () => document.querySelectorAll(".js-plotly-plot");
+    const drawn = (change) => plots().forEach((plot) => Plotly.relayout(plot, change(plot)));
+    addEventListener("beforeprint", () => drawn((plot) => ({ width: Math.min(660, plot.clientWidth) })));
+    addEventListener("afterprint", () => drawn(() => ({ width: null, autosize: true })));
   } catch {
     note.textContent = "This browser cannot draw the pictures: open the figures below each.";
   }

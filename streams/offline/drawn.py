@@ -11,6 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from streams.broker import Partition, Record
+from streams.console.html import STYLES
 from streams.console.report import Stylesheet
 from streams.topics import Names
 from streams.views.places import Elsewhere, Place, Recalled
@@ -71,9 +72,11 @@ def gathered(
 def stylesheet() -> Stylesheet:
     """The console's own styles and drawing, and the chart library: 4.9 MB that become 1.9 MB of text."""
     static = files("streams.console").joinpath("static")
+    styles = "".join(static.joinpath(name).read_text("utf-8") for name in STYLES)
     charts = files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
     return Stylesheet(
-        static.joinpath("style.css").read_text("utf-8"),
+        # on paper there is no dark
+        styles.replace("(prefers-color-scheme: dark)", "not all").replace("light dark", "light"),
         static.joinpath("pictures.js").read_text("utf-8"),
         b64encode(gzip.compress(charts, 9, mtime=0)).decode(),
     )
