@@ -138,9 +138,10 @@ class Browse:
         if status >= 400:
             self.complaints.append(f"{status}: {url}"[:300])
 
-    def shot(self, page: Page, name: str, *, whole: bool = True) -> Path:
-        """A screenshot, kept for people: in `$LEEWAY_SCREENSHOTS`, or `.screenshots/`."""
-        folder = Path(SCREENSHOTS)
+    def shot(self, page: Page, name: str, *, whole: bool | None = None) -> Path:
+        """A screenshot, kept for people: in `.screenshots/`, or of whole pages in `$LEEWAY_SCREENSHOTS`."""
+        folder = Path(SCREENSHOTS or ".screenshots")
+        whole = bool(SCREENSHOTS) if whole is None else whole
         folder.mkdir(parents=True, exist_ok=True)
         place = folder / f"{name}.png"
         page.screenshot(path=place, full_page=whole)
@@ -153,7 +154,7 @@ class Browse:
             served.stop()
 
 
-SCREENSHOTS = os.environ.get("LEEWAY_SCREENSHOTS", ".screenshots")  # before tests lose `LEEWAY_*`
+SCREENSHOTS = os.environ.get("LEEWAY_SCREENSHOTS")  # before tests lose `LEEWAY_*`
 
 
 def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:

@@ -1,6 +1,7 @@
 """How do two versions of a model compare? The same numbers of both, over the time that both were judged."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -103,7 +104,7 @@ def _compared(found: Sequence[Pair], a: str, b: str) -> list[Content]:
         return [element("p", said, class_="empty")]
     rows = [_row(pair) for pair in found]
     head = ("Number", "Of", element("bdi", a), element("bdi", b), "Difference", "Windows of both")
-    drawn = [picture(lines.versions(pair.a, pair.b, a, b)) for pair in found]
+    drawn = [_drawn(pair, a, b) for pair in found if _is_drawn(pair, found)]
     at_once = any(_at_once(pair)[0].size for pair in found)
     note = (
         "Means over the windows that both were judged in, so that what befell both is no difference."
@@ -115,6 +116,28 @@ def _compared(found: Sequence[Pair], a: str, b: str) -> list[Content]:
         table(head, rows, figures=(2, 3, 4, 5), label="Means"),
         element("div", *drawn, class_="pictures below"),
     ]
+
+
+def _is_drawn(pair: Pair, found: Sequence[Pair]) -> bool:
+    """What matured is drawn where labels are not told of as they come; the alarm is its own story."""
+    if pair.scope == "inputs":
+        return pair.a.name == "events"
+    told = any(one.scope == "outcomes" and one.a.name == pair.a.name for one in found)
+    return pair.scope != "matured" or not told
+
+
+def _drawn(pair: Pair, a: str, b: str) -> Html:
+    """Both over the time of both, if there is one."""
+    start = max(int(one.end_ms[0]) for one in (pair.a, pair.b))
+    end = min(int(one.end_ms[-1]) for one in (pair.a, pair.b))
+    shown = [_between(one, start, end) if start < end else one for one in (pair.a, pair.b)]
+    return picture(lines.versions(*shown, a, b))
+
+
+def _between(line: Line, start: int, end: int) -> Line:
+    at = (line.end_ms >= start) & (line.end_ms <= end)
+    value, low, high = line.value[at], line.low[at], line.high[at]
+    return replace(line, end_ms=line.end_ms[at], value=value, low=low, high=high, n=line.n[at])
 
 
 def pairs(read: ReadModel, model_id: str, a: str, b: str) -> list[Pair]:

@@ -172,9 +172,10 @@ class Site:
 
     def _page(self, page: Page) -> Answer:
         async def answer(request: web.Request) -> web.StreamResponse:
-            text = await self._told(
-                self._asked(request, checked(page.parameters, request.query.items())), page.render
-            )
+            # a form without scripts sends also the fields that nobody filled
+            filled = [(name, value) for name, value in request.query.items() if value]
+            asked = self._asked(request, checked(page.parameters, filled))
+            text = await self._told(asked, page.render)
             return web.Response(text=text, content_type="text/html")
 
         return answer

@@ -136,7 +136,7 @@ def lifecycle(model: str = "loans", version: str = "1.0.0", **more: Any) -> dict
         "metadata": {"owner": "credit-risk"},
         "features": {"income": "number"},
     }
-    text = json.dumps({"model_lifecycle": document | more})
+    text = json.dumps({"model_lifecycle": document | more}, ensure_ascii=False)
     (loaded,) = load(text, "lifecycle.yaml")
     written = lifecycle_record(NAMES, loaded).value
     assert written is not None
