@@ -7,7 +7,7 @@ from streams.console.html import Content, Html, element, link
 from streams.console.lists import address
 from streams.console.parts import Page, moment, picture, pill, screen, section, table
 from streams.console.pictures.lines import together
-from streams.console.wording import ago, number, words
+from streams.console.wording import ago, number, sentence, words
 from streams.views import answers
 from streams.views.asked import Asked
 from streams.views.flow import flow
@@ -51,8 +51,9 @@ def _summary(asked: Asked) -> str:
     if not asked.ready:
         said.insert(0, "control is still reading the log")
     resting = sorted(name for name, rests in asked.delivering.circuits.items() if rests)
-    said += [f"{name} cannot be reached" for name in resting]
-    return f"{'; '.join(said)}.".capitalize() if said else "Every role that is needed works."
+    if resting:
+        said.append(f"receivers that cannot be reached: {', '.join(resting)}")
+    return sentence("; ".join(said)) if said else "Every role that is needed works."
 
 
 def _throughput(asked: Asked) -> tuple[Content, ...]:

@@ -268,7 +268,7 @@ def _evidence(read: ReadModel, told: Trigger) -> Content:
         about = element(
             "p",
             link("The episode", episode_path(episode_id)),
-            f" with {number(len(found.alert_ids))} alerts and {number(len(found.result_ids))} results."
+            f" (alerts: {number(len(found.alert_ids))}, results: {number(len(found.result_ids))})"
             if answers.story(read.episodes, episode_id) is not None
             else " is no longer known here.",
         )

@@ -43,10 +43,12 @@ def ago(elapsed_ms: int) -> str:
 
 def number(value: float) -> str:
     """
-    >>> [number(value) for value in (50000, 0.4042, 12.3456, 0.02, -0.0311)]
-    ['50,000', '0.404', '12.3', '0.02', '-0.0311']
+    >>> [number(value) for value in (50000, 8791.5, 0.4042, 12.3456, 0.02, -0.0311)]
+    ['50,000', '8,792', '0.404', '12.3', '0.02', '-0.0311']
     """
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
+    if isinstance(value, int) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
 
 
 def roughly(count: int) -> str:

@@ -84,7 +84,7 @@ def test_delivery_says_who_rests_and_what_waits() -> None:
         {"ops": True, "slack": False}, {"ops": NOW_MS - 3_600_000}, {"superseded": 2}
     )
     said = page(delivering=delivering)
-    assert "ops cannot be reached." in said
+    assert "receivers that cannot be reached: ops." in said
     assert "ops resting 0 0 1 h none" in said
     assert "slack open 0 0 – none" in said
     assert "Kept back: 2 superseded." in said
