@@ -11,10 +11,10 @@ from streams.errors import UsageError
 if TYPE_CHECKING:
     from streams.broker import Outgoing
     from streams.kafka.once import Once
-    from streams.resubmission import Letters, Wanted
     from streams.service import Service
     from streams.topics import Names
     from streams.views.rejected import Rejection
+    from streams.views.resubmission import Letters, Wanted
 
 __all__ = ["EXAMPLE", "REFUSED", "command"]
 
@@ -54,7 +54,7 @@ def command(
     again is never sent twice, whatever is killed meanwhile. What was cut, has no value, or came from a topic of
     Leeway's own or one that is gone, is refused; then the command ends with 1.
     """
-    from streams.resubmission import Wanted
+    from streams.views.resubmission import Wanted
 
     if action not in _ACTIONS:
         raise UsageError(f"dead-letters {action}: expected list or replay")
@@ -81,8 +81,8 @@ def _since(written: str | None) -> int | None:
 def _letters(service: "Service", wanted: "Wanted", most: int | None) -> "Letters":
     """All that fit, or the newest of them, without their values."""
     from streams.kafka.commands import past
-    from streams.resubmission import Letters
     from streams.topics import Names
+    from streams.views.resubmission import Letters
 
     letters = Letters(wanted, most)
     for records in past(service.properties, [Names(service.topics.prefix)("dead-letters")]):
@@ -153,8 +153,8 @@ def _document(one: "Rejection", *, replayed: bool) -> dict[str, Any]:
 def _replay(service: "Service", wanted: "Wanted", *, dry_run: bool, as_json: bool) -> int:
     from streams.kafka.admin import topic_partitions
     from streams.kafka.once import Once
-    from streams.resubmission import refusal
     from streams.topics import Names
+    from streams.views.resubmission import refusal
 
     names = Names(service.topics.prefix)
     # whoever replays at the same time is ended first: what it did is whole, and marked
@@ -181,7 +181,7 @@ def _send(
 ) -> None:
     """Read the topic once more, now with the values, and write what was chosen as it comes by."""
     from streams.kafka.commands import past
-    from streams.resubmission import together
+    from streams.views.resubmission import together
 
     waiting: list[Outgoing] = []
     size = 0

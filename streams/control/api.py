@@ -7,16 +7,16 @@ import msgspec
 from alerting.identity import rfc3339
 from alerting.types import SEVERITIES, Alert, EpisodeStatus, Kind, Trigger, TriggerStatus
 from streams.commands import moment_ms
-from streams.control import shapes, times
-from streams.control.times import MOST_POINTS, MOST_TOP, POINTS, SCOPES, TOP
+from streams.control import shapes
 from streams.messages import ResultDocument
-from streams.views import answers, deliveries
+from streams.views import answers, deliveries, times
 from streams.views.answers import Document
 from streams.views.asked import LARGEST_LIMIT, LIMIT, Asked, Parameter, Route
 from streams.views.ledger import SILENCE_STATUSES
 from streams.views.problems import Problem
 from streams.views.read import Story
 from streams.views.rejected import Rejection
+from streams.views.times import MOST_POINTS, MOST_TOP, POINTS, SCOPES, TOP
 from streams.views.vitals import RoleVitals
 
 PAGES = (

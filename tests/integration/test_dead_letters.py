@@ -16,8 +16,8 @@ from streams.kafka.once import Once
 from streams.local_kafka import AnyBroker
 from streams.profiling.dead_letters import dead_letter
 from streams.profiling.events import DeadLetter
-from streams.resubmission import CAME_FROM, Letters, Wanted, together
 from streams.topics import Names
+from streams.views.resubmission import CAME_FROM, Letters, Wanted, together
 
 pytestmark = pytest.mark.kafka
 

@@ -16,7 +16,6 @@ from streams.control import openapi
 from streams.control.api import ROUTES
 from streams.control.door import Door
 from streams.control.server import Site
-from streams.control.times import SCOPES
 from streams.profiling.dead_letters import dead_letter
 from streams.profiling.events import DeadLetter
 from streams.views import answers
@@ -24,6 +23,7 @@ from streams.views.asked import Asked, Elsewhere, Route
 from streams.views.past import Judged
 from streams.views.problems import Problem
 from streams.views.read import ReadModel
+from streams.views.times import SCOPES
 from streams.views.vitals import RoleVitals, Share, Vitals
 from tests.streams.control.test_schemathesis import kept
 from tests.streams.published import NAMES, NOW_MS, fleet, intake, record

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from streams.broker import Outgoing, Record
 from streams.profiling.dead_letters import KEPT_BYTES, dead_letter
 from streams.profiling.events import DeadLetter
-from streams.resubmission import CAME_FROM, Letters, Wanted, again, mark, refusal, together
 from streams.topics import MAX_MESSAGE_BYTES, Names
 from streams.views.rejected import Origin
+from streams.views.resubmission import CAME_FROM, Letters, Wanted, again, mark, refusal, together
 
 NAMES = Names()
 THERE = {"loans": 4, "leeway.predictions": 1}
