@@ -103,6 +103,7 @@ def document(name: str) -> Schema:
     drawn = of.type if isinstance(of.type, dict) else msgspec.json.schema(of.type)
     drawn = _copied(drawn)
     for part in _parts(drawn):
+        part.pop("discriminator", None)  # OpenAPI's, not JSON Schema's; the tags are enums anyway
         if "description" in part and isinstance(part["description"], str):
             part["description"] = cleandoc(part["description"])
         for member, said in part.get("properties", {}).items():

@@ -23,7 +23,14 @@ from streams.errors import UsageError
 from streams.kafka.errors import QUIET, bootstrap, translated
 from streams.topics import DAY_MS, MAX_MESSAGE_BYTES, TOPICS, Names, Topic
 
-__all__ = ["Created", "cluster_id", "create_topics", "stable_places", "topic_partitions"]
+__all__ = [
+    "Created",
+    "cluster_id",
+    "create_topics",
+    "stable_places",
+    "topic_partitions",
+    "topic_settings",
+]
 
 _CALL_S = 10.0
 _PAUSE_S = 0.02
@@ -121,7 +128,7 @@ def create_topics(
         there, brokers = admin.partitions(), admin.brokers()
     copies = replication or (3 if brokers >= 3 else 1)
     wanted = {names(topic.name): topic.partitions or partitions for topic in TOPICS}
-    settings = {names(topic.name): _settings(topic, copies) for topic in TOPICS}
+    settings = {names(topic.name): topic_settings(topic, copies) for topic in TOPICS}
     _check_siblings(there, names, partitions)
     wanted |= more or {}
     missing = [
@@ -186,7 +193,8 @@ def stable_places(
         threading.Event().wait(_PAUSE_S)
 
 
-def _settings(topic: Topic, replication: int) -> dict[str, str]:
+def topic_settings(topic: Topic, replication: int = 1) -> dict[str, str]:
+    """Kafka's settings of a topic of ours."""
     settings = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
     if replication >= 3:
         settings["min.insync.replicas"] = "2"
