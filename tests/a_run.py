@@ -37,7 +37,7 @@ def run() -> Topics:
     Twelve days with joined labels, of which some are corrected; the model errs on three of them, and later incomes
     come in another currency. People and a pipeline say all that can be said; what was said wrongly is refused.
     """
-    before = _replayed(())
+    before = _replayed((), days=9)  # who is meant is known by then
     episode = _first(before, "alerts")["episode_id"]
     trigger = _first(before, "retraining")["trigger_id"]
     return _replayed(_said(str(episode), str(trigger)))
@@ -79,10 +79,10 @@ def _day(day: float) -> str:
     return rfc3339(START_MS + round(day * DAY_MS))
 
 
-def _replayed(said: Sequence[Command]) -> Topics:
+def _replayed(said: Sequence[Command], days: int = DAYS) -> Topics:
     written = json.loads(watched().to_json())["model_lifecycle"]
     of = lifecycle(**written | {"source": {"labels": {}, "join": {"window": "60d"}}})
-    predictions = predicted(range(DAYS))
+    predictions = predicted(range(days))
     for one in predictions:
         if one["timestamp"] >= START_MS + 9 * DAY_MS:
             one["features"] = {**one["features"], "income": 100.0, "debts": 1}

@@ -1,25 +1,19 @@
 """Does the index lead to every topic and message, and to nothing that is not there?"""
 
 import json
-from collections import Counter
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
 
 from streams.contracts.asyncapi import READERS, WRITERS
 from streams.kafka.admin import topic_settings
 from streams.schemas import DOCUMENTS, FOLDER, INDEX, index
 from streams.topics import SOURCES, TOPICS
-from tests.a_run import run
 from tests.test_documentation import MESSAGES, rows
-from tests.test_schemas import name_of
 
 DOCUMENT: dict[str, Any] = json.loads(index())
 CHANNELS, OPERATIONS = DOCUMENT["channels"], DOCUMENT["operations"]
-MESSAGES_OF = DOCUMENT["components"]["messages"]
 
 
 def test_the_file_equals_the_code() -> None:
@@ -103,41 +97,3 @@ def test_a_channel_says_how_its_topic_is_made(topic: Any) -> None:
     )
     assert made["max.message.bytes"] == str(said["max.message.bytes"])
     assert binding.get("partitions") == topic.partitions
-
-
-@cache
-def headers_of(name: str) -> Draft202012Validator:
-    """The schema of a message's headers, with what it refers to in place."""
-    schema = MESSAGES_OF[name]["headers"]
-    parts = schema.get("allOf", [schema])
-    return Draft202012Validator(
-        {"allOf": [found(part["$ref"]) if "$ref" in part else part for part in parts]}
-    )
-
-
-def test_the_headers_of_every_record_of_a_run_are_as_described() -> None:
-    seen: Counter[str] = Counter()
-    for topic, records in run().items():
-        for record in records:
-            if record.value is None:
-                continue
-            name = name_of(topic, record)
-            if "headers" not in MESSAGES_OF[name]:
-                assert not record.headers, name
-                continue
-            seen[name] += 1
-            if seen[name] <= 100:  # of thousands that differ in times and ids
-                headers = {key: value.decode() for key, value in record.headers}
-                error = next(headers_of(name).iter_errors(headers), None)
-                assert error is None, f"{name}: {error}"
-    assert seen.keys() == {name for name, message in MESSAGES_OF.items() if "headers" in message}
-
-
-def test_headers_that_lack_an_attribute_are_refused() -> None:
-    (record, *_) = run()["alerts"]
-    headers = {key: value.decode() for key, value in record.headers}
-    check = headers_of("alert")
-    assert check.is_valid(headers)
-    assert not check.is_valid({**headers, "ce_type": "leeway.result.v1"})
-    for name in ("ce_id", "ce_type", "ce_time", "ce_dataschema", "ce_source"):
-        assert not check.is_valid({key: of for key, of in headers.items() if key != name})

@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
@@ -17,7 +17,7 @@ from streams.broker import Record
 from streams.contracts.schemas import DIALECT, urn
 from streams.messages import decode_profile
 from streams.profiling.fields import TEXT_TIME
-from streams.schemas import DOCUMENTS, FOLDER, schema
+from streams.schemas import DOCUMENTS, FOLDER, index, schema
 from streams.views import deliveries
 from tests.a_run import run
 
@@ -323,3 +323,52 @@ def test_every_schema_is_one_and_has_its_file(name: str) -> None:
     assert (FOLDER / f"{name}.json").read_bytes() == schema(name), "run python -m streams.schemas"
     assert (found["$schema"], found["$id"]) == (DIALECT, urn(name))
     Draft202012Validator.check_schema(found)
+
+
+# ------------------------------------------------------------------------------------ headers, as the index has them
+
+INDEXED: dict[str, Any] = json.loads(index())
+MESSAGES: dict[str, Any] = INDEXED["components"]["messages"]
+
+
+def shared(reference: str) -> Any:
+    """What several messages refer to: a schema of the index, or another file's."""
+    if reference.startswith("./"):
+        return json.loads((FOLDER / reference).read_bytes())
+    return INDEXED["components"]["schemas"][reference.rpartition("/")[2]]
+
+
+@cache
+def headers_of(name: str) -> Draft202012Validator:
+    """The schema of a message's headers, with what it refers to in place."""
+    schema = MESSAGES[name]["headers"]
+    parts = schema.get("allOf", [schema])
+    return Draft202012Validator({"allOf": [shared(p["$ref"]) if "$ref" in p else p for p in parts]})
+
+
+def test_the_headers_of_every_record_of_a_run_are_as_described() -> None:
+    seen: Counter[str] = Counter()
+    for topic, records in run().items():
+        for record in records:
+            if record.value is None:
+                continue
+            name = name_of(topic, record)
+            if "headers" not in MESSAGES[name]:
+                assert not record.headers, name
+                continue
+            seen[name] += 1
+            if seen[name] <= 100:  # of thousands that differ in times and ids
+                headers = {key: value.decode() for key, value in record.headers}
+                error = next(headers_of(name).iter_errors(headers), None)
+                assert error is None, f"{name}: {error}"
+    assert seen.keys() == {name for name, message in MESSAGES.items() if "headers" in message}
+
+
+def test_headers_that_lack_an_attribute_are_refused() -> None:
+    (record, *_) = run()["alerts"]
+    headers = {key: value.decode() for key, value in record.headers}
+    check = headers_of("alert")
+    assert check.is_valid(headers)
+    assert not check.is_valid({**headers, "ce_type": "leeway.result.v1"})
+    for name in ("ce_id", "ce_type", "ce_time", "ce_dataschema", "ce_source"):
+        assert not check.is_valid({key: of for key, of in headers.items() if key != name})
