@@ -29,9 +29,16 @@ _HEADERS = {"X-Accel-Buffering": "no"}  # a proxy must not collect events
 class _Client:
     """Somebody who listens, and what they were not told yet."""
 
+    request: web.Request
     models: set[str] = field(default_factory=set)
     kinds: set[str] = field(default_factory=set)
     woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the connection is closed: it is noticed late, when the next event is sent."""
+        transport = self.request.transport
+        return transport is None or transport.is_closing()
 
     def take(self) -> bytes:
         message = event(self.models, self.kinds)
@@ -65,7 +72,7 @@ class Hub:
     @property
     def clients(self) -> int:
         """How many listen."""
-        return len(self._clients)
+        return sum(not client.gone for client in self._clients)
 
     def tell(self, kind: str, model_id: str) -> None:
         """Something of this kind changed for this model (empty: for none in particular). Costs next to nothing."""
@@ -93,14 +100,14 @@ class Hub:
         """
         if self._closed:
             raise Problem("not_ready", "the server ends")
-        if len(self._clients) >= self._most:
+        if self.clients >= self._most:
             raise Problem("too_many", f"{self._most} clients listen already: close a page")
         response = web.StreamResponse(headers=_HEADERS)
         response.content_type, response.charset = "text/event-stream", "utf-8"
         if request.method == "HEAD":
             await response.prepare(request)
             return response
-        client = _Client()
+        client = _Client(request)
         self._clients.add(client)
         try:
             await response.prepare(request)
