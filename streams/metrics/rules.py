@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-# Where the documentation is published is not known here: Prometheus' external label `leeway_docs` says it.
-RUNBOOK = '{{ or $externalLabels.leeway_docs "docs" }}/operating.md#'
+# Where the documentation is published is not known here: Prometheus' external label `runbooks` says it.
+RUNBOOK = '{{ or $externalLabels.runbooks "docs" }}/operating.md#'
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +337,7 @@ def tests_file() -> str:
 
 def _rules() -> Iterator[str]:
     yield "# Written by `make deploy` from streams/metrics/rules.py. Runbooks are in docs/operating.md, or wherever"
-    yield "# Prometheus' external label leeway_docs says that the documentation is."
+    yield "# Prometheus' external label runbooks says that the documentation is."
     yield "groups:"
     yield "  - name: leeway"
     yield "    rules:"

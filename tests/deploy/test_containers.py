@@ -144,7 +144,7 @@ def test_a_container_is_healthy_while_its_loop_turns() -> None:
     with shown(time.time() - 100) as port:
         code, said = healthy(port)
         assert code == 1
-        assert "the loop last turned 100 s ago" in said
+        assert re.fullmatch(r"the loop last turned 1\d\d s ago .*", said)
     assert healthy(port) == (1, "nobody listens")
 
 
