@@ -13,9 +13,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from playwright.sync_api import Page, expect
 
 from detectors.reference.build import to_document
 from streams.broker import Record
+from streams.commands import OUTCOME
 from streams.errors import LeewayError
 from streams.local_kafka import AnyBroker, DockerKafka, LocalKafka, free_port, source
 from streams.offline import story
@@ -23,6 +25,7 @@ from streams.offline.replay import as_lines, replay
 from streams.offline.sources import Chunk, Source
 from streams.service import load_service
 from streams.supervisor import leeway
+from tests.browsing import Browse
 from tests.integration import watched
 from tests.integration.running import Deployment, produce
 from tests.until import until
@@ -56,7 +59,7 @@ class Service:
     """A `leeway run` and what people ask it."""
 
     def __init__(self, place: Deployment, lifecycle: Path, log: Path) -> None:
-        self._log, self._port = log, place.service.http.port
+        self._log, self.url = log, f"http://127.0.0.1:{place.service.http.port}"
         with log.open("wb") as out:
             self.process = subprocess.Popen(
                 leeway("run", str(lifecycle), "--config", str(place.config)),
@@ -67,7 +70,7 @@ class Service:
     def ask(self, path: str) -> Any:
         """The answer's body; nothing while nobody answers, or the answer is an error."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as found:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=5) as found:
                 body = found.read().decode()
                 return json.loads(body) if "json" in found.headers["Content-Type"] else body
         except urllib.error.HTTPError as error:
@@ -103,8 +106,21 @@ class Service:
             error.add_note(self.said()[-5000:])
 
 
+@pytest.fixture
+def page(request: pytest.FixtureRequest) -> Page | None:
+    """A page in a real browser; None where there is none."""
+    try:
+        browse: Browse = request.getfixturevalue("browse")
+    except pytest.skip.Exception:
+        return None
+    return browse.page()
+
+
 def test_a_service_tells_what_it_finds_and_survives_kills_and_a_restart_of_its_broker(
-    broker: DockerKafka | LocalKafka, unique: Callable[[str], str], tmp_path: Path
+    broker: DockerKafka | LocalKafka,
+    unique: Callable[[str], str],
+    tmp_path: Path,
+    page: Page | None,
 ) -> None:
     address = AnyBroker(broker.bootstrap, broker.kind)
     console = {"host": "127.0.0.1", "port": free_port()}
@@ -117,11 +133,15 @@ def test_a_service_tells_what_it_finds_and_survives_kills_and_a_restart_of_its_b
         produce(place, first)
         _until_judged(place, STEPS[0], service)
         _assert_told(place, service)
+        if page is not None:
+            _tick(page, service)
 
         _kill(service, "profiler")
         _kill(service, "judge")
         produce(place, _sent(STEPS[0], STEPS[1]))
         _until_judged(place, STEPS[1], service)
+        if page is not None:
+            _until_ticked(page)
 
         children = {role: service.child(role) for role in ("profiler", "judge")}
         broker.stop()
@@ -134,6 +154,7 @@ def test_a_service_tells_what_it_finds_and_survives_kills_and_a_restart_of_its_b
         assert service.process.wait(10) == 0, "drains, and ends with 0"
         assert service.ask("/healthz") is None
     found, wanted = place.read(*SHOWN), _expected(STEPS[-1])
+    found["results"] = [one for one in found["results"] if not _is_outcome(one)]
     for topic in SHOWN:  # nothing was lost or said twice in all this
         assert _lines(found[topic]) == _lines(wanted[topic]), topic
 
@@ -178,11 +199,38 @@ def _until_judged(place: Deployment, last: int, service: Service) -> None:
 
         def judged() -> bool:
             nonlocal results
-            results += len(tail.read())
+            results += sum(not _is_outcome(one) for one in tail.read())
             assert service.process.poll() is None
             return results >= wanted
 
         until(judged, PATIENCE, lambda: f"{results} of {wanted} results")
+
+
+def _is_outcome(one: Record) -> bool:
+    """Whether it says what came of a command, and is no result."""
+    return ("ce_type", OUTCOME.encode()) in one.headers
+
+
+def _tick(page: Page, service: Service) -> None:
+    """A person ticks a check in the console; it is asked for, and not done before a window is judged."""
+    trigger = service.ask("/api/v1/triggers")["items"][0]["trigger_id"]
+    page.goto(f"{service.url}/triggers/{trigger}")
+    page.get_by_role("button", name="Tick", exact=True).click()
+    page.get_by_role("dialog").get_by_label("Your name").fill("ann")
+    page.get_by_role("dialog").get_by_role("button", name="Tick", exact=True).click()
+    expect(page.locator(".told")).to_contain_text("it takes effect with the next window")
+    expect(page.get_by_role("button", name="Tick", exact=True)).to_be_disabled()
+    expect(page.locator("#asked")).to_contain_text("pending")
+
+
+def _until_ticked(page: Page) -> None:
+    """The judge said so, and the page shows it by itself."""
+    expect(page.locator("#asked")).to_contain_text(
+        "applied", timeout=PATIENCE.total_seconds() * 1e3
+    )
+    expect(page.locator("#gates")).to_contain_text("ticked by ann")
+    expect(page.locator(".told")).to_contain_text("Tick: applied")
+    page.close()
 
 
 def _kill(service: Service, role: str) -> None:

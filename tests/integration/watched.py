@@ -90,6 +90,7 @@ def shuffled(of: Sequence[Arrival], seed: int) -> list[Arrival]:
     return [of[i] for i in order]
 
 
+CHECK = "A/B test in one city"  # only a person can make it
 _WINDOW = {"pane": "1m", "size": "5m", "lateness": "1m"}
 _DOCUMENTS: tuple[dict[str, Any], ...] = (
     {
@@ -108,6 +109,7 @@ _DOCUMENTS: tuple[dict[str, Any], ...] = (
             "trigger_conditions": [
                 {"name": "inputs", "trigger": "severe data drift", "action": "retrain"}
             ],
+            "pipeline": {"validation_requirements": [CHECK]},
             "guards": {"cooldown": "1h"},
         },
     },
