@@ -32,7 +32,7 @@ def test_a_service_file_on_the_page_is_read(text: str, tmp_path: Path) -> None:
     path, secret = tmp_path / "leeway.yaml", tmp_path / "secret"
     secret.write_text("given")
     path.write_text(text.replace("/run/secrets/kafka", str(secret)))
-    assert load_service(path, {})
+    assert load_service(path, {}).public_receivers
 
 
 def test_every_service_file_and_port_that_the_page_names_is_there() -> None:

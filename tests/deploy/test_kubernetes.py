@@ -142,5 +142,5 @@ def test_every_object_fits_kubernetes_schemas(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     path.write_text(yaml.safe_dump_all(own).replace("readOnlyRootFilesystem", "readOnlyRoot"))
-    done = subprocess.run([validator, "--strict", "--quiet", str(path)], capture_output=True)
-    assert done.returncode != 0  # it does look
+    code = subprocess.call([validator, "--strict", "--quiet", str(path)], stderr=subprocess.DEVNULL)
+    assert code != 0  # it does look

@@ -68,6 +68,12 @@ def tended(supervisor: Supervisor, done: Callable[[], bool]) -> None:
     until(turn, within=SOON)
 
 
+def test_a_child_is_told_how_often_it_was_started_again(started: Start) -> None:
+    code = "import os; print(os.environ['LEEWAY_RESTARTS']); raise SystemExit(1)"
+    supervisor, said = started(python("a", code), python("b", WAITS))
+    tended(supervisor, lambda: said.of("a") == ["0", "1"])
+
+
 def test_a_child_that_was_killed_is_started_again(started: Start) -> None:
     supervisor, said = started(python("a", WAITS))
     tended(supervisor, lambda: said.of("a") == ["up"])
