@@ -4,7 +4,7 @@ from alerting.deliver.items import Delivery
 from alerting.identity import rfc3339
 from streams.console.html import Content, Html, element, link
 from streams.console.meaning import CHANGES, HELD, INHIBITED, RESOLVED, SILENCED, STATES
-from streams.console.parts import episode_path, moment, pill, series_path, table
+from streams.console.parts import episode_path, moment, name, pill, series_path, table
 from streams.console.wording import effect, number, percent, times, words
 from streams.views import answers
 from streams.views.asked import Asked
@@ -54,13 +54,13 @@ def _culprit(story: Story, one: Affected, window: str) -> tuple[Content, ...]:
 
 def _to_series(story: Story, series: str, window: str) -> Html:
     """A link to the page of a series in the window the episode opened in; what is no series has no page."""
-    name, colon, _ = series.partition(":")
-    if colon and name != "feature":
-        return element("b", series)
+    kind, colon, _ = series.partition(":")
+    if colon and kind != "feature":
+        return element("b", name(series))
     query = {"segment": story.segment, "window": window}
     if story.version:
         query["version"] = story.version
-    return link(series, series_path(story.model_id, series, **query))
+    return link(name(series), series_path(story.model_id, series, **query))
 
 
 # ---- what happened
@@ -91,7 +91,7 @@ def _step(read: ReadModel, told: Told) -> Html:
             " ",
             pill(alert.verdict, "verdict") if alert.verdict else None,
         ),
-        element("p", alert.summary) if alert.summary else None,
+        element("p", name(alert.summary)) if alert.summary else None,
         element("p", _evidence(alert), class_="meta"),
         _heard(read, alert),
         class_=f"severity-{told.severity} change-{told.word if told.word in CHANGES else 'other'}",
@@ -132,6 +132,7 @@ def _heard(read: ReadModel, alert: Alert) -> Html:
             ["Explained by ", link(about, episode_path(kept.inhibited_by)), f": {INHIBITED}."]
         )
     if lines:
+        lines.append("It is a line of the day's digest.")
         return element("div", *(element("p", line, class_="quiet") for line in lines))
     return element(
         "p",
@@ -172,12 +173,12 @@ def deliveries(asked: Asked, story: Story, alert: Alert) -> Content:
 def _delivery(one: Delivery) -> tuple[Content, ...]:
     instead = f" ({one.fallback} instead)" if one.fallback else ""
     return (
-        [one.receiver, element("span", f" {one.channel}", class_="quiet")],
+        [name(one.receiver), element("span", f" {one.channel}", class_="quiet")],
         f"{words(one.change)}, {one.severity}",
         [pill(one.state, "delivery"), " ", STATES.get(one.state, ""), instead],
         f"to no. {one.told}" if one.told else ("perhaps" if one.reached else "nothing"),
         number(one.attempts),
         moment(one.at_ms, short=True),
-        words(one.last_error) if one.last_error else "–",
+        name(words(one.last_error)) if one.last_error else "–",
         "–" if one.next_attempt_ms is None else moment(one.next_attempt_ms, short=True),
     )

@@ -10,7 +10,7 @@ from alerting.types import SEVERITIES, Kind
 from streams.commands import Command, refusal
 from streams.console.forms import NOTE, UNTIL, Action, Field, buttons
 from streams.console.html import Html, element
-from streams.console.parts import moment, pill, table
+from streams.console.parts import moment, name, pill, table
 from streams.console.wording import words
 from streams.views.answers import ModelView
 from streams.views.asked import Asked
@@ -223,7 +223,7 @@ def lately(
             (
                 moment(one.given_ms, short=True),
                 words(one.word),
-                one.by,
+                name(one.by),
                 _stands(outcome.outcome if outcome else "pending"),
                 _because(outcome.reason if outcome else None, waits=outcome is None),
             )

@@ -17,6 +17,7 @@ from streams.console.parts import (
     episode_path,
     model_path,
     moment,
+    name,
     pill,
     screen,
     section,
@@ -45,7 +46,7 @@ def episode(asked: Asked) -> str:
         title,
         "/episodes",
         element("p", link("Episodes", "/episodes"), " / ", words(story.kind), class_="meta"),
-        element("h1", title),
+        element("h1", name(title)),
         _headline(story, alert),
         _facts(asked, story, alert),
         _meaning(story, alert),
@@ -66,10 +67,14 @@ def episode(asked: Asked) -> str:
 
 
 def _headline(story: Story, alert: Alert) -> Html:
-    whose: list[Content] = [link(story.model_id, model_path(story.model_id)), " ", story.version]
+    whose: list[Content] = [
+        link(name(story.model_id), model_path(story.model_id)),
+        " ",
+        story.version,
+    ]
     if story.segment != "all":
         query = {"segment": story.segment} | ({"version": story.version} if story.version else {})
-        whose += [" · ", link(story.segment, model_path(story.model_id, **query))]
+        whose += [" · ", link(name(story.segment), model_path(story.model_id, **query))]
     return element(
         "p",
         pill(alert.severity, "severity"),
@@ -97,13 +102,13 @@ def _facts(asked: Asked, story: Story, alert: Alert) -> Html:
         facts.append(("Ended", [moment(story.latest.at_ms), f": {why}"]))
     lead = alert.affected[0] if alert.affected else None
     if lead is not None and lead.effect is not None:
-        facts.append(("How bad", f"{lead.series}: {effect(lead.effect)}"))
+        facts.append(("How bad", [name(lead.series), f": {effect(lead.effect)}"]))
     if alert.cost is not None:
         facts.append(("Estimated cost", _cost(alert.cost)))
     cause = CAUSES.get(alert.cause.kind, words(alert.cause.kind))  # type: ignore[call-overload]  # a later release's
     facts.append(("Likely cause", cause))
     if alert.model.owner:
-        facts.append(("Owner", alert.model.owner))
+        facts.append(("Owner", name(alert.model.owner)))
     if alert.reopened:
         facts.append(("Reopened", "it was resolved before, and came back"))
     return element("dl", *((element("div", element("dt", k), element("dd", v))) for k, v in facts))
@@ -230,8 +235,8 @@ def _others(read: ReadModel, story: Story, alert: Alert) -> Content:
 
 def _request(one: Story) -> Html:
     told = one.latest.read_as(Trigger)
-    name = link(told.reason.summary or one.id, trigger_path(one.id))
-    return element("li", pill(one.latest.status, "trigger"), " ", name)
+    why = link(name(told.reason.summary or one.id), trigger_path(one.id))
+    return element("li", pill(one.latest.status, "trigger"), " ", why)
 
 
 def _segments(read: ReadModel, story: Story, alert: Alert) -> Sequence[Html]:
@@ -242,8 +247,8 @@ def _segments(read: ReadModel, story: Story, alert: Alert) -> Sequence[Html]:
         if one.kind == story.kind and one.version == story.version and not one.ended
     }
     return [
-        element("li", link(name, episode_path(own[name].id)) if name in own else name)
-        for name in alert.also_in
+        element("li", link(name(one), episode_path(own[one].id)) if one in own else name(one))
+        for one in alert.also_in
     ]
 
 

@@ -13,6 +13,7 @@ from streams.console.parts import (
     filters,
     model_path,
     moment,
+    name,
     pill,
     screen,
     section,
@@ -99,13 +100,13 @@ def _row(asked: Asked, one: dict[str, Any], *, ends: bool) -> tuple[Content, ...
     begins = one["from"]
     until = moment(moment_ms(one["until"]), short=True)
     cells: tuple[Content, ...] = (
-        link(one["model_id"], model_path(one["model_id"])),
-        about(one["match"]),
+        link(name(one["model_id"]), model_path(one["model_id"])),
+        name(about(one["match"])),
         pill(one["status"], "silence"),
         "–" if begins is None else moment(moment_ms(begins), short=True),
         [until, f" (ended {one['ended_at'][:16]}Z)"] if one["ended_at"] else until,
-        one["by"],
-        one["reason"],
+        name(one["by"]),
+        name(one["reason"]),
     )
     return (*cells, _ending(asked, one)) if ends else cells
 
@@ -124,9 +125,9 @@ def about(match: dict[str, str]) -> str:
     ('kind data drift, segment country=DE', 'everything')
     """
     said = [
-        f"{name} {words(match[name]) if name == 'kind' else match[name]}"
-        for name in _MATCHES
-        if name in match
+        f"{part} {words(match[part]) if part == 'kind' else match[part]}"
+        for part in _MATCHES
+        if part in match
     ]
     return ", ".join(said) or "everything"
 

@@ -10,6 +10,7 @@ from streams.console.parts import (
     episode_path,
     model_path,
     moment,
+    name,
     pill,
     screen,
     section,
@@ -44,14 +45,14 @@ def trigger(asked: Asked) -> str:
         title,
         "/triggers",
         element("p", link("Triggers", "/triggers"), " / ", words(story.kind), class_="meta"),
-        element("h1", title),
+        element("h1", name(title)),
         element(
             "p",
             pill(told.status.name, "trigger"),
             " ",
             _action(told),
             " ",
-            link(story.model_id, model_path(story.model_id)),
+            link(name(story.model_id), model_path(story.model_id)),
             f" {story.version}",
             class_="because",
         ),
@@ -105,13 +106,13 @@ def _facts(story: Story, told: Trigger) -> Html:
         ("Condition", policy.name or "–"),
         ("Priority", policy.priority),
         ("Approval", words(policy.approval) if policy.approval else "–"),
-        ("Approvers", ", ".join(policy.approvers) or "anybody"),
+        ("Approvers", _names(policy.approvers) or "anybody"),
         ("Expires", "–" if policy.expires_at is None else moment(epoch_ms(policy.expires_at))),
         (
             "Not asked again before",
             "–" if policy.cooldown_until is None else moment(epoch_ms(policy.cooldown_until)),
         ),
-        ("Owner", told.model.owner or "–"),
+        ("Owner", name(told.model.owner) if told.model.owner else "–"),
     ]
     if episode_id is not None:
         facts.insert(2, ("Episode", link("what happened", episode_path(episode_id))))
@@ -130,8 +131,12 @@ def _facts(story: Story, told: Trigger) -> Html:
 
 
 def _who(told: Trigger) -> Html | None:
-    names = told.policy.approvers
-    return element("p", f"Only {', '.join(names)} may decide.", class_="meta") if names else None
+    names = _names(told.policy.approvers)
+    return element("p", "Only ", names, " may decide.", class_="meta") if names else None
+
+
+def _names(found: list[str]) -> list[Content]:
+    return [[", " if at else None, name(one)] for at, one in enumerate(found)]
 
 
 def deciding(read: ReadModel, story: Story, told: Trigger) -> Html | None:
@@ -254,7 +259,7 @@ def _life(story: Story) -> Html:
                     pill(event.status, "trigger"),
                     f" by {told.status.by}" if told.status.by else None,
                 ),
-                element("p", told.status.note) if told.status.note else None,
+                element("p", name(told.status.note)) if told.status.note else None,
                 class_=f"step-{event.status}",
             )
         )
@@ -320,12 +325,12 @@ def _gates(read: ReadModel, story: Story, told: Trigger) -> Content:
     if not gates.required and not gates.checks:
         return element("p", "The lifecycle names no gates.", class_="empty")
     rows: list[tuple[Content, ...]] = [
-        (element("b", name), _bound(bound), _result(gates, name), "")
-        for name, bound in gates.required.items()
+        (element("b", name(gate)), _bound(bound), _result(gates, gate), "")
+        for gate, bound in gates.required.items()
     ]
     rows += [
         (
-            element("b", check),
+            element("b", name(check)),
             "a person checks",
             _result(gates, check),
             _tick(read, story, told, check),
@@ -344,19 +349,19 @@ def _bound(bound: dict[str, float | str]) -> str:
     return ", ".join(f"{names.get(key, words(key))} {value}" for key, value in bound.items())
 
 
-def _result(gates: Gates, name: str) -> Html:
-    if name in gates.passed:
+def _result(gates: Gates, gate: str) -> Html:
+    if gate in gates.passed:
         return pill("passed", "gate")
-    if name in gates.failed:
+    if gate in gates.failed:
         return pill("failed", "gate")
-    return pill("missing" if name in gates.missing else "not yet", "gate")
+    return pill("missing" if gate in gates.missing else "not yet", "gate")
 
 
 def _pipeline(told: Trigger) -> Content:
     found = told.pipeline
     facts: list[tuple[str, Content]] = [("Location", found.location or "–")]
     facts += [("Data", ", ".join(found.data_sources))] if found.data_sources else []
-    facts += [(f"{name}", value) for name, value in found.params.items()]
+    facts += list(found.params.items())
     if told.model.training_data_snapshot:
         facts.append(("Trained on", told.model.training_data_snapshot))
     links = [element("li", link(one.text, one.href)) for one in told.links]

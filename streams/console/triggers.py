@@ -10,6 +10,7 @@ from streams.console.parts import (
     filters,
     model_path,
     moment,
+    name,
     pill,
     screen,
     select,
@@ -73,13 +74,13 @@ def _listed(shown: Sequence[Story]) -> Html:
         rows.append(
             (
                 pill(story.latest.status, "trigger"),
-                link(told.reason.summary or words(story.kind), trigger_path(story.id)),
+                link(name(told.reason.summary or words(story.kind)), trigger_path(story.id)),
                 words(story.kind),
-                link(story.model_id, model_path(story.model_id)),
+                link(name(story.model_id), model_path(story.model_id)),
                 told.policy.priority,
                 moment(story.since_ms, short=True),
                 moment(story.latest.at_ms, short=True),
-                told.status.by or "–",
+                name(told.status.by) if told.status.by else "–",
                 words(told.gates.decision) if told.gates.decision else "–",
             )
         )

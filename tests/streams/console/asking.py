@@ -9,7 +9,7 @@ from streams.views.asked import Asked
 from streams.views.read import ReadModel
 from tests.streams.published import NOW_MS
 
-_MARKUP = re.compile(r"<[^>]*>")
+_MARKUP, _NAME = re.compile(r"<[^>]*>"), re.compile(r"</?bdi[^>]*>")
 
 
 def ask(path: str, read: ReadModel, wanted: str = "", **query: str) -> str:
@@ -23,13 +23,18 @@ def asked(path: str, read: ReadModel, wanted: str, query: Mapping[str, str], **m
     return page.render(about)
 
 
+def bare(markup: str) -> str:
+    """The markup without that around names."""
+    return _NAME.sub("", markup)
+
+
 def text(markup: str) -> str:
     """What a person reads of it.
 
     >>> text("<p>a <b>b</b></p>\\n<i>c</i>")
     'a b c'
     """
-    plain = _MARKUP.sub(" ", markup)
+    plain = _MARKUP.sub(" ", bare(markup))
     for code, character in (
         ("&lt;", "<"),
         ("&gt;", ">"),
