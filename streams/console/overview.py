@@ -69,6 +69,15 @@ def index(asked: Asked) -> str:
         for view in sorted(views, key=ORDERS[order])
         if chosen in (None, view.state) and wanted in _text(view)
     ]
+    strangers = answers.unregistered(read)
+    unknown = (
+        section("Not registered", _strangers(strangers), id_="not-registered")
+        if strangers
+        else None
+    )
+    if not (views or firing or quiet):
+        title = "Nothing is watched yet"
+        return screen(asked, title, "/", element("h1", title), _first(), unknown)
     return screen(
         asked,
         f"{number(len(firing))} firing" if firing else "Nothing is firing",
@@ -79,8 +88,19 @@ def index(asked: Asked) -> str:
         section("Silences", _silences(quiet), id_="silences") if quiet else None,
         section(f"Models ({len(views)})", _models(asked, views, shown, order), id_="of-models"),
         section("Recent triggers", requests(read, None), id_="recent-triggers"),
-        section("Not registered", _strangers(read), id_="not-registered") if answers.unregistered(read) else None,
+        unknown,
     )  # fmt: skip
+
+
+def _first() -> Html:
+    """What to do where nothing is known."""
+    steps = (
+        ("Draft a model's lifecycle from its data", "leeway init SOURCE"),
+        ("Build the reference that it is compared with", "leeway baseline FILE --data SOURCE"),
+        ("Register it", "leeway apply FILE"),
+    )
+    listed = (element("li", said, ": ", element("code", typed)) for said, typed in steps)
+    return section("No model is registered yet", element("ol", *listed), id_="first")
 
 
 def _silences(quiet: Sequence[Document]) -> Html:
@@ -128,13 +148,6 @@ def _tiles(views: Sequence[ModelView], chosen: str | None) -> Html | None:
 
 
 def _models(asked: Asked, views: Sequence[ModelView], shown: Sequence[ModelView], order: str) -> Content:  # fmt: skip
-    if not views:
-        return element(
-            "p",
-            "No model is registered yet: ",
-            element("code", "leeway apply FILE"),
-            class_="empty",
-        )
     kept = {key: value for key, value in asked.query.items() if key in ("state", "q") and value}
     fields = (
         search("q", "Name or owner", asked.query.get("q")),
@@ -231,8 +244,7 @@ def _recent(read: ReadModel, view: ModelView) -> list[str]:
     return [] if past is None else [one.verdict for one in past[-STRIP:]]
 
 
-def _strangers(read: ReadModel) -> Html:
-    found = answers.unregistered(read)
+def _strangers(found: Sequence[Document]) -> Html:
     names = ", ".join(item["model_id"] for item in found[:10])
     more = f" and {number(len(found) - 10)} more" if len(found) > 10 else ""
     return element(

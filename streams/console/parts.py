@@ -248,7 +248,7 @@ def _episode(story: Story) -> Html:
     alert = story.latest.read_as(Alert)
     about = [link(name(story.model_id), model_path(story.model_id)), " ", story.version]
     if story.segment != "all":
-        about += [" · ", element("bdi", story.segment)]
+        about += [" · ", name(story.segment)]
     return element(
         "article",
         element(

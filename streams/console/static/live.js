@@ -107,6 +107,13 @@
     });
   }
 
+  // What the server knows nothing of, or what somebody is writing though its subject is gone.
+  function stays(one) {
+    if (one.nodeType !== Node.ELEMENT_NODE) return false;
+    const forms = one.matches("form.action") ? [one] : [...one.querySelectorAll("form.action")];
+    return "keep" in one.dataset || forms.some(touched);
+  }
+
   function morph(old, now) {
     if (old.nodeType !== Node.ELEMENT_NODE) {
       if (old.data !== now.data) old.data = now.data;
@@ -134,7 +141,7 @@
       const known = fresh.id ? named.get(fresh.id) : null;
       if (known && known !== at && same(known, fresh)) place(old, known, at);
       else if (!known || !same(known, fresh)) {
-        while (at && at.nodeType === Node.ELEMENT_NODE && "keep" in at.dataset && !same(at, fresh)) at = at.nextSibling;
+        while (at && stays(at) && !same(at, fresh)) at = at.nextSibling;
         if (!at || !same(at, fresh)) {
           old.insertBefore(document.adoptNode(fresh), at);
           continue;
@@ -146,7 +153,7 @@
     }
     while (at) {
       const next = at.nextSibling;
-      if (!(at.nodeType === Node.ELEMENT_NODE && "keep" in at.dataset)) at.remove();
+      if (!stays(at)) at.remove();
       at = next;
     }
   }

@@ -75,8 +75,18 @@
     const figure = JSON.parse(source.textContent);
     follow.set(plot, figure);
     const first = !plot.classList.contains("js-plotly-plot");
-    Plotly.react(plot, coloured(figure.data), layoutOf(figure), CONFIG);
+    Plotly.react(plot, coloured(inUtc(figure)), layoutOf(figure), CONFIG);
     if (first && figure.links) leads(plot);
+  }
+
+  // Plotly shows a number in the time zone of whoever looks, and a text as it is: all times here are UTC.
+  function utc(ms) {
+    return ms === null ? null : new Date(ms).toISOString().slice(0, -1);
+  }
+
+  function inUtc(figure) {
+    if (figure.layout?.xaxis?.type !== "date") return figure.data;
+    return figure.data.map((trace) => ({ ...trace, x: trace.x.map(utc) }));
   }
 
   function address(figure, row, column) {
@@ -123,8 +133,8 @@
     const value = grid ? trace.z[place.row][place.column] : y;
     const apart = trace.x.length > 1 ? (trace.x[trace.x.length - 1] - trace.x[0]) / (trace.x.length - 1) : 3600000;
     const box = grid
-      ? { type: "rect", x0: x - apart / 2, x1: x + apart / 2, y0: y - 0.5, y1: y + 0.5 }
-      : { type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1 };
+      ? { type: "rect", x0: utc(x - apart / 2), x1: utc(x + apart / 2), y0: y - 0.5, y1: y + 0.5 }
+      : { type: "line", x0: utc(x), x1: utc(x), yref: "paper", y0: 0, y1: 1 };
     const shapes = [...(layoutOf(figure).shapes || []), { ...box, line: { color: colours.ink, width: 2 } }];
     Plotly.relayout(plot, { shapes });
     const name = grid && figure.names ? `${figure.names[place.row]}, ` : "";

@@ -142,7 +142,7 @@ def test_the_front_page_says_what_is_firing_and_how_each_model_is() -> None:
     for said in ("2 firing", "degraded", "income drifted", "Recent triggers", "Not registered"):
         assert said in page, said
     _, empty = get("/", read_model())
-    for said in ("Nothing is firing", "No problem is open", "No model is registered yet"):
+    for said in ("Nothing is watched yet", "No model is registered yet", "leeway apply"):
         assert said in empty, said
 
 
