@@ -2,10 +2,10 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup broker demo test fast lint types check check-deploy bench schemas deploy lock
+.PHONY: help setup broker demo test fast lint types check check-deploy bench schemas release-schemas deploy lock
 
 help: ## What there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 setup: ## The virtual environment, .venv
 	@./deploy/setup
@@ -43,7 +43,11 @@ deploy: setup ## Write deploy/prometheus and deploy/grafana from the code
 	@$(PYTHON) -m streams.metrics
 
 check-deploy: setup ## Rules, dashboards, compose file, manifests, schemas, links; says what it could not check
-	@$(PYTHON) -m pytest -q -rs tests/deploy tests/test_documentation.py tests/test_schemas.py -m "not kafka"
+	@$(PYTHON) -m pytest -q -rs -m "not kafka" tests/deploy tests/test_documentation.py tests/test_schemas.py tests/test_asyncapi.py
+	@deploy/check-asyncapi || test $$? = 3
+
+release-schemas: setup ## Promise the schemas of this release: the next ones are compared with them
+	@$(PYTHON) -m streams.schemas --release
 
 lock: setup ## Pin the dependencies anew, after pyproject.toml has changed (needs uv)
 	@./deploy/lock
