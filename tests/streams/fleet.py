@@ -11,19 +11,30 @@ from zlib import crc32
 import numpy as np
 
 from alerting.deliver.items import Delivery
+from alerting.identity import rfc3339
 from detectors.reference.document import to_document
 from streams.broker import Record
 from streams.lifecycle import load
 from streams.messages import encode_json
+from streams.profiling.dead_letters import dead_letter
+from streams.profiling.events import DeadLetter
 from streams.registry import lifecycle_record
 from streams.topics import TOPICS, Names
 from streams.views import deliveries
+from streams.views.rejected import MARK
 from tests.streams.month import DAY_MS, HOUR_MS, Model, results
 from tests.streams.month_of_problems import OUTCOMES, problems
 
 NAMES = Names()
 PARTITIONS = 4  # of topics that have no number of their own
 _PARTITIONS = {topic.name: topic.partitions or PARTITIONS for topic in TOPICS}
+_REFUSED = (
+    (NAMES("predictions"), "not_json", "it is no JSON"),
+    (NAMES("predictions"), "timestamp_zone", "timestamp: no offset in '2026-03-02T07:00:00'"),
+    (NAMES("predictions"), "timestamp_zone", "timestamp: no offset in '2026-03-02T08:00:00'"),
+    (NAMES("labels"), "label_incomplete", "neither label nor loss"),
+    (NAMES("labels"), "timestamp_missing", "timestamp: expected a time, found nothing"),
+)
 
 
 class Written(NamedTuple):
@@ -32,8 +43,9 @@ class Written(NamedTuple):
     at_ms: int
     topic: str
     key: str
-    value: bytes
+    value: bytes | None
     kind: str = ""  # `ce_type`
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,7 @@ class Fleet:
     def written(self) -> Iterator[Written]:
         """Everything, by the time at which it was written."""
         yield from self._registered()
-        yield from merge(self._judged(), self._told(), key=lambda one: one.at_ms)
+        yield from merge(self._judged(), self._told(), self._taken(), key=lambda one: one.at_ms)
 
     def _registered(self) -> Iterator[Written]:
         at = self.now_ms - self.days * DAY_MS
@@ -93,6 +105,30 @@ class Fleet:
                     found.append(Written(at, topic, key, value))
         return iter(sorted(found, key=lambda one: one.at_ms))
 
+    def _taken(self) -> Iterator[Written]:
+        """What could not be used of what came in: dead letters, one of them re-submitted, and strangers."""
+        source = NAMES("predictions")
+        begins = self.now_ms - 5 * HOUR_MS
+        for k, (topic, reason, message) in enumerate(_REFUSED):
+            origin = Record(topic, k % 3, 100 + k, begins, b"m", b'{"timestamp": "yesterday"}')
+            out = dead_letter(NAMES, DeadLetter(origin, reason, message))
+            at = begins + k * HOUR_MS // 4
+            yield Written(at, "dead-letters", "m", out.value, headers=out.headers)
+        again = ((MARK, f"{source}/0/100".encode()),)
+        yield Written(begins + 2 * HOUR_MS, "dead-letters", "m", None, headers=again)
+        came = {
+            "events": 3_600 * 24 * self.days * len(self.made),
+            "dead_letters": {"not_json": 1, "timestamp_zone": 2},
+            "unregistered": {"a-stranger": 412, "old-model": 7},
+        }
+        intake = {
+            "format": 1,
+            "part": "intake",
+            "as_of": rfc3339(self.now_ms),
+            "data": {"sources": {source: came, NAMES("labels"): {"events": 12_000}}},
+        }
+        yield Written(self.now_ms, "state", "-|-|-|intake", encode_json(intake))
+
 
 def records(fleet: Fleet) -> Iterator[Record]:
     """The records of a fleet with their places, as if one writer had written them all."""
@@ -107,5 +143,7 @@ def records(fleet: Fleet) -> Iterator[Record]:
 
 def headers(one: Written) -> tuple[tuple[str, bytes], ...]:
     """What a record carries beside its value."""
+    if one.headers:
+        return one.headers
     found = (("content-type", b"application/json"),)
     return (*found, ("ce_type", one.kind.encode())) if one.kind else found
