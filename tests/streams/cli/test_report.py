@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from streams.cli import report as report_command
 from streams.kafka.admin import create_topics
 from streams.kafka.commands import Writer
 from streams.local_kafka import AnyBroker
+from streams.offline.drawn import stylesheet
 from streams.offline.tally import Tally, tallies
 from streams.topics import Names
 from tests.streams.fleet import Fleet, records
@@ -198,3 +200,10 @@ def test_a_model_is_drawn_from_what_is_on_kafka(
     assert capsys.readouterr().out == text
     assert main(["report", "nobody"]) == 2
     assert "no model has the id 'nobody'; leeway models lists" in capsys.readouterr().err
+
+
+def test_the_page_on_reports_says_how_large_one_is() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "reports.md").read_text("utf-8")
+    charts, style = files("plotly").joinpath("package_data", "plotly.min.js"), stylesheet()
+    assert f"({len(charts.read_bytes()) / 1e6:.1f} MB, packed" in page
+    assert 1.8e6 < len(style.charts) < 2.1e6, "about 2 MB"
