@@ -44,6 +44,7 @@ deploy: setup ## Write deploy/prometheus and deploy/grafana from the code
 
 check-deploy: setup ## Rules, dashboards, compose file, manifests, schemas, links; says what it could not check
 	@$(PYTHON) -m pytest -q -rs -m "not kafka" tests/deploy tests/test_documentation.py tests/test_schemas.py tests/test_asyncapi.py
+	@deploy/compose --profile demo config --quiet || test $$? = 3
 	@deploy/check-asyncapi || test $$? = 3
 
 release-schemas: setup ## Promise the schemas of this release: the next ones are compared with them
