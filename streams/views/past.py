@@ -216,7 +216,7 @@ class Past(Sequence[Judged]):
 
     def _cells(self, metrics: Mapping[str, Measured], *, newest: bool) -> bytes:
         new = [name for name in metrics if name not in self.metrics]
-        if new:
+        if new and len(self.metrics) < MOST_METRICS:
             self._widen_metrics(new)
         width = len(self.metrics)
         flat: list[Any] = [nan, nan, nan, 0] * width
@@ -232,7 +232,7 @@ class Past(Sequence[Judged]):
         if self.subject.scope != "inputs":
             return b""
         new = [one.series for one in found.series if one.series not in self.series]
-        if new:
+        if new and len(self.series) < MOST_SERIES:
             self._widen_series(new)
         width = len(self.series)
         ratios, levels = [nan] * width, [0] * width
