@@ -14,12 +14,14 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewPartitions
 
-from streams.broker import Partition
+from streams.broker import Partition, Record
 from streams.control.app import Control, run, serve
 from streams.control.door import Door
 from streams.errors import UsageError
 from streams.kafka.admin import create_topics
 from streams.local_kafka import AnyBroker
+from streams.profiling.dead_letters import dead_letter
+from streams.profiling.events import DeadLetter
 from streams.topics import Names
 from tests.streams.published import alert, intake, lifecycle, result, trigger
 from tests.until import until
@@ -122,6 +124,25 @@ def test_control_shows_what_was_written_before_and_after_its_start(
         assert one.items("/models")[0]["state"] == "degraded"
         assert 'leeway_episodes_open{kind="data_drift",model="loans"' in one.ask("/metrics")[1]
         assert "income drifted" in one.ask("/")[1]
+
+
+def test_control_lists_the_newest_dead_letters_and_tells_how_the_roles_are(
+    kafka: AnyBroker, names: Names
+) -> None:
+    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    origins = [Record("loans", 0, at, 1, b"k", b"{", ()) for at in range(30)]
+    for origin in origins:
+        out = dead_letter(names, DeadLetter(origin, "not_json", "it ends too early"))
+        producer.produce(out.topic, out.value, out.key, 1, headers=list(out.headers))
+    producer.flush(10)
+    with running(kafka.bootstrap, names, newest={names("dead-letters"): 20}) as one:
+        until(lambda: ready(one))
+        found = one.items("/dead-letters")
+        assert [item["origin"]["offset"] for item in found] == list(range(29, 9, -1))
+        until(lambda: one.ask("/api/v1/health")[1]["roles_as_of"])
+        roles = {role["role"]: role for role in one.ask("/api/v1/health")[1]["roles"]}
+        assert (roles["control"]["state"], roles["control"]["lag"]) == ("waiting", 0)
+        assert roles["judge"]["state"] in ("absent", "unknown")
 
 
 def test_aborted_records_never_show(kafka: AnyBroker, names: Names, unique: Unique) -> None:

@@ -4,6 +4,8 @@ import asyncio
 import json
 import re
 import socket
+import urllib.error
+import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
 from html.parser import HTMLParser
 from typing import Any, TypeVar
@@ -12,13 +14,16 @@ import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
+from streams.broker import Partition
 from streams.commands import Command
 from streams.control.door import Door
 from streams.control.server import Site, serving
 from streams.errors import BrokerError
 from streams.views.read import ReadModel
+from tests.serving import served
 from tests.streams.published import (
     alert,
+    fleet,
     intake,
     lifecycle,
     read_model,
@@ -265,3 +270,57 @@ def test_an_address_that_is_taken_is_one_line() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(BrokerError, match=f"cannot listen on 127.0.0.1:{port}"):
             asyncio.run(open_twice(port))
+
+
+def test_what_is_on_the_log_only_is_read_again_and_what_is_gone_is_left_out() -> None:
+    read = fleet(models=1, features=2, days=3)
+    asked: list[int] = []
+
+    async def gone(partition: Partition, offset: int) -> None:
+        asked.append(offset)
+
+    async def run() -> tuple[int, list[Any]]:
+        site = Site(read, lambda: True, list, "1", nobody, recall=gone)
+        async with (
+            TestClient(TestServer(site.application(Door("127.0.0.1", 0)))) as client,
+            client.get("/api/v1/models/loan-default/results?limit=500") as response,
+        ):
+            return response.status, (await response.json())["items"]
+
+    status, items = asyncio.run(run())
+    assert status == 200
+    assert asked
+    assert all(items)
+
+
+def test_a_fault_of_ours_is_a_problem_that_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    read = a_read_model()
+    read.lifecycles = None  # type: ignore[assignment]
+    response, body = get("/api/v1/models", read)
+    assert (response.status, response.content_type) == (500, "application/problem+json")
+    assert json.loads(body)["detail"] == "the log says more"
+    assert "request.failed" in caplog.text
+
+
+@pytest.mark.parametrize("path", ["/api/v1/models/", "/api/v1/episodes/", "/models/"])
+@pytest.mark.parametrize(
+    "text", ["x" * 5_000, "%F0%9F%92%A5", "%2e%2e%2f%2e%2e", "a%00b", "%FF", "%D7%A9%D7%9C%D7%95"]
+)
+def test_any_text_in_a_path_is_answered(path: str, text: str) -> None:
+    response, body = get(path + text)
+    assert response.status == 404
+    assert len(body) < 8_000
+    assert json.loads(body)["type"] == "urn:leeway:problem:not_found"
+
+
+def test_a_query_that_is_too_long_is_told_so() -> None:
+    site = Site(a_read_model(), lambda: True, list, "1", nobody)
+    with (
+        served(site) as url,
+        pytest.raises(urllib.error.HTTPError) as refused,
+    ):
+        urllib.request.urlopen(f"{url}/api/v1/episodes?model={'x' * 20_000}", timeout=5)
+    with refused.value as answer:
+        problem = json.loads(answer.read())
+    assert problem["detail"] == "model: expected at most 512 characters"
+    assert len(problem["errors"][0]["got"]) == 200
