@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from detectors.reference.build import Reference, to_document
 from streams.errors import UsageError
+from streams.formats.unpacking import FRAMED
 from streams.kafka.admin import create_topics, topic_partitions
 from streams.kafka.commands import Writer
 from streams.lifecycle import Lifecycle
@@ -12,7 +13,7 @@ from streams.routing import routing_record
 from streams.service import Service
 from streams.topics import TOPICS, Names
 
-__all__ = ["register", "see_to_topics"]
+__all__ = ["check_formats", "register", "see_to_topics"]
 
 
 def see_to_topics(service: Service, sources: Sequence[str] = ()) -> None:
@@ -41,6 +42,24 @@ def see_to_topics(service: Service, sources: Sequence[str] = ()) -> None:
         replication=service.topics.replication,
         more={topic: service.topics.partitions for topic in sources if topic not in there},
     )
+
+
+def check_formats(service: Service, lifecycles: Sequence[Lifecycle]) -> None:
+    """See to it that who reads events knows where their schemas are.
+
+    Raises
+    ------
+    UsageError
+        A lifecycle needs a schema registry, and none is named.
+    """
+    for lifecycle in lifecycles:
+        for kind in ("predictions", "features", "labels"):
+            source = getattr(lifecycle.source, kind)
+            if source is not None and source.format in FRAMED and not service.schema_registry.url:
+                raise UsageError(
+                    f"{lifecycle.model_id}: source.{kind}.format is {source.format}, and there is no schema registry: "
+                    "set schema_registry.url in leeway.yaml, or LEEWAY_SCHEMA_REGISTRY_URL"
+                )
 
 
 def register(

@@ -67,7 +67,7 @@ def command(
         [one.lifecycle],
         kind=parse_kind(kind),
         where=parse_where(where or ()),
-        past=lambda topic: past(topic, brokers, config),
+        past=lambda topic: past(topic, brokers, config, [one.lifecycle]),
     )
     lifecycle = source.lifecycles[0]
     events = _Events(source, parse_kind(kind))
@@ -78,6 +78,10 @@ def command(
     if not rows:
         raise UsageError(
             f"{data}: none of its {events.read} events can be used: {_counted(rejected)}"
+        )
+    if not found:
+        raise UsageError(
+            f"{data}: gives no reference: no feature is declared, and no event says what was predicted"
         )
     window_ms = windows(lifecycle).inputs // timedelta(milliseconds=1)
     season = lifecycle.reference.season
@@ -99,7 +103,7 @@ def command(
         labels = list(_all_of(source, "labels"))
         truths = topic_of(lifecycle, "labels", Names(service.topics.prefix))
         if data.startswith("topic:") and not labels and not where:
-            labels = [value for values in past(truths, brokers, config) for value in values]
+            labels = [v for of in past(truths, brokers, config, [lifecycle]) for v in of]
         known, more = known_outcomes(
             lifecycle, reference, labels, lambda: _all_of(source, "predictions")
         )

@@ -69,7 +69,7 @@ def command(
         [one.lifecycle],
         kind=parse_kind(kind),
         where=parse_where(where or ()),
-        past=lambda topic: past(topic, brokers, config),
+        past=lambda topic: past(topic, brokers, config, [one.lifecycle]),
     )
     if source.absent:
         output.remark(f"warning: {data} has no column {', '.join(source.absent)}")

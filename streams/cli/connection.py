@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from streams.broker import Record
+    from streams.lifecycle import Lifecycle
     from streams.service import Service
 
 __all__ = ["BrokersOption", "ConfigOption", "past", "read_topics", "service_of"]
@@ -33,12 +34,25 @@ def service_of(brokers: str | None, config: Path | None) -> "Service":
     return load_service(config, environment)
 
 
-def past(topic: str, brokers: str | None, config: Path | None) -> Iterator[Sequence[bytes]]:
-    """The values of a topic from its beginning to its present end."""
+def past(
+    topic: str,
+    brokers: str | None,
+    config: Path | None,
+    lifecycles: Sequence["Lifecycle"] = (),
+) -> Iterator[Sequence[bytes]]:
+    """The values of a topic from its beginning to its present end, as JSON where the lifecycles say how to get it."""
+    from streams.formats.unpacking import Unpacking, batch_of
     from streams.kafka import commands as kafka_commands
+    from streams.kafka.schema_registry import SchemaRegistry
+    from streams.offline.sources import formats
+    from streams.topics import Names
 
-    for records in kafka_commands.past(service_of(brokers, config).properties, [topic]):
-        yield [record.value or b"" for record in records]
+    service = service_of(brokers, config)
+    unpack = Unpacking(SchemaRegistry(service.schema_registry.settings(os.environ)))
+    packed = formats(lifecycles, topic, Names(service.topics.prefix))
+    for records in kafka_commands.past(service.properties, [topic]):
+        values = unpack(batch_of(records), packed).values
+        yield [b"" if value is None else value for value in values]
 
 
 def read_topics(service: "Service", *topics: str) -> Mapping[str, list["Record"]]:

@@ -90,7 +90,7 @@ def command(
         [one.lifecycle for one in found],
         kind=parse_kind(kind, labels=True),
         where=parse_where(where or ()),
-        past=lambda topic: past(topic, brokers, config),
+        past=lambda topic: past(topic, brokers, config, [one.lifecycle for one in found]),
     )
     if source.absent:
         output.remark(f"warning: {events} has no column {', '.join(source.absent)}")

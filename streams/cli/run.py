@@ -107,12 +107,13 @@ def _prepare(
     from streams.joining.pairs import check_partitions, pairs
     from streams.kafka.admin import topic_partitions
     from streams.offline.sources import source_topics
-    from streams.registration import register, see_to_topics
+    from streams.registration import check_formats, register, see_to_topics
 
     found = named(files, [receiver.name for receiver in service.receivers])
     names = Names(service.topics.prefix)
     sources = sorted({topic for one in found for topic in source_topics(one.lifecycle, names)})
     known = references(found, given)
+    check_formats(service, [one.lifecycle for one in found])
     see_to_topics(service, sources)
     if joined := pairs([one.lifecycle for one in found], names):
         check_partitions(joined, topic_partitions(service.properties).__getitem__)

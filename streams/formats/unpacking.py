@@ -21,13 +21,13 @@ from streams.formats.refused import Refused
 from streams.formats.registered import Identity, Known, Schema, Schemas, UnknownSchema
 from streams.profiling.wire import MAX_BYTES
 
-__all__ = ["AS_IT_IS", "JSON", "Formats", "Unpack", "Unpacking"]
+__all__ = ["AS_IT_IS", "FRAMED", "JSON", "Formats", "Unpack", "Unpacking", "batch_of"]
 
 JSON, CLOUDEVENTS, AVRO, JSON_SCHEMA = "json", "cloudevents", "avro", "json-schema"
 Formats = frozenset[str]
 Unpack = Callable[[Batch, Formats], Batch]
 _PLAIN: Formats = frozenset((JSON,))
-_FRAMED: Formats = frozenset((AVRO, JSON_SCHEMA))
+FRAMED: Formats = frozenset((AVRO, JSON_SCHEMA))  # those that need a registry
 _FORMAT_OF = {"AVRO": AVRO, "JSON": JSON_SCHEMA}
 _SCHEMA_ID = "__value_schema_id"
 _NUMBERED, _GUIDED = 0, 1
@@ -85,7 +85,7 @@ class Unpacking:
                 return cloudevents.of_structured(value, headers)
             if cloudevents.is_binary(headers):
                 return cloudevents.of_binary(value, headers)
-        if formats & _FRAMED:
+        if formats & FRAMED:
             identity, event = _framed(value, headers)
             if identity is not None:
                 return self._reader(identity)(event, formats)
@@ -173,6 +173,18 @@ class _Unpacked:
             with suppress(ValueError):  # not every record of a topic need be one
                 headers = (*headers, *cloudevents.attributes(origin.value))
         return origin._replace(value=value, headers=headers, origin=origin)
+
+
+def batch_of(records: Sequence[Record]) -> Batch:
+    """Records of one topic as a batch."""
+    return Batch(
+        records[0].topic if records else "",
+        [record.value for record in records],
+        [record.partition for record in records],
+        [record.offset for record in records],
+        [record.timestamp_ms for record in records],
+        records,
+    )
 
 
 #: for events that come out of a file, and for tests: no schema is known

@@ -118,6 +118,18 @@ def topic_of(lifecycle: Lifecycle, kind: Kind, names: Names) -> str:
     return topic if topic is not None else f"{names.prefix}{kind}"
 
 
+def formats(lifecycles: Sequence[Lifecycle], topic: str, names: Names) -> frozenset[str]:
+    """What the records of a topic may be, as the lifecycles that read it say."""
+    kinds: tuple[Kind, ...] = ("predictions", "features", "labels")
+    return frozenset(
+        source.format
+        for lifecycle in lifecycles
+        for kind in kinds
+        if (source := getattr(lifecycle.source, kind)) is not None
+        and topic_of(lifecycle, kind, names) == topic
+    )
+
+
 def source_topics(lifecycle: Lifecycle, names: Names) -> tuple[str, ...]:
     """The topics that are read for a lifecycle: its predictions, feature events, labels, and what is joined of them."""
     kinds: tuple[Kind, ...] = ("predictions", "features", "labels")

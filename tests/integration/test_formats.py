@@ -16,6 +16,7 @@ from confluent_kafka.schema_registry.json_schema import JSONSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from streams.broker import Outgoing
+from streams.cli.connection import past
 from streams.lifecycle import Lifecycle
 from streams.local_kafka import AnyBroker
 from tests.builders import MINUTE_MS, START_MS, lifecycle, reference, stream
@@ -179,6 +180,8 @@ def test_however_events_are_packed_the_same_is_counted_joined_and_judged(
         assert any("schema_registry.unavailable" in line for line in roles.said)
         assert not any("role.failed" in line for line in roles.said)
         found = place.read("results", "outcomes", "dead-letters")
+        told = past(models["avro"].source.predictions.topic, None, place.config, [models["avro"]])
+        assert [json.loads(value)["event_id"] for of in told for value in of][:2] == ["e0", "e1"]
     assert not found["dead-letters"]
     results = by_model(found["results"])
     outcomes = by_model(found["outcomes"])
