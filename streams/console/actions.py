@@ -4,6 +4,7 @@ A button goes out as a command, and the judge says what came of it: nothing is s
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, get_args
 
 from alerting.types import SEVERITIES, Kind
@@ -18,6 +19,7 @@ from streams.views.ledger import Given, Ledger
 from streams.views.read import ReadModel
 
 LATELY = 10  # commands shown
+_RECENT = 1_000  # commands that are looked at for one that waits
 _WAITS = "asked for already, and waits for the next window"
 
 
@@ -195,7 +197,7 @@ def of_trigger(
 def _given(ledger: Ledger, said: Mapping[str, str]) -> str | None:
     """Why the same is not asked for again: it waits for its window."""
     wanted = dict(said)
-    for one in ledger.given.values():
+    for one in islice(reversed(ledger.given.values()), _RECENT):
         if one.word != wanted["command"] or one.model_id != wanted.get("model_id"):
             continue
         if ledger.outcome(one) is None and _says(one.command, wanted):

@@ -58,13 +58,14 @@ def endless() -> ReadModel:
     )
 
 
-def see(browse: Browse, page: Page, url: str, name: str) -> None:
-    page.goto(url)
-    page.wait_for_selector("main")
-    wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    over = page.evaluate(wide)
-    assert over <= 0, f"{name} is {over} pixels wider than the screen"
-    browse.shot(page, name)
+def see(browse: Browse, page: Page, name: str, sizes: Sequence[tuple[int, int]]) -> None:
+    """The page that is open, wide and light, narrow and dark."""
+    for size in sizes:
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        page.emulate_media(color_scheme="dark" if size == PHONE else "light")
+        over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert over <= 0, f"{name} is {over} pixels wider than the screen"
+        browse.shot(page, f"{name}-{size[0]}")
 
 
 def walk(
@@ -75,16 +76,16 @@ def walk(
     sizes: Sequence[tuple[int, int]] = (DESK, PHONE),
     **more: Any,
 ) -> None:
-    """These pages, wide and light, narrow and dark."""
+    """These pages, and those of one episode and one trigger."""
     paths = [*lists]
     paths += [f"/episodes/{one.id}" for one in [*answers.stories(read.episodes)][:1]]
     paths += [f"/triggers/{one.id}" for one in [*answers.stories(read.triggers)][:1]]
     served = browse.serve(read, **more)
-    for size in sizes:
-        page = browse.page(size, dark=size == PHONE)
-        for path in paths:
-            kind = "-".join(path.split("/")[1:2] + ["one"] * (path.count("/") > 1))
-            see(browse, page, served.url + path, f"{kind}-{name}-{size[0]}")
+    page = browse.page()
+    for path in paths:
+        kind = "-".join(path.split("/")[1:2] + ["one"] * (path.count("/") > 1))
+        page.goto(served.url + path)
+        see(browse, page, f"{kind}-{name}", sizes)
 
 
 def test_without_data(browse: Browse) -> None:
