@@ -79,8 +79,7 @@ MISTAKES = (
     ("{username: me, password: {env: P}}", "url: is missing: expected the registry's address"),
     (
         "{usernam: me}",
-        "usernam: is not a key of schema_registry: "
-        'expected url, username, password or ca; did you mean "username"?',
+        'usernam: is not a key of schema_registry: expected a known key; did you mean "username"?',
     ),
 )
 
