@@ -15,6 +15,7 @@ from streams.lifecycle.contradiction import (
 )
 from streams.lifecycle.metrics import metric_name
 from streams.lifecycle.mistakes import Steps, Wrong, bare, did_you_mean, quoted
+from streams.lifecycle.paths import UNREADABLE
 from streams.lifecycle.settings import (
     FEATURE_FIELDS,
     LABEL_FIELDS,
@@ -161,6 +162,10 @@ def _segments(lifecycle: Lifecycle) -> Found:
             yield Contradiction(
                 path, Wrong(quoted(segment.name), "is listed twice", "each segment once")
             )
+        if segment.path is None and not segment.by and UNREADABLE.search(segment.name):
+            what = "has a quotation mark, a backslash or a control character"
+            wrong = Wrong(quoted(segment.name), what, "another name, and a path")
+            yield Contradiction(path, wrong)
         if segment.name == "all":
             yield Contradiction(path, Wrong('"all"', "is every event, always", "another name"))
         for index, name in enumerate(segment.by):

@@ -9,6 +9,9 @@ Path = tuple[str | int, ...]
 
 _STEP = re.compile(r"\[(\d{1,6})\]|((?:[^\\.\[\]]|\\.)+)")
 _MOST_STEPS = 8
+UNREADABLE = re.compile(
+    r'[\x00-\x1f"\\]'
+)  # what JSON has to escape: events are not searched for such names
 _EXPECTED = (
     "keys joined by dots such as meta.at, a list index [0], or $key, $timestamp, $headers.NAME"
 )
@@ -63,6 +66,9 @@ def path(value: object) -> Path:
             raise Wrong(quoted(value), "is not a path", _EXPECTED)
     if not steps:
         raise Wrong("", "is empty", _EXPECTED)
+    if any(isinstance(step, str) and UNREADABLE.search(step) for step in steps):
+        what = "has a quotation mark, a backslash or a control character in a key"
+        raise Wrong(quoted(value), what, _EXPECTED)
     if len(steps) > _MOST_STEPS:
         raise Wrong(quoted(value), f"has {len(steps)} steps", f"at most {_MOST_STEPS} steps")
     return tuple(steps)

@@ -231,9 +231,9 @@ FeatureName = Annotated[
     str,
     PlainValidator(
         matching(
-            r"[^\x00-\x1f\x7f-\x9f]{1,128}",
+            r'[^\x00-\x1f\x7f-\x9f"\\]{1,128}',
             "a feature name",
-            "1 to 128 characters, no control characters",
+            "1 to 128 characters, no control characters, quotation marks or backslashes",
         )
     ),
 ]

@@ -288,16 +288,13 @@ def _from_arrow(column: Any, role: Role, name: str) -> Values:
             # without a zone it is read as UTC; safe=False: cut to milliseconds, as contracts 1.2 says
             cut = column.cast(pa.timestamp("ms"), safe=False).cast(pa.int64()).to_pylist()
             return [_moment(ms) for ms in cut] if role == "any" else list(cut)
-        return _times(column.to_pylist(), role, name)
+        return _times(_listed(column, name), role, name)
     if role == "any":
-        try:
-            return list(column.to_pylist())
-        except (ArithmeticError, ValueError, pa.ArrowException) as error:
-            raise UsageError(f"{name}: cannot be read: {_first_line(error)}") from None
+        return _listed(column, name)
     if pa.types.is_floating(kind):
         values = pc.if_else(pc.is_nan(column), None, column).to_pylist()
         return _floats(values, whole=role in ("integer", "category"))
-    values = column.to_pylist()
+    values = _listed(column, name)
     if role == "vector":
         return [_vector(value) for value in values]
     if pa.types.is_decimal(kind):
@@ -305,6 +302,16 @@ def _from_arrow(column: Any, role: Role, name: str) -> Values:
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_string(kind):
         return list(values)
     return [_plain(value) for value in values]
+
+
+def _listed(column: Any, name: str) -> list[Any]:
+    """A column's values; dates beyond those that Python knows are a mistake of the file."""
+    import pyarrow as pa
+
+    try:
+        return list(column.to_pylist())
+    except (ArithmeticError, ValueError, pa.ArrowException) as error:
+        raise UsageError(f"{name}: cannot be read: {_first_line(error)}") from None
 
 
 def _floats(values: Sequence[float | None], *, whole: bool) -> Values:

@@ -20,6 +20,8 @@ from streams.offline.selection import Where, parse_kind, parse_where
 from streams.offline.sources import Source, in_plain_shape, open_source, source_topics
 from streams.profiling.columns import columns
 from streams.topics import Names
+from tests.builders import START_MS
+from tests.builders import lifecycle as made
 
 NOON_MS = 1_772_452_800_000  # 2026-03-02 12:00 UTC
 LIFECYCLE = """
@@ -481,3 +483,34 @@ def test_a_real_stream_has_the_rows_it_is_said_to_have() -> None:
         )
         of_predictions = (c for c in source.chunks() if c.kind == "predictions")
         assert sum(len(chunk.events) for chunk in of_predictions) == rows
+
+
+@pytest.mark.parametrize("per_second", [1, 1000])
+def test_numbers_in_a_lifecycles_unit_are_times_and_so_are_milliseconds(
+    tmp_path: Path, per_second: int
+) -> None:
+    one = made(source={"predictions": {"timestamp_unit": "s", "fields": {"timestamp": "at"}}})
+    at = START_MS * per_second // 1000
+    path = parquet(tmp_path, [{"at": at, "model_id": "m", "income": 1.0}])
+    (read,) = events_of(open_source(path, [one]))
+    assert read["timestamp"] == START_MS
+
+
+def test_a_column_of_our_name_is_not_replaced_by_one_that_is_mapped(tmp_path: Path) -> None:
+    one = made(source={"predictions": {"fields": {"timestamp": "at"}}})
+    path = parquet(tmp_path, [{"timestamp": START_MS, "at": 5, "model_id": "m", "income": 1.0}])
+    (read,) = events_of(open_source(path, [one]))
+    assert read["timestamp"] == START_MS
+    assert read["tags"] == {"at": 5}
+
+
+def test_a_date_that_python_has_no_name_for_is_one_line(
+    tmp_path: Path, lifecycle: Lifecycle
+) -> None:
+    far = pa.array([3 * 10**11], pa.timestamp("s"))
+    path = tmp_path / "far.parquet"
+    pq.write_table(
+        pa.table({"timestamp": [START_MS], "model_id": ["m"], "income": [1.0], "far": far}), path
+    )
+    with pytest.raises(UsageError, match="column far: cannot be read"):
+        events_of(open_source(str(path), [lifecycle]))

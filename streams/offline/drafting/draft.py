@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from streams.errors import UsageError
-from streams.lifecycle.paths import path_text
+from streams.lifecycle.paths import UNREADABLE, path_text
 from streams.offline.drafting.facts import Facts, Path, facts_of, flat, milliseconds, text_of, typed
 from streams.offline.drafting.inputs import Feature, LeftOut, features_of
 from streams.offline.drafting.shape import Shape, divided, label_fields, shape_of
@@ -373,7 +373,12 @@ def _segments(
     for path in (*shape.others, *shape.inputs):
         one = known[path]
         tag = shape.tags is not None and path[: len(shape.tags)] == shape.tags
-        if not (tag or plain(path[-1]) in SEGMENTS) or path in personal or path[-1] == "all":
+        if (
+            not (tag or plain(path[-1]) in SEGMENTS)
+            or path in personal
+            or path[-1] == "all"
+            or UNREADABLE.search(path[-1])
+        ):
             continue
         distinct = one.distinct or Counter()
         if one.type not in ("text", "boolean") or not 2 <= len(distinct) <= _MOST_VALUES:

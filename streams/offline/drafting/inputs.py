@@ -96,7 +96,8 @@ def _named(path: Path, inside: Path, names: set[str]) -> tuple[str, str | None]:
 
 def _is_name(name: str) -> bool:
     return 0 < len(name) <= 128 and not any(
-        char < " " or "\x7f" <= char <= "\x9f" or "\ud800" <= char <= "\udfff" for char in name
+        char < " " or char in '"\\' or "\x7f" <= char <= "\x9f" or "\ud800" <= char <= "\udfff"
+        for char in name
     )
 
 
