@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import aiokafka
 from aiokafka import TopicPartition
@@ -28,7 +29,7 @@ from streams.views.vitals import ROLES, STALLED_MS, RoleVitals, Seen, Share, Vit
 
 EVERY_S = 10.0
 _ASK_S = 15.0  # a look may take so long
-_PEEK_S = 1.0  # for a record that is there
+_PEEK_S = 3.0  # for records that are there
 _GROUPS = ("profiler", "joiner", "judge")
 _LOOKS = 2 * STALLED_MS // 10_000
 _NOT_THERE = 69  # GROUP_ID_NOT_FOUND: nobody has ever joined it
@@ -122,8 +123,8 @@ class Watch:
                 Share(one.topic, one.partition, committed.get(one), ends[one], starts[one])
                 for one in partitions
             ]
-            shares = [await self._without_markers(role, share, reader) for share in shares]
-            self._seen[role].append(Seen(self._now_ms(), members[group], tuple(shares)))
+            readable = tuple(await self._without_markers(role, shares, reader))
+            self._seen[role].append(Seen(self._now_ms(), members[group], readable))
             needed = role != "joiner" or bool(topics)
             roles.append(of_role(role, tuple(self._seen[role]), needed=needed))
         return roles
@@ -164,41 +165,53 @@ class Watch:
         return found
 
     async def _without_markers(
-        self, role: str, share: Share, reader: aiokafka.AIOKafkaConsumer
-    ) -> Share:
-        """The end of what can be read. Transactions leave markers on the log, which have offsets and hold nothing:
+        self, role: str, shares: Sequence[Share], reader: aiokafka.AIOKafkaConsumer
+    ) -> list[Share]:
+        """The ends of what can be read. Transactions leave markers on the log, which have offsets and hold nothing:
         whoever read everything still seems to be behind by one. Looked at once, where a group does not go on."""
-        committed = share.start if share.committed is None else share.committed
-        place, span = TopicPartition(share.topic, share.partition), (committed, share.end)
-        if share.lag and self._empty.get((role, place)) != span and self._rests(role, share):
-            if await self._holds(reader, place, committed, share.end):
-                return share
-            self._empty[role, place] = span
-        if self._empty.get((role, place)) == span:
-            return Share(share.topic, share.partition, share.committed, committed, share.start)
-        return share
-
-    def _rests(self, role: str, share: Share) -> bool:
-        """Whether the group is where it was when somebody looked before."""
+        spans = {TopicPartition(one.topic, one.partition): (_next(one), one.end) for one in shares}
         before = self._seen[role][-1].shares if self._seen[role] else ()
-        return any(
-            (one.topic, one.partition, one.committed)
-            == (share.topic, share.partition, share.committed)
-            for one in before
-        )
+        rests = {(one.topic, one.partition, one.committed) for one in before}
+        doubtful = {
+            place: spans[place]
+            for one in shares
+            if one.lag and (one.topic, one.partition, one.committed) in rests
+            for place in (TopicPartition(one.topic, one.partition),)
+            if self._empty.get((role, place)) != spans[place]
+        }
+        if doubtful:
+            for place in doubtful.keys() - await self._holding(reader, doubtful):
+                self._empty[role, place] = spans[place]
+        empty = {place for place, span in spans.items() if self._empty.get((role, place)) == span}
+        return [
+            replace(one, end=_next(one))
+            if TopicPartition(one.topic, one.partition) in empty
+            else one
+            for one in shares
+        ]
 
-    async def _holds(
-        self, reader: aiokafka.AIOKafkaConsumer, place: TopicPartition, start: int, end: int
-    ) -> bool:
-        """Whether there is any record that is committed."""
-        reader.assign([place])
+    async def _holding(
+        self, reader: aiokafka.AIOKafkaConsumer, spans: Mapping[TopicPartition, tuple[int, int]]
+    ) -> set[TopicPartition]:
+        """Those in which there is a record that is committed, or may be: not all could be read in time."""
+        reader.assign(list(spans))
+        open_, held = set(spans), set[TopicPartition]()
         try:
-            reader.seek(place, start)
-            found = await reader.getmany(place, timeout_ms=int(_PEEK_S * 1000), max_records=1)
-            at = await reader.position(place)
+            for place, (start, _) in spans.items():
+                reader.seek(place, start)
+            until = self._now_s() + _PEEK_S
+            while open_ and self._now_s() < until:
+                found = await reader.getmany(*open_, timeout_ms=100)
+                held |= {place for place, records in found.items() if records}
+                read = {place for place in open_ if await reader.position(place) >= spans[place][1]}
+                open_ -= held | read
         finally:
             reader.assign([])
-        return any(found.values()) or at < end
+        return held | open_
+
+    @staticmethod
+    def _now_s() -> float:
+        return asyncio.get_running_loop().time()
 
     async def _clients(self) -> tuple[AIOKafkaAdminClient, aiokafka.AIOKafkaConsumer]:
         if self._admin is not None and self._reader is not None:
@@ -238,6 +251,11 @@ class Watch:
                 "control", "working", f"{lag:,} records are still read", 1, lag, shares
             )
         return RoleVitals("control", "waiting", "everything was read", 1, 0, shares)
+
+
+def _next(share: Share) -> int:
+    """The next offset that a role has to read."""
+    return share.start if share.committed is None else share.committed
 
 
 def _unknown(role: str, error: BaseException) -> RoleVitals:
