@@ -2,7 +2,7 @@
 
 from alerting.deliver.items import Delivery
 from alerting.identity import rfc3339
-from streams.console.html import Content, Html, element, link
+from streams.console.html import Content, Html, element, isolated, link
 from streams.console.meaning import CHANGES, HELD, INHIBITED, RESOLVED, SILENCED, STATES
 from streams.console.parts import episode_path, moment, name, pill, series_path, table
 from streams.console.wording import effect, number, percent, times, words
@@ -91,7 +91,7 @@ def _step(read: ReadModel, told: Told) -> Html:
             " ",
             pill(alert.verdict, "verdict") if alert.verdict else None,
         ),
-        element("p", name(alert.summary)) if alert.summary else None,
+        element("p", isolated(alert.summary)) if alert.summary else None,
         element("p", _evidence(alert), class_="meta"),
         _heard(read, alert),
         class_=f"severity-{told.severity} change-{told.word if told.word in CHANGES else 'other'}",
@@ -173,7 +173,7 @@ def deliveries(asked: Asked, story: Story, alert: Alert) -> Content:
 def _delivery(one: Delivery) -> tuple[Content, ...]:
     instead = f" ({one.fallback} instead)" if one.fallback else ""
     return (
-        [name(one.receiver), element("span", f" {one.channel}", class_="quiet")],
+        [isolated(one.receiver), element("span", f" {one.channel}", class_="quiet")],
         f"{words(one.change)}, {one.severity}",
         [pill(one.state, "delivery"), " ", STATES.get(one.state, ""), instead],
         f"to no. {one.told}" if one.told else ("perhaps" if one.reached else "nothing"),

@@ -6,7 +6,7 @@ from alerting.wording import duration
 from streams.console import actions
 from streams.console.account import culprits, deliveries, timeline
 from streams.console.forms import NOTE, UNTIL, buttons
-from streams.console.html import Content, Html, element, link
+from streams.console.html import Content, Html, element, isolated, link
 from streams.console.meaning import (
     CAUSES,
     MEANS,
@@ -17,7 +17,6 @@ from streams.console.parts import (
     episode_path,
     model_path,
     moment,
-    name,
     pill,
     screen,
     section,
@@ -46,7 +45,7 @@ def episode(asked: Asked) -> str:
         title,
         "/episodes",
         element("p", link("Episodes", "/episodes"), " / ", words(story.kind), class_="meta"),
-        element("h1", name(title)),
+        element("h1", isolated(title)),
         _headline(story, alert),
         _facts(asked, story, alert),
         _meaning(story, alert),
@@ -68,13 +67,13 @@ def episode(asked: Asked) -> str:
 
 def _headline(story: Story, alert: Alert) -> Html:
     whose: list[Content] = [
-        link(name(story.model_id), model_path(story.model_id)),
+        link(isolated(story.model_id), model_path(story.model_id)),
         " ",
         story.version,
     ]
     if story.segment != "all":
         query = {"segment": story.segment} | ({"version": story.version} if story.version else {})
-        whose += [" · ", link(name(story.segment), model_path(story.model_id, **query))]
+        whose += [" · ", link(isolated(story.segment), model_path(story.model_id, **query))]
     return element(
         "p",
         pill(alert.severity, "severity"),
@@ -102,13 +101,13 @@ def _facts(asked: Asked, story: Story, alert: Alert) -> Html:
         facts.append(("Ended", [moment(story.latest.at_ms), f": {why}"]))
     lead = alert.affected[0] if alert.affected else None
     if lead is not None and lead.effect is not None:
-        facts.append(("How bad", [name(lead.series), f": {effect(lead.effect)}"]))
+        facts.append(("How bad", [isolated(lead.series), f": {effect(lead.effect)}"]))
     if alert.cost is not None:
         facts.append(("Estimated cost", _cost(alert.cost)))
     cause = CAUSES.get(alert.cause.kind, words(alert.cause.kind))  # type: ignore[call-overload]  # a later release's
     facts.append(("Likely cause", cause))
     if alert.model.owner:
-        facts.append(("Owner", name(alert.model.owner)))
+        facts.append(("Owner", isolated(alert.model.owner)))
     if alert.reopened:
         facts.append(("Reopened", "it was resolved before, and came back"))
     return element("dl", *((element("div", element("dt", k), element("dd", v))) for k, v in facts))
@@ -133,7 +132,7 @@ def _meaning(story: Story, alert: Alert) -> Html:
     means, advice = MEANS.get(story.kind, (alert.summary, ""))  # type: ignore[call-overload]  # a later release's
     return element(
         "section",
-        element("p", alert.summary, class_="lead"),
+        element("p", isolated(alert.summary), class_="lead"),
         element("p", means),
         element("p", element("b", "What to do: "), advice) if advice else None,
         element("ul", *(element("li", hint) for hint in alert.cause.hints))
@@ -235,7 +234,7 @@ def _others(read: ReadModel, story: Story, alert: Alert) -> Content:
 
 def _request(one: Story) -> Html:
     told = one.latest.read_as(Trigger)
-    why = link(name(told.reason.summary or one.id), trigger_path(one.id))
+    why = link(isolated(told.reason.summary or one.id), trigger_path(one.id))
     return element("li", pill(one.latest.status, "trigger"), " ", why)
 
 
@@ -247,7 +246,9 @@ def _segments(read: ReadModel, story: Story, alert: Alert) -> Sequence[Html]:
         if one.kind == story.kind and one.version == story.version and not one.ended
     }
     return [
-        element("li", link(name(one), episode_path(own[one].id)) if one in own else name(one))
+        element(
+            "li", link(isolated(one), episode_path(own[one].id)) if one in own else isolated(one)
+        )
         for one in alert.also_in
     ]
 

@@ -26,6 +26,7 @@ from streams.views.documents import Alert
 from streams.views.read import Story
 
 STATUSES = ("open", "acknowledged", "resolved")
+_WHY = {"silence": "silenced", "inhibited": "explained by another"}
 _FILTERS = ("status", "kind", "severity", "model")
 
 
@@ -108,7 +109,11 @@ def listed(shown: Sequence[Story], now_ms: int) -> Html:
 
 def _kept_back(told: Alert) -> Content:
     reason = told.delivery.reason
-    return "no: " + words(reason) if reason else ", ".join(told.delivery.receivers) or "console"
+    return (
+        "no: " + _WHY.get(reason, words(reason))
+        if reason
+        else ", ".join(told.delivery.receivers) or "console"
+    )
 
 
 EPISODES = Page("/episodes", (*_FILTERS, "limit", "cursor"), episodes)

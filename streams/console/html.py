@@ -40,6 +40,15 @@ def link(text: Content, href: str) -> Html:
     return element("span", text)
 
 
+def isolated(text: str) -> Html:
+    """Words of somebody's, in any script: they do not move what stands around them.
+
+    >>> isolated("income")
+    '<bdi>income</bdi>'
+    """
+    return element("bdi", text)
+
+
 def data(document: object, **attributes: str | None) -> Html:
     r"""A document for a script to read; a browser runs nothing in it, and no text of it ends it.
 

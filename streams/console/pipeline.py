@@ -43,11 +43,11 @@ def pipeline(asked: Asked) -> str:
 
 def _summary(asked: Asked) -> str:
     """The worst of it, in one sentence."""
-    said = [
-        f"{one.role} is {one.state}"
-        for one in asked.vitals.roles
-        if one.needed and one.state not in ("working", "waiting")
-    ]
+    bad: dict[str, list[str]] = {}
+    for one in asked.vitals.roles:
+        if one.needed and one.state not in ("working", "waiting"):
+            bad.setdefault(one.state, []).append(one.role)
+    said = [f"{state}: {', '.join(roles)}" for state, roles in sorted(bad.items())]
     if not asked.ready:
         said.insert(0, "control is still reading the log")
     resting = sorted(name for name, rests in asked.delivering.circuits.items() if rests)
@@ -134,12 +134,19 @@ def _sources(asked: Asked) -> Content:
                 number(item["unregistered"]),
             )
         )
+    head = ("Topic", "Events", "Rejected", "Of unregistered models")
     times = sorted(at for at, _ in read.intakes.values())
     seen: list[Content] = [moment(times[-1])]
     if times[0] != times[-1]:
         seen = [moment(times[0], short=True), " (the partition furthest behind) to ", *seen]
     return (
-        table(("Topic", "Events", "Rejected", "Of unregistered models"), rows, figures=(1, 3)),
+        table(
+            ("Topic", "Events", "Rejected", "Of unregistered models"),
+            rows,
+            figures=(1, 3),
+            label="Sources",
+            stacks=True,
+        ),
         element("p", "Event time is judged up to ", *seen, ".", class_="meta"),
     )
 
@@ -166,7 +173,9 @@ def _unregistered(asked: Asked) -> Html | None:
             "Events of these models are skipped until leeway apply registers them.",
             class_="meta",
         ),
-        table(("Model", "Topic", "Events"), rows, figures=(2,)),
+        table(
+            ("Model", "Topic", "Events"), rows, figures=(2,), label="Not registered", stacks=True
+        ),
         element("p", f"And {number(left)} more.", class_="meta") if left else None,
     )
 

@@ -4,13 +4,12 @@ from alerting.transitions import TRANSITIONS
 from streams.commands import TickCheck
 from streams.console import actions
 from streams.console.forms import NOTE, Action, Field, buttons
-from streams.console.html import Content, Html, element, link
+from streams.console.html import Content, Html, element, isolated, link
 from streams.console.parts import (
     Page,
     episode_path,
     model_path,
     moment,
-    name,
     pill,
     screen,
     section,
@@ -45,14 +44,14 @@ def trigger(asked: Asked) -> str:
         title,
         "/triggers",
         element("p", link("Triggers", "/triggers"), " / ", words(story.kind), class_="meta"),
-        element("h1", name(title)),
+        element("h1", isolated(title)),
         element(
             "p",
             pill(told.status.name, "trigger"),
             " ",
             _action(told),
             " ",
-            link(name(story.model_id), model_path(story.model_id)),
+            link(isolated(story.model_id), model_path(story.model_id)),
             f" {story.version}",
             class_="because",
         ),
@@ -112,7 +111,7 @@ def _facts(story: Story, told: Trigger) -> Html:
             "Not asked again before",
             "–" if policy.cooldown_until is None else moment(epoch_ms(policy.cooldown_until)),
         ),
-        ("Owner", name(told.model.owner) if told.model.owner else "–"),
+        ("Owner", isolated(told.model.owner) if told.model.owner else "–"),
     ]
     if episode_id is not None:
         facts.insert(2, ("Episode", link("what happened", episode_path(episode_id))))
@@ -136,7 +135,7 @@ def _who(told: Trigger) -> Html | None:
 
 
 def _names(found: list[str]) -> list[Content]:
-    return [[", " if at else None, name(one)] for at, one in enumerate(found)]
+    return [[", " if at else None, isolated(one)] for at, one in enumerate(found)]
 
 
 def deciding(read: ReadModel, story: Story, told: Trigger) -> Html | None:
@@ -259,7 +258,7 @@ def _life(story: Story) -> Html:
                     pill(event.status, "trigger"),
                     f" by {told.status.by}" if told.status.by else None,
                 ),
-                element("p", name(told.status.note)) if told.status.note else None,
+                element("p", isolated(told.status.note)) if told.status.note else None,
                 class_=f"step-{event.status}",
             )
         )
@@ -325,12 +324,12 @@ def _gates(read: ReadModel, story: Story, told: Trigger) -> Content:
     if not gates.required and not gates.checks:
         return element("p", "The lifecycle names no gates.", class_="empty")
     rows: list[tuple[Content, ...]] = [
-        (element("b", name(gate)), _bound(bound), _result(gates, gate), "")
+        (element("b", isolated(gate)), _bound(bound), _result(gates, gate), "")
         for gate, bound in gates.required.items()
     ]
     rows += [
         (
-            element("b", name(check)),
+            element("b", isolated(check)),
             "a person checks",
             _result(gates, check),
             _tick(read, story, told, check),

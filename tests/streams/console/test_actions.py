@@ -226,6 +226,26 @@ def test_a_double_click_is_one_command(
     assert [word(one) for one in judge.heard] == ["snooze", "acknowledge"]
 
 
+def test_while_the_server_is_slow_nothing_can_be_sent_twice(
+    browse: Browse, served: Served, read: ReadModel, judge: Judge
+) -> None:
+    page, waiting = browse.page(), list[Route]()
+    page.route(COMMANDS, waiting.append)
+    page.goto(served.url + drifting(read))
+    press(page, "Resolve")
+    fill(page)
+    send(page)
+    expect(page.locator("dialog [type=submit]")).to_be_disabled()
+    page.locator("dialog [name=by]").press("Enter")
+    page.keyboard.press("Escape")
+    press(page, "Resolve")  # it is on its way: no second form opens
+    expect(page.locator("dialog")).to_have_count(0)
+    (only,) = waiting
+    only.continue_()
+    said(page, "Resolve: applied")
+    assert len(judge.heard) == 1
+
+
 def test_after_an_error_of_the_network_the_same_id_is_sent_again(
     browse: Browse, served: Served, read: ReadModel, judge: Judge
 ) -> None:

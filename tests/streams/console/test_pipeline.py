@@ -42,7 +42,7 @@ def page(read: ReadModel | None = None, **more: Any) -> str:
 
 def test_every_role_says_how_it_is_and_why() -> None:
     said = page(vitals=STALLED)
-    assert "Judge is stalled." in said, "what nobody needs is no problem"
+    assert "Stalled: judge." in said, "what nobody needs is no problem"
     assert (
         "judge stalled 9 records wait, and none was read for 70 seconds 1 9 judges windows" in said
     )
@@ -53,7 +53,7 @@ def test_every_role_says_how_it_is_and_why() -> None:
 
 def test_what_is_unknown_is_said_to_be() -> None:
     said = page()
-    assert "Profiler is unknown; joiner is unknown; judge is unknown; control is unknown." in said
+    assert "Unknown: profiler, joiner, judge, control." in said
     assert "judge unknown nobody has asked yet unknown unknown" in said
     assert "Unknown: no role's place on its topics is known." in said
     assert "Unknown: no partition is assigned yet." in said
@@ -84,7 +84,7 @@ def test_delivery_says_who_rests_and_what_waits() -> None:
         {"ops": True, "slack": False}, {"ops": NOW_MS - 3_600_000}, {"superseded": 2}
     )
     said = page(delivering=delivering)
-    assert "receivers that cannot be reached: ops." in said
+    assert "eceivers that cannot be reached: ops." in said
     assert "ops resting 0 0 1 h none" in said
     assert "slack open 0 0 – none" in said
     assert "Kept back: 2 superseded." in said
