@@ -4,9 +4,14 @@ A row takes 96 bytes, 16 more for each metric and 3 for each series: 0.2 MiB for
 series.
 """
 
+from collections.abc import Sequence
+from math import nan
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+
+MOST = 2**32 - 1
 
 
 class Row(NamedTuple):
@@ -68,3 +73,54 @@ class Table:
     def size(self) -> int:
         """Bytes."""
         return len(self._bytes)
+
+
+class Columns(NamedTuple):
+    """The rows of a time, as columns; nobody changes them."""
+
+    rows: NDArray[np.void]  # of `ROWS`
+    metrics: NDArray[np.void]  # [row, metric] of `CELLS`
+    ratio: NDArray[np.float16]  # [row, series]
+    verdict: NDArray[np.uint8]  # [row, series]
+
+
+def together(
+    cells: NDArray[np.void], starts: Sequence[int] | NDArray[np.int64]
+) -> NDArray[np.void]:
+    """Runs of windows as one row each.
+
+    Parameters
+    ----------
+    cells : of `CELLS`, shape (windows, metrics)
+    starts : where each run begins, ascending, the first is 0
+
+    Returns
+    -------
+    shape (runs, metrics): the mean of the values, weighted by what they were measured on; the lowest of the lower and
+    the highest of the upper bounds; the sum of what they were measured on
+    """
+    found = nothing((len(starts), cells.shape[1]))
+    if not cells.size:
+        return found
+    value, n = cells["value"].astype(np.float64), cells["n"].astype(np.float64)
+    weight = np.where(np.isnan(value), 0.0, np.maximum(n, 1.0))
+    total = np.add.reduceat(weight, starts, axis=0)
+    summed = np.add.reduceat(np.nan_to_num(value) * weight, starts, axis=0)
+    found["value"] = np.divide(summed, total, out=np.full(total.shape, nan), where=total > 0)
+    found["low"] = np.fmin.reduceat(cells["low"], starts, axis=0)
+    found["high"] = np.fmax.reduceat(cells["high"], starts, axis=0)
+    found["n"] = np.minimum(np.add.reduceat(n, starts, axis=0), MOST)
+    return found
+
+
+def nothing(shape: tuple[int, int]) -> NDArray[np.void]:
+    """Cells in which nothing was measured."""
+    found = np.zeros(shape, CELLS)
+    for name in ("value", "low", "high"):
+        found[name] = nan
+    return found
+
+
+def drift_of(series: int) -> np.dtype[np.void]:
+    """How the effects and verdicts of so many series lie in a row."""
+    return np.dtype([("ratio", "<f2", (series,)), ("verdict", "u1", (series,))])

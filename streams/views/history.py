@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.views.columns import Columns, together
 from streams.views.past import DAY_MS as DAY_MS
 from streams.views.past import VERDICTS as VERDICTS
-from streams.views.past import Columns, Past, Scoped, together
+from streams.views.past import Past, Scoped
 from streams.views.read import ReadModel
 
 Times = NDArray[np.int64]

@@ -11,18 +11,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from math import nan
 from struct import Struct
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
-import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from alerting.identity import result_id
-from alerting.types import Subject
 from streams.broker import Partition
-from streams.views.columns import CELLS, ROWS, Row, Table
-from streams.views.documents import Measured, Result, Series
-from streams.views.places import Elsewhere, Place, Recalled
+from streams.views.columns import (
+    CELLS,
+    MOST,
+    ROWS,
+    Columns,
+    Row,
+    Table,
+    drift_of,
+    nothing,
+    together,
+)
+from streams.views.documents import Measured, Result
+from streams.views.judged import Judged as Judged
+from streams.views.judged import Scoped as Scoped
+from streams.views.judged import documents as documents
+from streams.views.judged import largest
+from streams.views.places import Place
 from streams.views.whole import Whole
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -36,95 +46,8 @@ VERDICTS = ("none", "insufficient", "stable", "drifting", "severe")  # the worst
 _LEVELS = {name: level for level, name in enumerate(VERDICTS)}
 _ROW = Struct("<8q2B4d")
 _LARGEST, _LARGEST_RATIO = 3e38, 60_000.0  # four bytes, and two, have no numbers beyond
-_MOST, _MOST_EVENTS = 2**32 - 1, 2**53
+_MOST_EVENTS = 2**53
 _struct = cache(Struct)
-
-
-class Scoped(NamedTuple):
-    """What one line of results is about."""
-
-    model_id: str
-    version: str
-    segment: str
-    scope: str
-
-
-class Judged(NamedTuple):
-    """One result: what lists, pages and metrics need of it, and where its document is."""
-
-    end_ms: int
-    start_ms: int
-    subject: Scoped
-    events: int
-    late: int
-    verdict: str
-    reason: str
-    log_statistic: float | None
-    log_threshold: float | None
-    effects: Mapping[str, float]  # kind -> largest effect over its floor
-    logged_ms: int  # when it was written, by the log's clock
-    place: Place
-    whole: Whole
-
-    @property
-    def result_id(self) -> str:
-        """The same that the judge gave it: ids follow from what they are about."""
-        model_id, version, segment, scope = self.subject
-        return result_id(Subject(model_id, version, segment), scope, self.start_ms, self.end_ms)
-
-    @property
-    def alarm_ratio(self) -> float | None:
-        """The alarm's log statistic over its log threshold; it fires at 1. None: there is no alarm."""
-        if not self.log_threshold:
-            return None
-        return max(self.log_statistic or 0.0, 0.0) / self.log_threshold
-
-    @property
-    def document(self) -> Any:
-        """What the judge wrote. Raises `Elsewhere` where only the log has it."""
-        value = self.whole.get(self.place)
-        if value is None:
-            raise Elsewhere((self.place,))
-        return msgspec.json.decode(value)
-
-    @property
-    def series(self) -> list[Series]:
-        """Every series of it. Raises `Elsewhere` where only the log has it."""
-        value = self.whole.get(self.place)
-        if value is None:
-            raise Elsewhere((self.place,))
-        return msgspec.json.decode(value, type=Result).series
-
-
-def documents(found: Sequence[Judged], recalled: Recalled) -> list[Any]:
-    """What the judge wrote of each window, as far as it is in memory or was `recalled`; None: no longer on the log.
-
-    Raises
-    ------
-    Elsewhere
-        Naming all that is missing at once.
-    """
-    values = [None if one.place in recalled else one.whole.get(one.place) for one in found]
-    missing = [
-        one.place
-        for one, value in zip(found, values, strict=True)
-        if value is None and one.place not in recalled
-    ]
-    if missing:
-        raise Elsewhere(tuple(missing))
-    return [
-        recalled[one.place] if value is None else msgspec.json.decode(value)
-        for one, value in zip(found, values, strict=True)
-    ]
-
-
-class Columns(NamedTuple):
-    """The rows of a time, as columns; nobody changes them."""
-
-    rows: NDArray[np.void]  # of `ROWS`
-    metrics: NDArray[np.void]  # [row, metric] of `CELLS`
-    ratio: NDArray[np.float16]  # [row, series]
-    verdict: NDArray[np.uint8]  # [row, series]
 
 
 class Past(Sequence[Judged]):
@@ -249,7 +172,7 @@ class Past(Sequence[Judged]):
         for name in new:
             if len(self.metrics) < MOST_METRICS:
                 self.metrics[name] = len(self.metrics)
-        after = _none((len(before), len(self.metrics)))
+        after = nothing((len(before), len(self.metrics)))
         after[:, : before.shape[1]] = before
         self._metrics = Table(16 * len(self.metrics))
         self._metrics.insert(0, after.tobytes())
@@ -259,7 +182,7 @@ class Past(Sequence[Judged]):
         for name in new:
             if len(self.series) < MOST_SERIES:
                 self.series[name] = len(self.series)
-        after = np.zeros(len(self._ends), _drift_of(len(self.series)))
+        after = np.zeros(len(self._ends), drift_of(len(self.series)))
         after["ratio"] = np.nan
         after["ratio"][:, : before.ratio.shape[1]] = before.ratio
         after["verdict"][:, : before.verdict.shape[1]] = before.verdict
@@ -317,7 +240,7 @@ class Past(Sequence[Judged]):
         joined["statistic"], joined["threshold"] = alarm["statistic"], alarm["threshold"]
         for name in ("data", "prediction"):
             joined[name] = np.fmax.reduce(rows[name])
-        drift = np.zeros(1, _drift_of(len(self.series)))
+        drift = np.zeros(1, drift_of(len(self.series)))
         drift["ratio"] = np.fmax.reduce(of.ratio, axis=0)
         drift["verdict"] = np.maximum.reduce(of.verdict, axis=0, initial=0)
         self._rows.replace(at, after, joined.tobytes())
@@ -333,6 +256,12 @@ class Past(Sequence[Judged]):
             for table in (self._rows, self._metrics, self._drift):
                 table.replace(0, gone, b"")
             self._settled, self._fine = max(self._settled - gone, 0), max(self._fine - gone, 0)
+
+    def shorten(self, kept_ms: int) -> None:
+        """Keep less of it from now on."""
+        self._kept_ms = min(kept_ms, self._kept_ms)
+        if self._ends:
+            self._expire()
 
     def forget(self) -> None:
         """Give back the documents that are in memory."""
@@ -365,7 +294,7 @@ class Past(Sequence[Judged]):
         if not series:
             nothing = np.zeros((many, 0), np.uint8)
             return Columns(rows, cells, nothing.astype(np.float16), nothing)
-        drift = np.frombuffer(self._drift.rows(start, end), _drift_of(series))
+        drift = np.frombuffer(self._drift.rows(start, end), drift_of(series))
         return Columns(rows, cells, drift["ratio"], drift["verdict"])
 
     def place(self, end_ms: int) -> Place | None:
@@ -420,59 +349,8 @@ class Past(Sequence[Judged]):
         )
 
 
-def largest(found: Iterable[Series]) -> dict[str, float]:
-    """Per kind, the largest effect in units of the smallest one that matters."""
-    sizes: dict[str, float] = {}
-    for one in found:
-        if one.effect is not None and one.effect.floor > 0:
-            kind = "data_drift" if ":" in one.series else "prediction_drift"
-            sizes[kind] = max(sizes.get(kind, 0.0), abs(one.effect.value) / one.effect.floor)
-    return sizes
-
-
-def together(
-    cells: NDArray[np.void], starts: Sequence[int] | NDArray[np.int64]
-) -> NDArray[np.void]:
-    """Runs of windows as one row each.
-
-    Parameters
-    ----------
-    cells : of `CELLS`, shape (windows, metrics)
-    starts : where each run begins, ascending, the first is 0
-
-    Returns
-    -------
-    shape (runs, metrics): the mean of the values, weighted by what they were measured on; the lowest of the lower and
-    the highest of the upper bounds; the sum of what they were measured on
-    """
-    found = _none((len(starts), cells.shape[1]))
-    if not cells.size:
-        return found
-    value, n = cells["value"].astype(np.float64), cells["n"].astype(np.float64)
-    weight = np.where(np.isnan(value), 0.0, np.maximum(n, 1.0))
-    total = np.add.reduceat(weight, starts, axis=0)
-    summed = np.add.reduceat(np.nan_to_num(value) * weight, starts, axis=0)
-    found["value"] = np.divide(summed, total, out=np.full(total.shape, nan), where=total > 0)
-    found["low"] = np.fmin.reduceat(cells["low"], starts, axis=0)
-    found["high"] = np.fmax.reduceat(cells["high"], starts, axis=0)
-    found["n"] = np.minimum(np.add.reduceat(n, starts, axis=0), _MOST)
-    return found
-
-
 def _cell(of: Measured) -> tuple[float, float, float, int]:
     value, low, high = (
         nan if x is None else min(max(x, -_LARGEST), _LARGEST) for x in (of.value, of.low, of.high)
     )
-    return value, low, high, min(max(of.n, 0), _MOST)
-
-
-def _none(shape: tuple[int, int]) -> NDArray[np.void]:
-    """Cells in which nothing was measured."""
-    found = np.zeros(shape, CELLS)
-    for name in ("value", "low", "high"):
-        found[name] = nan
-    return found
-
-
-def _drift_of(series: int) -> np.dtype[np.void]:
-    return np.dtype([("ratio", "<f2", (series,)), ("verdict", "u1", (series,))])
+    return value, low, high, min(max(of.n, 0), MOST)

@@ -17,7 +17,6 @@ import msgspec
 from alerting.deliver.items import Delivery, Key
 from streams.broker import Partition, Record
 from streams.errors import LeewayError
-from streams.lifecycle import from_json
 from streams.registry import Deployment
 from streams.topics import Names
 from streams.views.deliveries import decode, key_of
@@ -25,24 +24,21 @@ from streams.views.documents import (
     Alert,
     CloudEvent,
     Intake,
-    LifecycleRecord,
-    Reference,
     Result,
     Source,
     Trigger,
     epoch_ms,
 )
+from streams.views.judged import Judged as Judged
+from streams.views.judged import Scoped as Scoped
 from streams.views.ledger import Ledger, is_outcome
-from streams.views.past import KEPT_MS, Past
-from streams.views.past import Judged as Judged
-from streams.views.past import Scoped as Scoped
-from streams.views.places import Place
+from streams.views.past import KEPT_MS
+from streams.views.pasts import Pasts
+from streams.views.registered import Built as Built
+from streams.views.registered import Registered as Registered
+from streams.views.registered import built, registered
 from streams.views.rejected import Rejected
-from streams.views.whole import Whole
 
-SUBJECTS = (
-    400  # versions, segments and scopes of a model of which windows are kept: those judged last
-)
 STORIES = 500  # episodes, and triggers, kept of each model; those still open beyond that
 INTAKE_KEY = b"-|-|-|intake"
 _UNREADABLE = (
@@ -114,42 +110,6 @@ class Story:
         return self.latest.status in ENDED
 
 
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """A model's lifecycle as it is on the log."""
-
-    revision: str
-    name: str
-    version: str
-    owner: str | None
-    environment: str
-    retired: bool
-    document: bytes = field(repr=False)
-
-    @property
-    def lifecycle(self) -> Any:
-        """The normalised file."""
-        return msgspec.json.decode(self.document)["model_lifecycle"]
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """A reference as it is on the log; `end_ms` None: its data had no times."""
-
-    reference_id: str
-    version: str
-    events: int
-    end_ms: int | None
-    seasonal: bool = False
-    place: Place | None = None  # of the whole document, which alone has the slots of its season
-    packed: bytes = field(default=b"", repr=False)
-
-    @property
-    def reference(self) -> Reference:
-        """What pictures need of it: how series are cut into cells, and what was counted; without slots."""
-        return msgspec.json.decode(zlib.decompress(self.packed), type=Reference)
-
-
 class ReadModel:
     """Everything control knows; what it holds is replaced, never changed, so a page may keep what it was given.
 
@@ -157,7 +117,7 @@ class ReadModel:
     """
 
     def __init__(self, names: Names, *, kept_ms: int = KEPT_MS) -> None:
-        self._kept_ms = kept_ms
+        self._pasts = Pasts(kept_ms)
         self._folds: dict[str, Callable[[Record], None]] = {
             names("models"): self._registration,
             names("state"): self._state,
@@ -176,8 +136,8 @@ class ReadModel:
         self.lifecycles: dict[str, Registered | None] = {}  # None: removed
         self.references: dict[str, dict[str, Built]] = {}  # by model; the newest last
         self.deployments: dict[str, Deployment] = {}  # the last of each model
-        self.whole = Whole()  # documents of the newest windows
-        self.results: dict[str, dict[Scoped, Past]] = {}  # by model; oldest window first
+        self.whole = self._pasts.whole  # documents of the newest windows
+        self.results = self._pasts.by_model  # by model; oldest window first
         self.episodes: dict[str, dict[str, Story]] = {}  # by model, then by id
         self.open_episodes: dict[
             str, dict[str, Story]
@@ -257,7 +217,7 @@ class ReadModel:
     def _registration(self, record: Record) -> None:
         what, _, rest = (record.key or b"").decode().partition("|")
         if what == "lifecycle":
-            self.lifecycles[rest] = None if record.value is None else _registered(record.value)
+            self.lifecycles[rest] = None if record.value is None else registered(record.value)
         elif what == "deployment":
             self.deployments.pop(rest, None)
             if record.value is not None:
@@ -265,7 +225,7 @@ class ReadModel:
         elif what == "reference":
             model_id, _, reference_id = rest.partition("|")
             place = Partition(record.topic, record.partition), record.offset
-            found = None if record.value is None else _built(record.value, place)
+            found = None if record.value is None else built(record.value, place)
             others = dict(self.references.get(model_id, {}))
             others.pop(reference_id, None)  # written again: it is the newest now
             self.references[model_id] = others if found is None else others | {reference_id: found}
@@ -275,23 +235,7 @@ class ReadModel:
             return
         value = document_of(record)
         found = msgspec.json.decode(value, type=Result)
-        subject = Scoped(found.model_id, found.model_version, found.segment, found.scope)
-        of_model = self.results.setdefault(subject.model_id, {})
-        past = of_model.get(subject)
-        if past is None:
-            past = of_model[subject] = Past(subject, record.topic, self.whole, self._kept_ms)
-        end_ms = epoch_ms(found.window.end)
-        past.put(
-            found,
-            epoch_ms(found.window.start),
-            end_ms,
-            (Partition(record.topic, record.partition), record.offset),
-            record.timestamp_ms or 0,
-            value,
-        )
-        if len(of_model) > SUBJECTS:
-            oldest = min(of_model, key=lambda one: (of_model[one].newest_ms, one))
-            of_model.pop(oldest).forget()
+        subject, end_ms = self._pasts.put(record, found, value), epoch_ms(found.window.end)
         if end_ms > self._judged_to.get(subject, -1):
             self._judged_to[subject] = end_ms
             self.judged[subject.model_id, found.verdict] += 1
@@ -408,33 +352,3 @@ def document_of(record: Record) -> bytes:
     if (_header(record, "content-type") or b"").startswith(b"application/cloudevents+json"):
         return bytes(msgspec.json.decode(record.value, type=CloudEvent).data)
     return record.value
-
-
-def _registered(value: bytes) -> Registered:
-    document = bytes(msgspec.json.decode(value, type=LifecycleRecord).lifecycle)
-    lifecycle = from_json(document)
-    return Registered(
-        revision=lifecycle.revision,
-        name=lifecycle.model_name,
-        version=lifecycle.version,
-        owner=lifecycle.metadata.owner,
-        environment=lifecycle.deployment.environment,
-        retired=lifecycle.retirement.status == "Retired",
-        document=document,
-    )
-
-
-def _built(value: bytes, place: Place) -> Built:
-    found = msgspec.json.decode(value, type=Reference)
-    built, season = found.built_from, found.season
-    if season is not None:
-        season.slots, season.segments = {}, {}
-    return Built(
-        found.reference_id,
-        found.model_version,
-        built.events,
-        None if built.end is None else epoch_ms(built.end),
-        season is not None,
-        place,
-        zlib.compress(msgspec.json.encode(found), 1),
-    )

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from alerting.identity import rfc3339
 from streams.broker import Partition
 from streams.views import history
+from streams.views.documents import Result
 from streams.views.past import (
     FINE_MS,
     KEPT_MS,
@@ -23,8 +25,9 @@ from streams.views.past import (
     Past,
     documents,
 )
+from streams.views.pasts import LEAST_MS, SUBJECTS, Pasts
 from streams.views.places import Elsewhere
-from streams.views.read import SUBJECTS, ReadModel, Scoped
+from streams.views.read import ReadModel, Scoped
 from streams.views.whole import Whole
 from tests.streams.published import HOUR_MS, NAMES, START_MS, read_model, result, series, told
 
@@ -146,6 +149,18 @@ def test_numbers_beyond_what_a_column_holds_are_cut_and_crash_nothing() -> None:
     assert read.unreadable == {}
     assert np.isfinite(history.heat(read, "loans", "1.0.0", "all").ratio).all()
     assert np.isfinite(history.lines(read, "loans", "1.0.0", "all", "inputs")[0].value).all()
+
+
+def test_segments_are_kept_for_less_long_where_all_together_would_take_too_much() -> None:
+    pasts = Pasts(most_bytes=60_000)
+    for hour in range(200):
+        for segment in ("all", "c=1", "c=2"):
+            document = result(hour, segment=segment, found=[series()])
+            one = told("results", document, offset=hour)
+            pasts.put(one, msgspec.json.decode(one.value or b"", type=Result), one.value or b"")
+    sizes = {subject.segment: len(past) for subject, past in pasts.by_model["loans"].items()}
+    assert sizes["all"] == 200
+    assert LEAST_MS // HOUR_MS <= sizes["c=1"] == sizes["c=2"] < 200
 
 
 # ---- documents

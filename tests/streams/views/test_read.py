@@ -35,7 +35,7 @@ def state(read: ReadModel) -> dict[str, Any]:
     found = {
         name: value
         for name, value in vars(read).items()
-        if name not in ("_folds", "topics", "_state_topic", "whole")
+        if name not in ("_folds", "topics", "_state_topic", "whole", "_pasts")
     }
     found["results"] = {
         subject: (
