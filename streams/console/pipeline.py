@@ -140,13 +140,7 @@ def _sources(asked: Asked) -> Content:
     if times[0] != times[-1]:
         seen = [moment(times[0], short=True), " (the partition furthest behind) to ", *seen]
     return (
-        table(
-            ("Topic", "Events", "Rejected", "Of unregistered models"),
-            rows,
-            figures=(1, 3),
-            label="Sources",
-            stacks=True,
-        ),
+        table(head, rows, figures=(1, 3), label="Sources", stacks=True),
         element("p", "Event time is judged up to ", *seen, ".", class_="meta"),
     )
 

@@ -230,7 +230,7 @@ def test_while_the_server_is_slow_nothing_can_be_sent_twice(
     browse: Browse, served: Served, read: ReadModel, judge: Judge
 ) -> None:
     page, waiting = browse.page(), list[Route]()
-    page.route(COMMANDS, waiting.append)
+    page.route(COMMANDS, lambda route: waiting.append(route))
     page.goto(served.url + drifting(read))
     press(page, "Resolve")
     fill(page)
