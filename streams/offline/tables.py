@@ -11,9 +11,8 @@ import gzip
 import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +20,7 @@ from typing import Any, Literal
 import msgspec
 
 from streams.errors import UsageError
+from streams.offline.moments import TIMES, moment, times
 
 Role = Literal[
     "time",  # and in another unit than milliseconds, where it is a number:
@@ -64,12 +64,6 @@ _TOLD = (
 )
 
 ROWS = 8192  # per batch: small beside a model's panes, large beside Python's cost per batch
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
-_FIRST_MS, _LAST_MS = 31_536_000_000, 4_102_444_800_000  # the legal years, 1971 to 2099
-_UNITS = (("seconds", 1000), ("milliseconds", 1), ("microseconds", 1e-3), ("nanoseconds", 1e-6))
-_TIMES = ("time", *(name for name, _ in _UNITS))
-_PER_SECOND = {"seconds": 1, "milliseconds": 1000, "microseconds": 10**6, "nanoseconds": 10**9}
 _BEYOND = msgspec.Raw(b"1e999")  # how JSON can say infinite: a number beyond a double
 _ABSENT_NUMBERS = frozenset(("", "na", "n/a", "nan", "null", "none"))
 _TRUTH = {"true": True, "false": False, "1": True, "0": False}
@@ -283,12 +277,12 @@ def _from_arrow(column: Any, role: Role, name: str) -> Values:
         column = column.dictionary_decode()
         kind = column.type
     moments = pa.types.is_timestamp(kind) or pa.types.is_date(kind)
-    if role in _TIMES or (role == "any" and moments):
+    if role in TIMES or (role == "any" and moments):
         if moments:
             # without a zone it is read as UTC; safe=False: cut to milliseconds, as contracts 1.2 says
             cut = column.cast(pa.timestamp("ms"), safe=False).cast(pa.int64()).to_pylist()
-            return [_moment(ms) for ms in cut] if role == "any" else list(cut)
-        return _times(_listed(column, name), role, name)
+            return [moment(ms) for ms in cut] if role == "any" else list(cut)
+        return times(_listed(column, name), role, name)
     if role == "any":
         return _listed(column, name)
     if pa.types.is_floating(kind):
@@ -342,8 +336,8 @@ def _plain(value: object) -> object:
 
 def _from_text(values: Sequence[str], role: Role, name: str) -> Values:
     """One CSV column as JSON values of the declared type; what does not fit its type stays text, and counts as such."""
-    if role in _TIMES:
-        return _times([value or None for value in values], role, name)
+    if role in TIMES:
+        return times([value or None for value in values], role, name)
     if role == "number":
         return [_number(value) for value in values]
     if role == "integer":
@@ -386,53 +380,6 @@ def _integer(text: str) -> object:
     except ValueError:
         number = _number(text)
     return int(number) if isinstance(number, float) and number.is_integer() else number
-
-
-def _times(values: Sequence[object], role: Role, name: str) -> Values:
-    """Epoch milliseconds of numbers and RFC 3339 texts; what is neither stays as it is, to be refused as an event.
-
-    Numbers may be in the unit that `role` names, if they make sense in it: the legal years of two units never overlap.
-    """
-    found = [_time(value) for value in values]
-    first = next((v for v in found if isinstance(v, int)), None)
-    if first is not None and not _FIRST_MS <= first < _LAST_MS:
-        for unit, factor in _UNITS:
-            if _FIRST_MS <= first * factor < _LAST_MS and unit != role:
-                raise UsageError(
-                    f"{name}: {first} looks like {unit}: expected milliseconds since 1970, or a time with its zone"
-                )
-    if role == "time" or (first is not None and _FIRST_MS <= first < _LAST_MS):
-        return found
-    return [_time(value, per_second=_PER_SECOND[role]) for value in values]
-
-
-def _time(value: object, *, per_second: int = 1000) -> object:
-    if isinstance(value, str) and per_second != 1000:
-        with suppress(ValueError):
-            value = int(value) if value.isdigit() else float(value)
-    if isinstance(value, float):
-        if per_second != 1000 and math.isfinite(value):
-            return int(value * 1000 // per_second)
-        return None if math.isnan(value) else int(value) if value.is_integer() else value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value * 1000 // per_second
-    if not isinstance(value, str):
-        return value
-    if value.isdigit():
-        return int(value)
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return value
-    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND
-
-
-def _moment(ms: int | None) -> datetime | None:
-    """A moment that Python has a name for; None for any other."""
-    try:
-        return None if ms is None else _EPOCH + timedelta(milliseconds=ms)
-    except OverflowError:
-        return None
 
 
 def _first_line(error: BaseException) -> str:

@@ -122,3 +122,16 @@ def test_the_labels_of_a_topics_past_are_on_the_topic_of_labels(
     assert ("outcomes" in found["reference"]) == labelled
     if labelled:
         assert found["reference"]["outcomes"]["counts"]["rows"] == [1_200]
+
+
+def test_events_of_which_nothing_is_declared_give_no_reference_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder_with(tmp_path, "source: {labels: {}}")
+    (tmp_path / "churn.yaml").write_text(
+        'model_lifecycle: {model_id: churn, version: "1", monitoring: {}}\n'
+    )
+    bare = pq.read_table(tmp_path / "past.parquet").select(["timestamp"])
+    pq.write_table(bare, tmp_path / "past.parquet")
+    assert baseline(tmp_path) == 2
+    assert "gives no reference: no feature is declared" in capsys.readouterr().err
