@@ -47,7 +47,7 @@ def test_every_answer_is_as_described(tokens: bool, asked: tuple[str, str], tmp_
             ],
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=300,
             cwd=tmp_path,
             env={**os.environ, "SCHEMATHESIS_HOOKS": str(HOOKS)},
             check=False,
