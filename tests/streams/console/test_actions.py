@@ -12,9 +12,11 @@ from streams.views import answers
 from streams.views.problems import Problem
 from streams.views.read import ReadModel
 from tests.browsing import Browse, Served
-from tests.streams.console.judge import Judge, outcome
+from tests.streams.console.asking import ask
+from tests.streams.console.judge import Judge, fold, outcome
 from tests.streams.published import NOW_MS, fleet, told
 from tests.streams.published import trigger as asked_for
+from tests.test_documentation import rows, text_of
 
 COMMANDS = "**/api/v1/commands"
 
@@ -445,3 +447,22 @@ def test_without_scripts_the_command_line_is_named(
     page = browse.page(scripts=False)
     page.goto(served.url + drifting(read))
     expect(page.locator("main noscript p").first).to_contain_text("leeway --help")
+
+
+def test_every_button_is_in_the_page_about_the_console(read: ReadModel) -> None:
+    about = {"code": "performance", "summary": "worse", "episode_id": drifting(read)[10:]}
+    fold(read, told("retraining", asked_for(model="churn", hour=9, anchor=NOW_MS, reason=about)))
+    steps = [f"{trigger(read, status)}" for status in ("requested", "started", "completed")]
+    pages = {
+        "episode": ask("/episodes/{id}", read, drifting(read)[10:]),
+        "trigger": "".join(ask("/triggers/{id}", read, one) for one in steps),
+        "silences": ask("/silences", read),
+        "model": ask("/models/{id}", read, "churn"),
+    }
+    described = {row[0]: row[1] for row in rows(text_of("console.md"), "Buttons")}
+    assert described.keys() == pages.keys()
+    for place, markup in pages.items():
+        shown = set(re.findall(r'<button type="button" class="act[^>]*>([^<]+)<', markup))
+        assert shown == set(
+            re.findall(r"(?:^|[:,] |and )([A-Z]\w+(?: silence)?)", described[place])
+        )
