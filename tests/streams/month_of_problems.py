@@ -93,7 +93,7 @@ def problems(model: Model) -> Iterator[Told]:
     elif name == "released":
         changes = [_Change(begins, "opened", held="grace")]
         yield from _episode(model, "prediction_drift", changes, "Slack")
-        steps = ("requested", "approved", "started", "completed")
+        steps: tuple[TriggerStatus, ...] = ("requested", "approved", "started", "completed")
         yield from _request(model, "schedule", begins + 3, steps)
     elif name == "silent":
         changes = [_Change(max(begins - 1, 1), "opened", "critical", verdict=Status.SEVERE)]
