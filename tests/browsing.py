@@ -209,4 +209,4 @@ def browse(chromium: Chromium) -> Iterator[Browse]:
     finally:
         pages.close()
         chromium.rest()
-    assert pages.complaints == []
+    assert not pages.complaints, "\n".join(pages.complaints)

@@ -85,8 +85,8 @@ def index(asked: Asked) -> str:
         element("h1", problem if firing else "Nothing is firing"),
         _tiles(views, chosen),
         section("Firing now", problems(firing, views, FIRING, path("/episodes", status="open")), id_="firing"),
-        section("Silences", _silences(quiet), id_="silences") if quiet else None,
         section(f"Models ({len(views)})", _models(asked, views, shown, order), id_="of-models"),
+        section("Silences", _silences(quiet), id_="silences") if quiet else None,
         section("Recent triggers", requests(read, None), id_="recent-triggers"),
         unknown,
     )  # fmt: skip

@@ -160,7 +160,7 @@ def _prepare(service: Service, seed: int, screen: Screen) -> Names:
 
 
 def _wait(screen: Screen, console: str) -> None:
-    screen.say(f"the console is at {console} until you press Ctrl-C")
+    screen.tell(f"the console is at {console} until you press Ctrl-C")
     with suppress(KeyboardInterrupt):  # this is how it is meant to end
         threading.Event().wait()
 

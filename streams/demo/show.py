@@ -68,6 +68,13 @@ class Screen:
         """Something about the demonstration itself."""
         self._print("", text, "dim")
 
+    def tell(self, text: str) -> None:
+        """What a person must know also where a program reads: there it goes to the error stream."""
+        if self._quiet:
+            Console(stderr=True, width=160, highlight=False).print(text, markup=False)
+        else:
+            self.say(text)
+
     def phase(self, place: Placed) -> None:
         """A phase begins to be played."""
         self._print(

@@ -18,7 +18,6 @@ from streams.lifecycle.settings import Lifecycle
 
 _VERSIONS = "comparing and rolling back versions comes with a later release"
 _RETIREMENT = "deprecation, and what becomes of a retired model's state, come with a later release"
-_CONSOLE = "the full console comes with a later release"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +31,6 @@ class Row:
 
 NOT_YET: tuple[Row, ...] = (
     Row("source.*.fields.entity_id", "entities are read with a later release"),
-    Row("features.*.importance", _CONSOLE),
-    Row("features.*.unit", _CONSOLE),
-    Row("features.*.description", _CONSOLE),
-    Row("features.*.source", _CONSOLE),
-    Row("features.*.transformation", _CONSOLE),
-    Row("features.*.leakage", _CONSOLE),
     Row("reference.max_age", "the age of a reference is judged with a later release"),
     Row("monitoring.versions", _VERSIONS),
     Row("versioning", _VERSIONS),
@@ -79,6 +72,12 @@ ACTS: tuple[str, ...] = (
     "source.join",
     "features.*.type",
     "features.*.role",
+    "features.*.importance",
+    "features.*.unit",
+    "features.*.description",
+    "features.*.source",
+    "features.*.transformation",
+    "features.*.leakage",
     "features.*.path",
     "features.*.from",
     "features.*.range",

@@ -123,7 +123,9 @@ def _row(found: Heat, at: int, name: str, page: Callable[[str], str] | None) -> 
     counts = [number(int((verdict == wanted).sum())) for wanted in (_DRIFTING, _SEVERE)]
     if not known.size:
         return (name if page is None else link(name, page(name)), "–", "–", "–", *counts)
-    most = int(known[np.argmax(ratio[known])])
+    drifted = known[np.isin(verdict[known], (_DRIFTING, _SEVERE))]
+    among = drifted if drifted.size else known  # a large effect may be chance in a small window
+    most = int(among[np.argmax(ratio[among])])
     when = clock(int(found.end_ms[most]))
     newest = number(float(ratio[known[-1]]))
     return (

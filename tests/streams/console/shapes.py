@@ -19,7 +19,7 @@ from tests.streams.published import (
     trigger,
 )
 
-MARKUP = "<script>alert('x')</script>\"&"
+MARKUP = "<script>alert('x')</script>&"
 LONG = "a_name_that_somebody_made_by_joining_every_word_that_came_to_mind_" * 4
 LONG = LONG[:200]
 RIGHT_TO_LEFT = "مبلغ القرض بالدينار العراقي שם התכונה"
