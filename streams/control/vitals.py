@@ -25,7 +25,7 @@ from streams.lifecycle import Lifecycle, from_json
 from streams.offline.sources import source_topics
 from streams.topics import Names
 from streams.views.read import ReadModel
-from streams.views.vitals import ROLES, STALLED_MS, RoleVitals, Seen, Share, Vitals, of_role
+from streams.views.vitals import STALLED_MS, RoleVitals, Seen, Share, Vitals, of_role
 
 EVERY_S = 10.0
 _ASK_S = 15.0  # a look may take so long
@@ -68,7 +68,13 @@ class Watch:
         self._lifecycles: dict[str, Lifecycle] = {}  # by revision
         self._admin: AIOKafkaAdminClient | None = None
         self._reader: aiokafka.AIOKafkaConsumer | None = None
-        self.vitals = Vitals()
+        self._asked = Vitals()  # of the others
+
+    @property
+    def vitals(self) -> Vitals:
+        """What was seen of the others, and how control itself is at this moment."""
+        others = [one for one in self._asked.roles if one.role != "control"]
+        return Vitals((*others, self._itself()), self._asked.as_of_ms)
 
     async def watch(self) -> None:
         """Look again and again, until cancelled."""
@@ -83,7 +89,7 @@ class Watch:
 
     async def look(self) -> None:
         """Look once; afterwards `vitals` says what was seen, or why nothing was."""
-        before = [(one.role, one.state, one.lag) for one in self.vitals.roles]
+        before = _summary(self._asked)
         try:
             async with asyncio.timeout(_ASK_S):
                 roles = await self._ask()
@@ -92,11 +98,8 @@ class Watch:
             logs.debug("vitals.unknown", error=type(error).__name__)
             roles = [_unknown(role, error) for role in _GROUPS]
             await self._close()
-        roles.append(self._itself())
-        self.vitals = Vitals(
-            tuple(sorted(roles, key=lambda r: ROLES.index(r.role))), self._now_ms()
-        )
-        if before != [(one.role, one.state, one.lag) for one in self.vitals.roles]:
+        self._asked = Vitals(tuple(roles), self._now_ms())
+        if before != _summary(self._asked):
             self.changed()
 
     async def _ask(self) -> list[RoleVitals]:
@@ -246,11 +249,17 @@ class Watch:
     def _itself(self) -> RoleVitals:
         shares = tuple(Share(p.topic, p.number, at, end) for p, at, end in self._reading())
         lag = sum(share.lag for share in shares)
+        if not shares:
+            return RoleVitals("control", "unknown", "it has yet to begin to read", 1)
         if lag:
             return RoleVitals(
                 "control", "working", f"{lag:,} records are still read", 1, lag, shares
             )
         return RoleVitals("control", "waiting", "everything was read", 1, 0, shares)
+
+
+def _summary(vitals: Vitals) -> list[tuple[str, str, int | None]]:
+    return [(one.role, one.state, one.lag) for one in vitals.roles]
 
 
 def _next(share: Share) -> int:
