@@ -57,7 +57,7 @@ class Chosen(Generic[T]):
     >>> few = Chosen(4)
     >>> for n in range(20): few.offer(n, n)
     >>> few.kept
-    [5, 13]
+    [0, 5, 13, 18]
     """
 
     def __init__(self, most: int) -> None:
