@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -122,7 +123,7 @@ def test_the_run_has_every_document_that_we_write() -> None:
 def test_every_record_of_the_run_is_what_its_schema_says(name: str) -> None:
     check = validator(name)
     every = told()[name]
-    for one in every[:: 1 + len(every) // 300]:
+    for one in every[:: 1 + len(every) // 100]:
         error = next(check.iter_errors(one), None)
         assert error is None, f"{name}: {error.json_path}: {error.message[:300]}"
 
@@ -180,10 +181,10 @@ def without_a_member(root: Mapping[str, Any], part: Any, document: Any) -> Itera
 @pytest.mark.parametrize("name", WRITTEN)
 def test_a_document_that_lost_a_required_member_anywhere_is_refused(name: str) -> None:
     root, check, tried = json.loads(schema(name)), validator(name), 0
-    for one in sorted(told()[name], key=lambda document: len(json.dumps(document)))[-2:]:
-        for less in without_a_member(root, root, one):
-            tried += 1
-            assert not check.is_valid(less), less
+    one = max(told()[name], key=lambda document: len(json.dumps(document)))
+    for less in islice(without_a_member(root, root, one), 100):
+        tried += 1
+        assert not check.is_valid(less), less
     assert tried >= 3
 
 
@@ -357,7 +358,7 @@ def test_the_headers_of_every_record_of_a_run_are_as_described() -> None:
                 assert not record.headers, name
                 continue
             seen[name] += 1
-            if seen[name] <= 100:  # of thousands that differ in times and ids
+            if seen[name] <= 50:  # of thousands that differ in times and ids
                 headers = {key: value.decode() for key, value in record.headers}
                 error = next(headers_of(name).iter_errors(headers), None)
                 assert error is None, f"{name}: {error}"
