@@ -537,7 +537,9 @@ def test_python_in_a_page_is_python(page: Path) -> None:
             compile(block.text, page.name, "exec")
 
 
-ANSWERED = re.compile(r"^```python\n(.*?)^```\n\n```text\n(.*?)^```$", re.M | re.S)
+ANSWERED = re.compile(
+    r"^```python\n((?:(?!```)[^\n]*\n)*)```\n\n```text\n(.*?)^```$", re.M | re.S
+)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
