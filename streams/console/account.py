@@ -24,7 +24,7 @@ def culprits(story: Story, alert: Alert, first: Alert) -> Content:
     left = alert.affected_total - min(len(rows), MOST_CULPRITS)
     return (
         table(
-            ("Series", "Share of the change", "Effect", "Floor", "Missing", "Most moved"),
+            ("Series", "Share of the change", "Effect", "Floor or limit", "Missing", "Most moved"),
             rows[:MOST_CULPRITS],
             figures=(1, 3),
             label="What moved",
@@ -44,7 +44,7 @@ def _culprit(story: Story, one: Affected, window: str) -> tuple[Content, ...]:
         missing = f"{percent(one.missing.reference)} → {percent(one.missing.current)}"
     return (
         _to_series(story, one.series, window),
-        percent(one.share_of_change),
+        percent(one.share_of_change) if one.share_of_change else "–",  # a rule has none
         "–" if one.effect is None else element("span", effect(one.effect), class_="whole"),
         "–" if one.effect is None else number(one.effect.floor),
         element("span", missing, class_="whole"),
@@ -105,7 +105,8 @@ def _evidence(alert: Alert) -> str:
         said.append(f"alarm at {times(ratio)} of its threshold")
     lead = alert.affected[0] if alert.affected else None
     if lead is not None and lead.effect is not None:
-        said.append(f"{lead.series} {effect(lead.effect)}, floor {number(lead.effect.floor)}")
+        line = "floor" if lead.share_of_change else "limit"
+        said.append(f"{lead.series} {effect(lead.effect)}, {line} {number(lead.effect.floor)}")
     if found.n_current is not None:
         of = f" against {number(found.n_reference)}" if found.n_reference is not None else ""
         said.append(f"{number(found.n_current)} events{of}")

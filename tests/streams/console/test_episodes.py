@@ -125,6 +125,16 @@ def test_a_culprit_leads_to_its_series_in_the_window_the_episode_opened_in() -> 
     assert "/series/metric" not in markup, "a metric has no page of its own"
 
 
+def test_a_rule_has_a_limit_and_no_share_of_a_change() -> None:
+    broken = affected("metric:recall", 0.0) | {
+        "effect": {"name": "recall", "value": 0.534, "low": 0.497, "high": 0.571, "floor": 0.62},
+        "missing": None,
+    }
+    said = page(told("alerts", whole(affected=[broken], affected_total=1)))
+    assert "metric:recall recall 0.534 (0.497 to 0.571), limit 0.62" in said
+    assert "metric:recall – recall 0.534 (0.497 to 0.571) 0.62 – 1 of 10" in said
+
+
 @pytest.mark.parametrize(
     ("delivery", "words"),
     [
