@@ -477,6 +477,28 @@ def test_a_full_queue_drops_the_newest_and_counts_them() -> None:
     assert emitter.counts.waiting == 0
 
 
+@pytest.mark.parametrize(
+    ("limits", "kept"), [(Limits(events=10), 10), (Limits(bytes=1_000), 7)], ids=["events", "bytes"]
+)
+def test_while_the_client_is_being_made_events_wait_within_the_limits(
+    limits: Limits, kept: int
+) -> None:
+    producers, may_go_on = Producers(), threading.Event()
+
+    def slow(properties: dict[str, Any]) -> Any:
+        if producers.made:
+            may_go_on.wait(20)
+        return producers(properties)
+
+    emitter = producers.emitter(producer=slow, limits=limits)
+    for _ in range(20):
+        emitter.prediction({"i": "x"}, timestamp=NOW - timedelta(days=1))
+    assert (emitter.counts.waiting, emitter.counts.dropped) == (kept, {"queue_full": 20 - kept})
+    may_go_on.set()
+    emitter.close()
+    assert emitter.counts.delivered == kept == len(producers.records)
+
+
 def test_what_comes_after_the_end_is_lost_and_counted() -> None:
     producers = Producers()
     with producers.emitter() as emitter:
