@@ -246,9 +246,7 @@ class Channel:
     # ---- for whoever owns it
 
     def _lost(self) -> dict[str, int]:
-        refused, failed = self.refused.values(), self._failed.values()
-        both = sorted({*refused, *failed})
-        return {reason: refused.get(reason, 0) + failed.get(reason, 0) for reason in both}
+        return _together(self.refused.values(), self._failed.values())
 
     @property
     def counts(self) -> Counts:
@@ -260,16 +258,15 @@ class Channel:
         waiting = len(self._early)
         if producer is not None and not self._over:
             waiting += len(producer)
-        refused, failed = sum(self.refused.values().values()), sum(self._failed.values().values())
+        of_refused, of_failed = self.refused.values(), self._failed.values()
+        refused, failed = sum(of_refused.values()), sum(of_failed.values())
         self._delivered = delivered = max(self._delivered, accepted - waiting - failed)
         accepted = max(accepted, delivered + failed)
-        lost = self._lost()
-        more = sum(lost.values()) - refused - failed  # since a moment ago
         return Counts(
-            accepted + refused + more,
+            accepted + refused,
             delivered,
             accepted - delivered - failed,
-            MappingProxyType(lost),
+            MappingProxyType(_together(of_refused, of_failed)),
             MappingProxyType(self.fields.values()),
         )
 
@@ -317,6 +314,10 @@ class Channel:
         if self._producer is not None:
             _keep(self._producer)
         self._begin()
+
+
+def _together(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    return {reason: one.get(reason, 0) + other.get(reason, 0) for reason in sorted({*one, *other})}
 
 
 def _keep(producer: object) -> None:
