@@ -113,9 +113,7 @@ def test_the_labels_of_a_topics_past_are_on_the_topic_of_labels(
         for row in said
     ]
     topics = {"said": encode(said), "truths": encode(known if labelled else [])}
-    monkeypatch.setattr(
-        "streams.cli.baseline.past", lambda topic, brokers, config: iter([topics[topic]])
-    )
+    monkeypatch.setattr("streams.cli.baseline.past", lambda topic, *others: iter([topics[topic]]))
     monkeypatch.setenv("LEEWAY_BROKERS", "localhost:1")
     assert main(["baseline", str(tmp_path / "m.yaml"), "--data", "topic:said", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
