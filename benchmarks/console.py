@@ -223,7 +223,7 @@ def main() -> None:
     parser.add_argument("--brokers", help="of an existing Kafka; default: a local one is started")
     options = parser.parse_args()
     now_ms = time.time_ns() // 1_000_000 // HOUR_MS * HOUR_MS
-    fleet = Fleet(options.models, options.features, options.days, now_ms)
+    fleet = Fleet(options.models, options.features, options.days, now_ms, alike=True)
     print(f"{options.models} models, {options.features} features, {options.days} days; ", end="")
     print(f"{os.cpu_count()} cores, Python {platform.python_version()}", flush=True)
     with any_broker(options.brokers) as broker:

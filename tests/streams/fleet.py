@@ -22,7 +22,7 @@ from streams.registry import lifecycle_record
 from streams.topics import TOPICS, Names
 from streams.views import deliveries
 from streams.views.rejected import MARK
-from tests.streams.month import DAY_MS, HOUR_MS, Model, results
+from tests.streams.month import DAY_MS, HOUR_MS, Drawn, Model, results
 from tests.streams.month_of_problems import OUTCOMES, problems
 
 NAMES = Names()
@@ -50,7 +50,7 @@ class Written(NamedTuple):
 
 @dataclass(frozen=True)
 class Fleet:
-    """Size of what is made; `now_ms`: where the last hour ends."""
+    """Size of what is made; `now_ms`: where the last hour ends; `alike`: quiet days are all the same, made once."""
 
     models: int
     features: int
@@ -58,6 +58,7 @@ class Fleet:
     now_ms: int
     segments: tuple[str, ...] = ()
     seed: int = 7
+    alike: bool = False
 
     @cached_property
     def made(self) -> tuple[Model, ...]:
@@ -85,10 +86,11 @@ class Fleet:
 
     def _judged(self) -> Iterator[Written]:
         rngs = [np.random.default_rng([self.seed, model.place, 1]) for model in self.made]
+        drawn: Drawn | None = {} if self.alike else None
         for left in range(24 * self.days, 0, -1):
             at = self.now_ms - (left - 1) * HOUR_MS
             for model, rng in zip(self.made, rngs, strict=True):
-                for result in results(model, left, rng):
+                for result in results(model, left, rng, drawn):
                     yield Written(at, "results", model.id, encode_json(result), "leeway.result.v1")
 
     def _told(self) -> Iterator[Written]:

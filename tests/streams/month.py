@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,6 +36,7 @@ from streams.messages import (
     SeriesDocument,
     TopBinDocument,
     WindowDocument,
+    encode_json,
 )
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -244,6 +246,10 @@ class Model:
 # ---- results
 
 
+#: The quiet hours of a model's day, by what they are of: events, and the series as they are written.
+Drawn = dict[tuple[int, str, str, int], tuple[int, Any]]
+
+
 @dataclass(frozen=True)
 class Hour:
     """One model in one hour: what all of its results are drawn from."""
@@ -254,6 +260,7 @@ class Hour:
     version: str
     segment: str
     rng: np.random.Generator
+    drawn: Drawn | None = None
 
     @property
     def level(self) -> float:
@@ -293,7 +300,9 @@ class Hour:
         )
 
     def inputs(self) -> ResultDocument:
-        many = self.events
+        key = (self.model.place, self.version, self.segment, self.start_ms // HOUR_MS % 24)
+        known = None if self.drawn is None or self.level else self.drawn.get(key)
+        many = self.events if known is None else known[0]
         if not many:
             alarm = AlarmDocument(0.4, 7.678, "1 per 90 days", 700)
             return self.result("inputs", "insufficient", "no_events", events=0, alarm=alarm)
@@ -302,13 +311,19 @@ class Hour:
         verdict, reason = ("stable", "quiet")
         if drifting:
             verdict, reason = ("severe", "alarm_severe") if severe else ("drifting", "alarm")
+        if known is None:
+            known = many, self._drawn(many, drifting)
+            if self.drawn is not None and not self.level:
+                self.drawn[key] = many, msgspec.Raw(encode_json(known[1]))
+        log = 40.0 * drifting if drifting else float(self.rng.gamma(2.0, 0.5))
+        alarm = AlarmDocument(round(log, 6), 7.678, "1 per 90 days", 700)
+        return self.result("inputs", verdict, reason, events=many, alarm=alarm, series=known[1])
+
+    def _drawn(self, many: int, drifting: float) -> list[SeriesDocument]:
         shares = self.model.shares + drifting * (self.model.drifted - self.model.shares)
         # one more draw than needed of nothing: numpy wants shares that add up to at most one
         counts = self.rng.multinomial(many, shares / shares.sum(1, keepdims=True))
-        log = 40.0 * drifting if drifting else float(self.rng.gamma(2.0, 0.5))
-        alarm = AlarmDocument(round(log, 6), 7.678, "1 per 90 days", 700)
-        series = self._series(counts, drifting)
-        return self.result("inputs", verdict, reason, events=many, alarm=alarm, series=series)
+        return self._series(counts, drifting)
 
     def _series(self, counts: NDArray[np.int64], drifting: float) -> list[SeriesDocument]:
         model, shares = self.model, self.model.shares
@@ -436,18 +451,21 @@ def _share(
     }
 
 
-def results(model: Model, hours_left: int, rng: np.random.Generator) -> Iterator[ResultDocument]:
+def results(
+    model: Model, hours_left: int, rng: np.random.Generator, drawn: Drawn | None = None
+) -> Iterator[ResultDocument]:
     """What the judge says of one model when an hour ends: inputs, health, every sixth hour outcomes, at midnight a day.
 
-    `rng` is the model's own: asked hour by hour, in order.
+    `rng` is the model's own: asked hour by hour, in order. With `drawn` every day of inputs in which nothing happens is
+    the same one: eight times as fast.
     """
     if model.story.name == "registered":
         return
     start = model.now_ms - hours_left * HOUR_MS
     for segment in ("all", *model.segments):
-        yield from _hour(Hour(model, start, hours_left, "1.0.0", segment, rng))
+        yield from _hour(Hour(model, start, hours_left, "1.0.0", segment, rng, drawn))
     if model.story.name == "released" and hours_left <= model.story.begins:
-        yield from _hour(Hour(model, start, hours_left, "1.1.0", "all", rng))
+        yield from _hour(Hour(model, start, hours_left, "1.1.0", "all", rng, drawn))
 
 
 def _hour(of: Hour) -> Iterator[ResultDocument]:
