@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from streams import logs
 from streams.counting import Joining, Judging, Profiling
@@ -198,12 +199,13 @@ def waiting(properties: Mapping[str, str]) -> dict[str, str]:
     return {"queued.max.messages.kbytes": _AHEAD_KIB, **side_by_side(properties)}
 
 
-def judge(process: Process, usual: Routing) -> None:
+def judge(process: Process, usual: Routing, mode: Literal["binary", "structured"]) -> None:
     """Judge what the profilers have counted, and do what people and pipelines ask for.
 
     Parameters
     ----------
     usual : who hears of alerts, until somebody says so on `leeway.models`
+    mode : of the CloudEvents that it writes
     """
     properties = side_by_side(process.properties)
     broker = KafkaBroker(properties, process.group("judge"), process.instance)
@@ -221,6 +223,7 @@ def judge(process: Process, usual: Routing) -> None:
         usual.console,
         routing=usual.routing,
         runbook=usual.runbook,
+        mode=mode,
     )
     run(
         broker,

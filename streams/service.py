@@ -192,15 +192,14 @@ def state_directory(environment: Mapping[str, str]) -> Path:
 
 NOT_YET = {  # what parses but does not act yet, and why
     "limits": "the caps hold; changing them comes with a later release",
-    "events.mode": "events are always written in binary mode in this release",
 }
 
 
 def notices(service: Service) -> tuple[str, ...]:
     """One line for each key that was set and does not act yet.
 
-    >>> notices(load_service(None, {"LEEWAY_EVENTS_MODE": "structured"}))
-    ('events.mode: parsed, does not act yet (events are always written in binary mode in this release)',)
+    >>> notices(load_service(None, {"LEEWAY_LIMITS_DEPTH": "8"}))
+    ('limits: parsed, does not act yet (the caps hold; changing them comes with a later release)',)
     """
     return tuple(
         f"{key}: parsed, does not act yet ({why})"

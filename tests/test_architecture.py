@@ -184,7 +184,7 @@ PARTS = (
     ),
     Part("predictions on disk", ("streams/joining/rocks.py",), ("streams", "rocksdict"), False),
     Part("Kafka", ("streams/kafka/*",), ("streams", "confluent_kafka", "httpx2"), False),
-    Part("formats", ("streams/formats/*",), ("streams", "fastavro", "msgspec"), True),
+    Part("formats", ("streams/formats/*",), ("streams", "alerting", "fastavro", "msgspec"), True),
     Part("metrics", ("streams/metrics/*",), ("streams", "prometheus_client"), False),
     Part(
         "tables", ("streams/offline/tables.py",), ("streams", "msgspec", "numpy", "pyarrow"), False

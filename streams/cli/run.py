@@ -161,7 +161,7 @@ def _run_role(service: "Service", role: str, instance: str) -> None:
             directory = service.joiner.directory or state_directory(os.environ)
             roles.joiner(process, directory, service.joiner.memory_bytes)
         else:
-            roles.judge(process, service.public)
+            roles.judge(process, service.public, service.events.mode)
     logs.info("role.stopped", role=instance)
 
 

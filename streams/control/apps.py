@@ -9,6 +9,7 @@ from mode.supervisors import CrashingSupervisor
 from streams.broker import Record
 from streams.control.committed import CommittedTransport
 from streams.control.credentials import broker_credentials
+from streams.formats.modes import binary
 
 _SESSION_MS, _HEARTBEAT_MS = "session.timeout.ms", "heartbeat.interval.ms"
 
@@ -74,7 +75,7 @@ def folding(app: faust.App, topics: tuple[str, ...], fold: Callable[[Record], No
 
 
 def _record(message: Any) -> Record:
-    return Record(
+    found = Record(
         topic=message.topic,
         partition=message.partition,
         offset=message.offset,
@@ -83,3 +84,4 @@ def _record(message: Any) -> Record:
         value=message.value,
         headers=tuple(message.headers or ()),
     )
+    return binary(found)

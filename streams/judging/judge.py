@@ -6,7 +6,7 @@ no clock; what it concludes leaves in one transaction with the state it conclude
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 from zlib import crc32
 
 import msgspec
@@ -22,6 +22,7 @@ from detectors.reference.build import to_document
 from streams import commands
 from streams.broker import Batch, Outgoing, Partition, Record, Work
 from streams.errors import StateError
+from streams.formats.modes import structured
 from streams.judging import growing, inputs, outcomes, outputs, quiet, reigns, running
 from streams.judging.circumstances import (
     context_of,
@@ -73,6 +74,7 @@ class Judge:
     receivers : who can be notified, without secrets, unless `leeway.models` says so
     console, runbook : what messages link to; the same
     routing : who hears of what no lifecycle sends anywhere; the same
+    mode : of the CloudEvents that are written
     """
 
     def __init__(
@@ -84,8 +86,9 @@ class Judge:
         *,
         routing: Sequence[RoutingRule] = (),
         runbook: str | None = None,
+        mode: Literal["binary", "structured"] = "binary",
     ) -> None:
-        self._names, self._partitions = names, partitions
+        self._names, self._partitions, self._mode = names, partitions, mode
         self._profiles, self._commands = names("profiles"), names("commands")
         self._usual = Routing(tuple(receivers), tuple(routing), console, runbook)
         self._routing = self._usual  # what the plans were made for
@@ -155,6 +158,8 @@ class Judge:
     def flush(self) -> Work:
         """Everything concluded since the last flush, with the state it was concluded from."""
         concluded, offsets = self._concluded, self._offsets
+        if self._mode == "structured":
+            concluded = list(map(structured, concluded))
         kept = [record for _, share in sorted(self._shares.items()) for record in share.flush()]
         self._void()
         return Work([*concluded, *kept], offsets)

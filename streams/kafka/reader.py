@@ -21,6 +21,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from streams.broker import Partition, Record
 from streams.errors import BrokerError
+from streams.formats.modes import binary
 from streams.kafka.errors import is_permanent
 
 __all__ = ["KafkaReader", "record_of"]
@@ -54,7 +55,7 @@ FIXED = {
 def record_of(message: Message) -> Record:
     """A record as stages see it."""
     headers: Any = message.headers()
-    return Record(
+    found = Record(
         message.topic() or "",
         message.partition() or 0,
         message.offset() or 0,
@@ -63,6 +64,7 @@ def record_of(message: Message) -> Record:
         message.value(),
         tuple((name, _bytes(content)) for name, content in headers or ()),
     )
+    return binary(found)
 
 
 def _bytes(content: str | bytes | None) -> bytes:

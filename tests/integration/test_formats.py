@@ -159,6 +159,7 @@ def test_however_events_are_packed_the_same_is_counted_joined_and_judged(
             unique("formats"),
             tmp_path,
             schema_registry={"url": registry.url},
+            events={"mode": "structured"},
             partitions=1,
         )
         make(place, (f"{kind}-{form}" for kind in ("predictions", "labels") for form in FORMS))
