@@ -210,7 +210,10 @@ class ReadModel:
         return {} if newest is None else self.intakes[newest][1]
 
     def reference_document(self, model_id: str, reference_id: str) -> Any:
-        """A reference as `Built.reference` has it, as plain data; None: it is not known."""
+        """A reference as `Built.reference` has it, as plain data; None: it is not known.
+
+        Edges and categories may be personal data: `streams.views.distribution` knows of which features.
+        """
         built = self.references.get(model_id, {}).get(reference_id)
         return None if built is None else msgspec.to_builtins(built.reference)
 
