@@ -80,15 +80,17 @@ SHAPES = {
         pages=("overview", "model", "series", "versions"),
     ),
     "many": Shape(
-        lambda: fleet(models=200, features=3, days=1, segments=()), "churn", pages=("overview",)
+        lambda: fleet(models=200, features=2, days=1, segments=()), "churn", pages=("overview",)
     ),
     "long": Shape(lambda: named(LONG), "loans", f"feature:{LONG[:128]}"),
-    "right-to-left": Shape(lambda: named(RIGHT_TO_LEFT), "loans", f"feature:{RIGHT_TO_LEFT}"),
-    "markup": Shape(lambda: named(MARKUP + EMOJI), "loans", f"feature:{MARKUP + EMOJI}"),
+    "right-to-left": Shape(lambda: named(RIGHT_TO_LEFT), "loans", pages=("overview", "model")),
+    "markup": Shape(
+        lambda: named(MARKUP + EMOJI), "loans", f"feature:{MARKUP + EMOJI}", ("series",)
+    ),
     "restarted": Shape(
         lambda: fleet(models=2, features=6, days=1),
         "churn",
-        pages=("overview", "model"),
+        pages=("overview",),
         more=RESTARTED,
     ),
 }

@@ -72,7 +72,7 @@ def test_no_more_cards_than_fit_and_the_rest_is_linked(seven: ReadModel) -> None
 
 
 def test_two_hundred_models_are_one_small_page() -> None:
-    read = fleet(models=200, features=2, days=2, segments=())
+    read = fleet(models=200, features=2, days=1, segments=())
     page = written(read).encode()
     assert names(page.decode()) != []
     assert len(page) < 160_000
