@@ -130,8 +130,8 @@ def _drawn(pair: Pair, a: str, b: str) -> Html:
     """Both over the time of both, if there is one."""
     start = max(int(one.end_ms[0]) for one in (pair.a, pair.b))
     end = min(int(one.end_ms[-1]) for one in (pair.a, pair.b))
-    shown = [_between(one, start, end) if start < end else one for one in (pair.a, pair.b)]
-    return picture(lines.versions(*shown, a, b))
+    of_a, of_b = [_between(one, start, end) if start < end else one for one in (pair.a, pair.b)]
+    return picture(lines.versions(of_a, of_b, a, b))
 
 
 def _between(line: Line, start: int, end: int) -> Line:
