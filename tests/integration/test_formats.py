@@ -164,9 +164,9 @@ def test_however_events_are_packed_the_same_is_counted_joined_and_judged(
         )
         make(place, (f"{kind}-{form}" for kind in ("predictions", "labels") for form in FORMS))
         models = {form: model(form, place) for form in FORMS}
-        past = stream(2_000, seed=99, start_ms=START_MS - 2 * 60 * MINUTE_MS)
+        before = stream(2_000, seed=99, start_ms=START_MS - 2 * 60 * MINUTE_MS)
         built = {
-            of.model_id: reference(of, [e | {"model_id": of.model_id} for e in past])
+            of.model_id: reference(of, [e | {"model_id": of.model_id} for e in before])
             for of in models.values()
         }
         place.register(list(models.values()), built)
@@ -181,7 +181,7 @@ def test_however_events_are_packed_the_same_is_counted_joined_and_judged(
         assert any("schema_registry.unavailable" in line for line in roles.said)
         assert not any("role.failed" in line for line in roles.said)
         found = place.read("results", "outcomes", "dead-letters")
-        told = past(models["avro"].source.predictions.topic, None, place.config, [models["avro"]])
+        told = past(place.names("predictions-avro"), None, place.config, [models["avro"]])
         assert [json.loads(value)["event_id"] for of in told for value in of][:2] == ["e0", "e1"]
     assert not found["dead-letters"]
     results = by_model(found["results"])
