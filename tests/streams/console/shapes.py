@@ -75,7 +75,7 @@ NOTHING = ("overview",)
 SHAPES = {
     "nothing": Shape(read_model, None, pages=NOTHING),
     "one": Shape(
-        lambda: fleet(models=2, features=6, days=3),
+        lambda: fleet(models=2, features=6, days=3, segments=("country=DE",)),
         "churn",
         pages=("overview", "model", "series", "versions"),
     ),
