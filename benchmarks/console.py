@@ -130,15 +130,21 @@ def resident(pid: int) -> tuple[int, int]:
 
 
 def measure(
-    brokers: str, fleet: Fleet, requests: int, connections: int, opens: int = 3
+    brokers: str,
+    fleet: Fleet,
+    requests: int,
+    connections: int,
+    opens: int = 3,
+    written: str | None = None,
 ) -> Iterator[Figure]:
-    """All figures; those that have a limit say whether it holds."""
-    names = Names(f"console-{uuid.uuid4().hex[:8]}.")
-    create_topics({"bootstrap.servers": brokers}, names, partitions=PARTITIONS)
-    began = time.perf_counter()
-    many, size = write(brokers, names, fleet)
-    took = time.perf_counter() - began
-    yield Figure("LOG", "records, written", f"{many:,}, {size / 1e9:.2f} GB, {took:.0f} s")
+    """All figures; those that have a limit say whether it holds. `written`: the prefix of a log that is there."""
+    names = Names(written or f"console-{uuid.uuid4().hex[:8]}.")
+    if written is None:
+        create_topics({"bootstrap.servers": brokers}, names, partitions=PARTITIONS)
+        began = time.perf_counter()
+        many, size = write(brokers, names, fleet)
+        told = f"{many:,}, {size / 1e9:.2f} GB, {time.perf_counter() - began:.0f} s"
+        yield Figure("LOG", f"records, written ({names.prefix})", told)
     began = time.perf_counter()
     with control(brokers, names) as (pid, url):
         _until(lambda: _ready(url), "the end of the log")
@@ -221,6 +227,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=2_000)
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--brokers", help="of an existing Kafka; default: a local one is started")
+    parser.add_argument("--written", metavar="PREFIX", help="use the log of an earlier run")
     options = parser.parse_args()
     now_ms = time.time_ns() // 1_000_000 // HOUR_MS * HOUR_MS
     fleet = Fleet(options.models, options.features, options.days, now_ms, alike=True)
@@ -228,7 +235,8 @@ def main() -> None:
     print(f"{os.cpu_count()} cores, Python {platform.python_version()}", flush=True)
     with any_broker(options.brokers) as broker:
         found = []
-        for figure in measure(broker.bootstrap, fleet, options.requests, options.connections):
+        how = {"requests": options.requests, "connections": options.connections}
+        for figure in measure(broker.bootstrap, fleet, **how, written=options.written):
             print(" ".join(cells(figure)), file=sys.stderr, flush=True)
             found.append(figure)
     head = ("what", "case", "measured", "limit", "met")

@@ -36,6 +36,7 @@ class PlaceReader:
             "fetch.message.max.bytes": 256
             * 1024,  # of a partition at a time: one record is asked for
             "queued.min.messages": 1,
+            "fetch.queue.backoff.ms": 1,  # else every place after the first waits for a second
             "queued.max.messages.kbytes": 4096,
             "fetch.error.backoff.ms": 100,
         }
