@@ -21,7 +21,9 @@ Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 _VERSION = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"  # as in a lifecycle: it is part of keys
 ModelVersion = Annotated[str, msgspec.Meta(pattern=_VERSION)]
 Note = Annotated[str, msgspec.Meta(max_length=1_000)]
-Time = Annotated[str, msgspec.Meta(max_length=40, extra_json_schema={"format": "date-time"})]  # RFC 3339
+Time = Annotated[
+    str, msgspec.Meta(max_length=40, extra_json_schema={"format": "date-time"})
+]  # RFC 3339
 MOST_BYTES = 64 * 1024
 MOST_PENDING = 10_000  # of a model: what exceeds it is refused
 REMEMBERED = 500  # ids of a model: a command that comes again later than that is applied again

@@ -107,9 +107,9 @@ def test_every_change_says_what_kind_it_is() -> None:
         assert re.match(r"\* \[(CHANGE|FEATURE|FIX)\] \S", line), line
 
 
-def test_every_target_of_the_makefile_is_one_word_and_declared_phony() -> None:
+def test_every_target_of_the_makefile_is_declared_phony() -> None:
     text = (ROOT / "Makefile").read_text()
-    targets = re.findall(r"^([a-z]+):", text, re.M)
+    targets = re.findall(r"^([a-z-]+):", text, re.M)
     phony = re.search(r"^\.PHONY: (.*)$", text, re.M)
     assert phony
     assert sorted(targets) == sorted(phony[1].split())
@@ -126,7 +126,9 @@ def test_compose_and_the_tests_run_the_same_kafka_and_only_loopback_is_open() ->
     assert services["kafka"]["image"] == IMAGE
     for name, service in services.items():
         assert all(str(port).startswith("127.0.0.1:") for port in service.get("ports", [])), name
-    assert services["leeway"]["build"]["dockerfile"] == "deploy/Dockerfile"
+    ours = [service for service in services.values() if service["image"] == "leeway"]
+    assert ours
+    assert all(service["build"]["dockerfile"] == "deploy/Dockerfile" for service in ours)
 
 
 def _bin(folder: Path, **scripts: str) -> dict[str, str]:

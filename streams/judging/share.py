@@ -52,14 +52,14 @@ class Share:
     @property
     def open_panes(self) -> int:
         """Panes with counts of inputs or outcomes whose windows are still open."""
-        return sum(
-            len(window.panes)
-            for model in self.models.values()
-            for subject in model.subjects.values()
-            for scope in (INPUTS, OUTCOMES)
-            for by_digest in subject.windows(scope).values()
-            for window in by_digest.values()
-        )
+        total = 0
+        for model in self.models.values():
+            for subject in model.subjects.values():
+                for of_inputs in subject.windows(INPUTS).values():
+                    total += sum(len(window.panes) for window in of_inputs.values())
+                for of_outcomes in subject.windows(OUTCOMES).values():
+                    total += sum(len(window.panes) for window in of_outcomes.values())
+        return total
 
     def put_window(
         self, plan: ModelPlan, key: SubjectKey, scope: Scope[W], start: int, digest: str
