@@ -149,11 +149,7 @@ def measure(
     with control(brokers, names) as (pid, url):
         _until(lambda: _ready(url), "the end of the log")
         took = time.perf_counter() - began
-        yield Figure(
-            "START",
-            "from the command to ready",
-            f"{took:.1f} s, {took / many * 1e6:.0f} µs a record",
-        )
+        yield Figure("START", "from the command to ready", f"{took:.1f} s")
         yield from _of_api(url, requests, connections)
         yield from _of_pages(url, fleet, opens)
         now, most = resident(pid)

@@ -24,6 +24,9 @@ _DASHES = ("solid", "dash", "dot", "dashdot")
 _SHARES = frozenset(("availability", "error_rate", "label_coverage"))
 _KINDS = (("estimated", "dotted: estimated"), ("matured", "diamonds: matured"))
 _UNITS = {"throughput": "events per second", "latency": "milliseconds", "label_lag": "milliseconds"}
+_RIM = (
+    5  # of the picture of alarms: evidence grows for ever, and what matters is near the threshold
+)
 
 
 def trend(
@@ -116,13 +119,14 @@ def coverage(line: Line) -> Picture:
 
 def alarm(line: Line) -> Picture:
     """How much of the alarm's threshold was reached: what is spent of the false alarms that were allowed."""
-    trace = _trace(line, "alarm", "@current", 0)
     known = np.isfinite(line.value)
-    beyond = float(line.value[known].max()) > 5 if known.any() else False
+    beyond = float(line.value[known].max()) > _RIM if known.any() else False
+    drawn = replace(line, value=np.minimum(line.value, _RIM)) if beyond else line
+    trace = _trace(drawn, "alarm", "@current", 0)
     layout = _limits([replace(line, threshold=1.0)], "fires at")
     layout["yaxis"] = {"title": {"text": "of its threshold", "font": {"size": 11}}}
-    if beyond:  # a logarithm of evidence grows for ever; what matters is near the threshold
-        layout["yaxis"] |= {"range": [0, 5], "rangemode": "normal", "autorange": False}
+    if beyond:
+        layout["yaxis"] |= {"range": [0, 1.05 * _RIM], "rangemode": "normal", "autorange": False}
     return Picture(
         id="picture-alarm",
         title="Alarm",
@@ -132,7 +136,7 @@ def alarm(line: Line) -> Picture:
         rows=_rows([("alarm", line)]),
         height=150,
         note="At 1 the alarm fires; false alarms come no oftener than the budget allows."
-        + (" Values above 5 are cut off." if beyond else ""),
+        + (f" Values above {_RIM} are drawn at {_RIM}." if beyond else ""),
         figures=(2, 4),
     )
 
