@@ -20,7 +20,6 @@ _WAITING = """() => [...document.querySelectorAll(".plot")].filter((plot) => {
 }).length"""
 _PATIENCE_S = 30.0
 _SETTLED_S = 0.5  # a browser that starts, or stops, is busy
-_TIMES_BEFORE = 3
 _PAUSE_S = 0.02  # asking all the time would take what the page needs
 
 
@@ -33,8 +32,8 @@ class Opened(NamedTuple):
 
 
 @contextmanager
-def person(url: str, before: str) -> Iterator[Callable[[str], Opened]]:
-    """Somebody who has looked at another page with pictures before, and starts the browser again for each page.
+def person(url: str, before: str, times: int = 3) -> Iterator[Callable[[str], Opened]]:
+    """Somebody who looked at another page with pictures so many `times`, and starts the browser again for each page.
 
     Chromium keeps the chart library, and from the second time on what it was compiled to. Raises `SystemExit` where
     there is no Chromium.
@@ -56,7 +55,7 @@ def person(url: str, before: str) -> Iterator[Callable[[str], Opened]]:
             finally:
                 browser.close()
 
-        for _ in range(_TIMES_BEFORE):
+        for _ in range(times):
             look(before)
         yield look
 

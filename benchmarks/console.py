@@ -196,7 +196,7 @@ def _of_pages(url: str, fleet: Fleet, opens: int) -> Iterator[Figure]:
         "a feature of it": f"/models/{drifting}/series/feature:income",
     }
     before = f"/models/{fleet.made[0].id}/series/feature:income"
-    with person(url, before) as look:
+    with person(url, before, min(opens, 3)) as look:
         for title, path in pages.items():
             found = [look(path) for _ in range(opens)]
             seconds = statistics.median(one.seconds for one in found)
