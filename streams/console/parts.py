@@ -68,6 +68,7 @@ def screen(
     models: Sequence[str] = ("*",),
     kinds: Sequence[str] = ("result", "alert", "trigger", "command", "model"),
     pictures: bool = False,
+    trouble: bool = False,
 ) -> Html:
     """A whole page of the console.
 
@@ -76,6 +77,7 @@ def screen(
     here : the path of the navigation's entry that the page belongs to
     models, kinds : of what changes the page shows something; ``*`` is any model
     pictures : whether it has any, and so needs the chart library
+    trouble : whether it stands in place of one that cannot be shown yet
     """
     scripts = ("live.js", "actions.js", *((PLOTLY, "pictures.js") if pictures else ()))
     main = element(
@@ -85,6 +87,7 @@ def screen(
         tabindex="-1",  # so that the skip link moves the keyboard there, not only the view
         data_models=json.dumps(list(models)),
         data_kinds=json.dumps(list(kinds)),
+        data_trouble="" if trouble else None,
     )
     return page(f"{title} · Leeway", top(asked, here), main, scripts=scripts)
 

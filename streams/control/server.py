@@ -17,6 +17,7 @@ from streams.broker import Partition, Record
 from streams.commands import MOST_BYTES, Command
 from streams.console.pages import PAGES
 from streams.console.parts import Page
+from streams.console.trouble import trouble
 from streams.control import commands, openapi, samples, slack_actions
 from streams.control.api import ROUTES
 from streams.control.commands import Counter
@@ -174,9 +175,14 @@ class Site:
         async def answer(request: web.Request) -> web.StreamResponse:
             # a form without scripts sends also the fields that nobody filled
             filled = [(name, value) for name, value in request.query.items() if value]
-            asked = self._asked(request, checked(page.parameters, filled))
-            text = await self._told(asked, page.render)
-            return web.Response(text=text, content_type="text/html")
+            try:
+                asked = self._asked(request, checked(page.parameters, filled))
+                text, status = await self._told(asked, page.render), 200
+            except Problem as problem:
+                if "text/html" not in request.headers.get("Accept", ""):
+                    raise
+                text, status = trouble(self._asked(request, {}), problem), problem.status
+            return web.Response(text=text, content_type="text/html", status=status)
 
         return answer
 

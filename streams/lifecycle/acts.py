@@ -38,7 +38,7 @@ NOT_YET: tuple[Row, ...] = (
     Row("retirement.deprecation_date", _RETIREMENT),
     Row("retirement.replacement", _RETIREMENT),
     Row("retirement.data_retention", _RETIREMENT),
-    Row("privacy", "alerts name bins by number and show no values in this release"),
+    Row("privacy.show_values", "alerts name bins by number and show no values in this release"),
 )
 ACTS: tuple[str, ...] = (
     "model_id",

@@ -40,6 +40,10 @@ class Problem(Exception):
     def status(self) -> int:
         return TITLES[self.name][0]
 
+    @property
+    def title(self) -> str:
+        return TITLES[self.name][1]
+
     def document(self, instance: str) -> dict[str, Any]:
         """The body of the answer.
 
@@ -48,7 +52,7 @@ class Problem(Exception):
         """
         return {
             "type": f"urn:leeway:problem:{self.name}",
-            "title": TITLES[self.name][1],
+            "title": self.title,
             "status": self.status,
             "detail": self.detail,
             "instance": instance,

@@ -36,6 +36,7 @@
       const asked = location.href;
       const answer = await fetch(asked, { headers: { Accept: "text/html" }, cache: "no-cache" });
       const now = answer.headers.get("ETag") + asked;
+      if (answer.ok && document.querySelector("main[data-trouble]")) return location.reload(); // it is there now
       if (answer.ok && asked === location.href && now !== tag) {
         const text = await answer.text();
         if (asked === location.href) {
@@ -58,7 +59,7 @@
     source = new EventSource("/api/v1/stream");
     source.addEventListener("open", () => {
       say("live", "live");
-      if (lost) soon(); // something may have happened meanwhile
+      soon(lost ? 0 : BETWEEN_MS); // something may have happened meanwhile, or since the page was written
       lost = false;
     });
     source.addEventListener("changed", (event) => {

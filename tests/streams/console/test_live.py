@@ -106,3 +106,14 @@ def test_a_page_about_one_model_does_not_stir_for_another(browse: Browse) -> Non
     served.fold(told("results", result(9, model="churn")))
     page.wait_for_event("request", timeout=5_000)
     assert asked == [f"{served.url}/models/churn"]
+
+
+def test_a_page_that_is_still_being_read_appears_by_itself(browse: Browse) -> None:
+    served = browse.serve(read_model(), ready=False)
+    page = browse.page()
+    page.goto(f"{served.url}/models/loans")
+    expect(page.get_by_text("It appears here by itself")).to_be_visible()
+    browse.complaints.clear()  # the browser complains of the 404, as it should
+    served.fold(record("models", "lifecycle|loans", lifecycle()))
+    expect(page.get_by_role("heading", name="Loans")).to_be_visible()
+    browse.complaints.clear()

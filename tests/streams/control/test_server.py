@@ -232,6 +232,21 @@ def test_errors_are_problem_documents(path: str, status: int, name: str) -> None
     assert problem["instance"] == path.partition("?")[0]
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("/models/none", 404, "no model is called"),
+        ("/episodes/<b>", 404, "&lt;b&gt;"),
+        ("/?a=b", 400, "query.a: expected"),
+    ],
+)
+def test_a_browser_is_told_what_is_wrong_on_a_page(path: str, status: int, said: str) -> None:
+    response, body = get(path, headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (response.status, response.content_type) == (status, "text/html")
+    assert said in body
+    assert "<b>" not in body
+
+
 def test_only_reading_is_possible() -> None:
     response, body = get("/api/v1/models", method="POST")
     assert (response.status, response.headers["Allow"]) == (405, "GET, HEAD")
