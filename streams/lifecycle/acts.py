@@ -122,6 +122,7 @@ ACTS: tuple[str, ...] = (
     "retraining.promotion_gates",
     "retraining.approval_process",
     "retirement.status",
+    "privacy.pii",
 )
 # What acts of conditions and triggers, whose keys are in `ACTS`, is told by `streams.lifecycle.gaps`.
 
