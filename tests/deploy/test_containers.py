@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -119,10 +120,18 @@ def shown(heartbeat: float | None) -> Iterator[int]:
     if heartbeat is not None:
         meter.set(HEARTBEAT, heartbeat)
     exporter = serve(meter, "127.0.0.1", 0)
+    while taken(exporter.port + 1) or taken(exporter.port + 2):  # those are asked as well
+        exporter.stop()
+        exporter = serve(meter, "127.0.0.1", 0)
     try:
         yield exporter.port
     finally:
         exporter.stop()
+
+
+def taken(port: int) -> bool:
+    with socket.socket() as asked:
+        return asked.connect_ex(("127.0.0.1", port)) == 0
 
 
 def healthy(port: int) -> tuple[int, str]:

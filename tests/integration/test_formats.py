@@ -181,7 +181,7 @@ def test_however_events_are_packed_the_same_is_counted_joined_and_judged(
         assert any("schema_registry.unavailable" in line for line in roles.said)
         assert not any("role.failed" in line for line in roles.said)
         found = place.read("results", "outcomes", "dead-letters")
-        told = past(place.names("predictions-avro"), None, place.config, [models["avro"]])
+        told = past(f"{place.names.prefix}predictions-avro", None, place.config, [models["avro"]])
         assert [json.loads(value)["event_id"] for of in told for value in of][:2] == ["e0", "e1"]
     assert not found["dead-letters"]
     results = by_model(found["results"])
