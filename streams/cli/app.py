@@ -153,6 +153,7 @@ def _named(name: str) -> Command:
 
 def _help() -> str:
     lines = [_USAGE, "", _INTRODUCTION, ""]
+    wide = max(len(command.name) for command in COMMANDS) + 2
     widest = max(len(command.name) for command in COMMANDS)
     for heading in dict.fromkeys(command.heading for command in COMMANDS):
         lines.append(f"{heading}:")
