@@ -153,11 +153,10 @@ def _named(name: str) -> Command:
 
 def _help() -> str:
     lines = [_USAGE, "", _INTRODUCTION, ""]
-    wide = max(len(command.name) for command in COMMANDS) + 2
     widest = max(len(command.name) for command in COMMANDS)
     for heading in dict.fromkeys(command.heading for command in COMMANDS):
         lines.append(f"{heading}:")
-        lines += [f"  {c.name:<{widest}} {c.does}" for c in COMMANDS if c.heading == heading]
+        lines += [f"  {c.name:<{widest}}  {c.does}" for c in COMMANDS if c.heading == heading]
         lines.append("")
     return "\n".join([*lines, _END])
 
