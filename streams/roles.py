@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from streams import logs
+from streams.broker import Stage
 from streams.counting import Joining, Judging, Profiling
 from streams.errors import BrokerError, UsageError
 from streams.formats.unpacking import Unpacking
@@ -26,7 +27,7 @@ from streams.kafka.broker import KafkaBroker
 from streams.kafka.commands import past
 from streams.kafka.schema_registry import Leaving, SchemaRegistry
 from streams.lifecycle import Lifecycle
-from streams.loop import run
+from streams.loop import Observer, run
 from streams.metrics import HEARTBEAT, SCHEMAS, Meter
 from streams.offline.sources import source_topics
 from streams.profiling.profiler import Profiler
@@ -86,10 +87,7 @@ def profiler(process: Process) -> None:
     while not process.stopped():
         there = topic_partitions(process.properties)
         wanted = _wanted(process)
-        lacking = tuple(topic for topic in wanted if topic not in there)
-        if lacking and lacking != reported:
-            logs.warning("topics.missing", topics=",".join(lacking), next="waiting for them")
-        reported = lacking
+        lacking = reported = _lacking(wanted, there, reported)
         topics = [topic for topic in wanted if topic in there]
         if not topics:
             process.waits(_WAIT_S)
@@ -98,17 +96,16 @@ def profiler(process: Process) -> None:
         partitions = broker.partition_count(process.names("profiles"))
         stage = Profiler(process.names, partitions, broker.partition_count, unpack)
         stale = _Stale(process, stage, wanted, lacking)
-        with suppress(Leaving):
-            run(
-                broker,
-                stage,
-                topics=topics,
-                followed=[process.names("models")],
-                commit_every_s=_PROFILER_COMMIT_S,
-                limit=_PROFILER_BATCH,
-                stop=lambda stale=stale: process.stopped() or stale(),  # type: ignore[misc]
-                observe=Profiling(process.meter, stage),
-            )
+        _work(
+            process,
+            broker,
+            stage,
+            topics,
+            stale,
+            commit_every_s=_PROFILER_COMMIT_S,
+            limit=_PROFILER_BATCH,
+            observe=Profiling(process.meter, stage),
+        )
 
 
 def collect_rarely() -> None:
@@ -136,10 +133,7 @@ def joiner(process: Process, directory: Path, memory_bytes: int) -> None:
         joined = pairs(_lifecycles(process), process.names)
         wanted = tuple(sorted({t for pair in joined for t in (pair.predictions, pair.labels)}))
         there = topic_partitions(process.properties) if wanted else {}
-        lacking = tuple(topic for topic in wanted if topic not in there)
-        if lacking and lacking != reported:
-            logs.warning("topics.missing", topics=",".join(lacking), next="waiting for them")
-        reported = lacking
+        lacking = reported = _lacking(wanted, there, reported)
         topics = _joinable(joined, there, strict=not started)
         started = True
         if not topics:
@@ -154,18 +148,52 @@ def joiner(process: Process, directory: Path, memory_bytes: int) -> None:
             unpack,
         )
         stale = _Stale(process, stage, wanted, lacking)
-        with suppress(Leaving):
-            run(
-                broker,
-                stage,
-                topics=topics,
-                followed=[process.names("models")],
-                commit_every_s=_JOINER_COMMIT_S,
-                limit=JOINER_BATCH,
-                stop=lambda stale=stale: process.stopped() or stale(),  # type: ignore[misc]
-                observe=Joining(process.meter, stage, place),
-            )
+        _work(
+            process,
+            broker,
+            stage,
+            topics,
+            stale,
+            commit_every_s=_JOINER_COMMIT_S,
+            limit=JOINER_BATCH,
+            observe=Joining(process.meter, stage, place),
+        )
         stage.close()
+
+
+def _lacking(
+    wanted: Sequence[str], there: Mapping[str, int], reported: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Which wanted topics do not exist; said once, as long as they are those that were `reported`."""
+    lacking = tuple(topic for topic in wanted if topic not in there)
+    if lacking and lacking != reported:
+        logs.warning("topics.missing", topics=",".join(lacking), next="waiting for them")
+    return lacking
+
+
+def _work(
+    process: Process,
+    broker: KafkaBroker,
+    stage: Stage,
+    topics: Sequence[str],
+    stale: "_Stale",
+    *,
+    commit_every_s: float,
+    limit: int,
+    observe: Observer,
+) -> None:
+    """Run a stage until the process is to end, or what it reads is not what lifecycles want any more."""
+    with suppress(Leaving):
+        run(
+            broker,
+            stage,
+            topics=topics,
+            followed=[process.names("models")],
+            commit_every_s=commit_every_s,
+            limit=limit,
+            stop=lambda: process.stopped() or stale(),
+            observe=observe,
+        )
 
 
 def _joinable(joined: Sequence[Pair], there: Mapping[str, int], *, strict: bool) -> list[str]:
