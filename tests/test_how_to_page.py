@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ import pytest
 
 from streams.client import Emitter
 from streams.local_kafka import AnyBroker
+from tests.children import ended
 from tests.until import until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -78,12 +78,9 @@ def service(folder: Path, broker: AnyBroker, prefix: str) -> Iterator[None]:
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stderr=written,
         )
-    try:
+    with ended(running):
         until(lambda: "console.opened" in log.read_text(), within=timedelta(seconds=60))
         yield
-    finally:
-        running.send_signal(signal.SIGTERM)
-        running.wait(60)
 
 
 @contextmanager

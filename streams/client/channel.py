@@ -5,7 +5,9 @@ finds it full and counts it lost. Whatever takes time (making the client, hearin
 so) happens in one background thread. Every event is counted exactly once: waiting, delivered, or lost for a reason.
 
 A process that forks leaves its client to the parent: librdkafka's threads do not follow (its issues 1674 and 2374), so
-the child makes its own at its first event, and never touches, nor frees, the one it inherited.
+the child makes its own at its first event, and never touches, nor frees, the one it inherited. What it does inherit are
+the locks of threads that it has not: of one that was just looking up an address, say (glibc's getaddrinfo), and then it
+could never look up any itself. So a fork waits a moment for a client that is about to connect.
 """
 
 import atexit
@@ -31,6 +33,7 @@ _LOG = logging.getLogger("leeway.client")
 _POLL_S = 0.2
 _TELL_EVERY_S = 60.0
 _PURGED_S = 1.0  # until all that was given up has been heard of
+_SETTLED_S = 0.5  # at most, until clients have connected, before a fork
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +312,11 @@ class Channel:
         patience_s = since + self._limits.at_exit.total_seconds() - time.monotonic()
         self.close(max(0.0, patience_s), ending=True)
 
+    def settle(self, until: float) -> None:
+        """Before a fork: let a client connect that is about to, at most until then on the monotonic clock."""
+        if not self.counts.delivered:
+            self.flush(max(0.0, until - time.monotonic()))
+
     def renew(self) -> None:
         """In a child process, right after the fork."""
         if self._producer is not None:
@@ -329,6 +337,12 @@ def _keep(producer: object) -> None:
 _ALL: "weakref.WeakSet[Channel]" = weakref.WeakSet()
 
 
+def _before_fork() -> None:
+    until = time.monotonic() + _SETTLED_S
+    for channel in list(_ALL):
+        channel.settle(until)
+
+
 def _after_fork() -> None:
     for channel in list(_ALL):
         channel.renew()
@@ -340,5 +354,5 @@ def _at_exit() -> None:
         channel.close_at_exit(began)
 
 
-os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
 atexit.register(_at_exit)

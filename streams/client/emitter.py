@@ -55,8 +55,9 @@ class Emitter:
     Notes
     -----
     Make one per process and model, at its start, and keep it. Thread-safe; to be used from asyncio as it is. After a
-    fork every process makes its own client at its first event. A call takes some ten microseconds; while no broker
-    answers, events wait up to `limits`, then each new one is lost and counted.
+    fork every process makes its own client at its first event; the fork itself waits, at most half a second, for one
+    that is about to connect. A call takes some ten microseconds; while no broker answers, events wait up to `limits`,
+    then each new one is lost and counted.
 
     Examples
     --------

@@ -1,8 +1,8 @@
 import json
 import re
-import signal
 import subprocess
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -10,34 +10,40 @@ from playwright.sync_api import expect
 from streams.local_kafka import AnyBroker
 from streams.supervisor import leeway
 from tests.browsing import Browse
+from tests.children import ended
+from tests.until import until
 
 WITHIN = timedelta(seconds=150)  # it promises 90 s on a machine that does nothing else
 
 
 @pytest.mark.kafka
 def test_the_demonstration_finds_what_it_planned_and_shows_it_in_three_clicks(
-    kafka: AnyBroker, browse: Browse
+    kafka: AnyBroker, browse: Browse, tmp_path: Path
 ) -> None:
-    with subprocess.Popen(
-        leeway("demo", "--json", "--keep", "--brokers", kafka.bootstrap),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as demo:
-        try:
-            assert demo.stderr is not None
-            kept = demo.stderr.readline()  # the end of the stream, if it failed before
-            address = re.search(r"http://\S+", kept)
-            assert address is not None, kept + demo.communicate(timeout=10)[1]
-            three_clicks(browse, address[0])
-        finally:
-            demo.send_signal(signal.SIGINT)
-            said, complained = demo.communicate(timeout=WITHIN.total_seconds())
+    command = leeway("demo", "--json", "--keep", "--brokers", kafka.bootstrap)
+    with (
+        (tmp_path / "said").open("w") as out,
+        (tmp_path / "complained").open("w") as err,
+        ended(subprocess.Popen(command, stdout=out, stderr=err)) as demo,
+    ):
+        address = until(lambda: _address(tmp_path / "complained", demo), WITHIN)
+        assert address is not None
+        three_clicks(browse, address)
+    said, complained = ((tmp_path / name).read_text() for name in ("said", "complained"))
     assert demo.returncode == 0, complained or said
     told = json.loads(said)
     assert [phase["fits"] for phase in told["phases"]] == [True] * 6
     assert told["phases"][0]["found"] == "nothing was raised"
-    assert complained == ""
+    assert re.fullmatch(r"the console is at \S+ until you press Ctrl-C\n", complained)
+
+
+def _address(complained: Path, demo: "subprocess.Popen[bytes]") -> str | None:
+    """Where the console is, once it is said."""
+    kept = complained.read_text()
+    found = re.search(r"(http://\S+) ", kept)
+    if found is None and demo.poll() is not None:
+        pytest.fail(kept)
+    return found and found[1]
 
 
 def three_clicks(browse: Browse, address: str) -> None:

@@ -24,6 +24,7 @@ from streams.local_kafka import AnyBroker, free_port
 from streams.metrics import METRICS, ROLES
 from streams.metrics.__main__ import FOLDER
 from streams.metrics.rules import RULES
+from tests.children import ended
 from tests.integration.running import Deployment
 from tests.until import until
 
@@ -59,28 +60,33 @@ def ports(many: int) -> int:
 
 
 class Prometheus:
-    """A Prometheus that scrapes these ports of this machine."""
+    """What a Prometheus on this port of this machine knows."""
 
-    def __init__(self, targets: list[int], folder: Path) -> None:
-        self.port = free_port()
-        self._log = (folder / "prometheus.log").open("wb")
-        config = folder / "prometheus.yaml"
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    @classmethod
+    @contextmanager
+    def scraping(cls, targets: list[int], folder: Path) -> "Iterator[Prometheus]":
+        """A new one, that scrapes these ports."""
+        port, config = free_port(), folder / "prometheus.yaml"
         config.write_text(
             _CONFIG.format(
                 rules=json.dumps(str(FOLDER / "prometheus/rules.yaml")),
                 targets=json.dumps([f"127.0.0.1:{port}" for port in targets]),
             )
         )
-        self._process = subprocess.Popen(
-            [
-                str(PROMETHEUS),
-                f"--config.file={config}",
-                f"--storage.tsdb.path={folder / 'tsdb'}",
-                f"--web.listen-address=127.0.0.1:{self.port}",
-            ],
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-        )
+        command = [
+            str(PROMETHEUS),
+            f"--config.file={config}",
+            f"--storage.tsdb.path={folder / 'tsdb'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ]
+        with (
+            (folder / "prometheus.log").open("wb") as log,
+            ended(subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)),
+        ):
+            yield cls(port)
 
     def get(self, path: str, **query: str) -> Any:
         url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(query)}"
@@ -95,11 +101,6 @@ class Prometheus:
         found: list[dict[str, Any]] = self.get("query", query=expression)["result"]
         return found
 
-    def end(self) -> None:
-        self._process.terminate()
-        self._process.wait(10)
-        self._log.close()
-
 
 @contextmanager
 def leeway_run(config: Path, folder: Path) -> Iterator[None]:
@@ -110,11 +111,8 @@ def leeway_run(config: Path, folder: Path) -> Iterator[None]:
             stderr=subprocess.STDOUT,
             env={**os.environ, "HOOK": "whsec_bm9ib2R5IGxpc3RlbnMgdGhlcmUsIGFuZCB3aWxsIG5vdA=="},
         )
-        try:
+        with ended(process):
             yield
-        finally:
-            process.terminate()
-            process.wait(60)
 
 
 def some_hours() -> list[Hour]:
@@ -174,11 +172,9 @@ def scraped(
             writer.write(Outgoing(place.names("predictions"), b"", first_event.value))
             writer.flush()
 
-        prometheus = Prometheus([http, *range(first, first + len(ROLES) - 1)], folder)
-        try:
+        targets = [http, *range(first, first + len(ROLES) - 1)]
+        with Prometheus.scraping(targets, folder) as prometheus:
             yield prometheus, again
-        finally:
-            prometheus.end()
 
 
 def test_prometheus_finds_every_metric_of_the_list_and_every_rule_holds_for_it(

@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import textwrap
@@ -15,6 +14,7 @@ import httpx2
 import pytest
 
 from streams.local_kafka import free_port
+from tests.children import ended
 from tests.test_documentation import Block, blocks
 from tests.until import until
 
@@ -123,7 +123,7 @@ class Walk:
             process = subprocess.Popen(
                 line.split(), cwd=self._folder, env=self._environment, stdout=out, stderr=out
             )
-        self._stack.callback(end, process)
+        self._stack.enter_context(ended(process))
         if line == "leeway broker":
             said = until(
                 lambda: re.search(r"^127\.0\.0\.1:\d+$", log.read_text(), re.M),
@@ -140,11 +140,6 @@ class Walk:
             return httpx2.get(f"{self.console}/readyz").status_code == 200
         except httpx2.TransportError:
             return False
-
-
-def end(process: "subprocess.Popen[bytes]") -> None:
-    process.send_signal(signal.SIGTERM)
-    process.wait(40)
 
 
 def flat(text: str) -> str:

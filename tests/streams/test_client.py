@@ -684,3 +684,36 @@ else:
         check=False,
     )
     assert done.stdout.split("\n")[:2] == ["child 0 2", "parent 1 7"], done.stderr
+
+
+def test_a_fork_waits_for_a_client_that_is_about_to_connect() -> None:
+    """A thread that looks up an address meanwhile would leave its lock to a child that can never open it."""
+    script = """
+import os, threading
+from streams.client import Emitter
+made = []
+class Client:
+    def __init__(self, properties): made.append(threading.Event().wait(0.1))
+    def produce(self, *_): pass
+    def poll(self, _): threading.Event().wait(0.01)
+    def flush(self, _): return 0
+    def purge(self): pass
+    def __len__(self): return 0
+emitter = Emitter("127.0.0.1:9", model_id="m", producer=Client)
+for _ in range(2):
+    emitter.prediction({})
+    if pid := os.fork():
+        os.waitpid(pid, 0)
+    else:
+        print(len(made), flush=True)
+        os._exit(0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.stdout.split() == ["2", "2"], done.stderr  # one to try the properties, one to send

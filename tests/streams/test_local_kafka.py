@@ -24,6 +24,7 @@ from streams.local_kafka import (
     tools,
 )
 from streams.topics import MAX_MESSAGE_BYTES
+from tests.children import ended
 from tests.until import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -245,7 +246,7 @@ def test_leeway_broker_prints_its_address_and_ends_in_order_on_sigterm(tmp_path:
         stdout=subprocess.PIPE,
         text=True,
     )
-    with broker:
+    with ended(broker):
         assert broker.stdout
         address = broker.stdout.readline().strip()
         client = AdminClient({"bootstrap.servers": address})
