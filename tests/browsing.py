@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import pytest
 from aiohttp import web
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from streams.broker import Partition, Record
 from streams.commands import Command
@@ -35,6 +35,7 @@ ARGUMENTS = (
     "--font-render-hinting=none",
 )
 DESK, PHONE = (1280, 800), (360, 740)
+PATIENCE_S = 30.0  # of a machine that does much else; nothing takes so long
 
 
 async def nobody(command: Command) -> None:
@@ -122,7 +123,7 @@ class Browse:
             locale="en-GB",
             **more,
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE_S * 1e3)
         self._contexts.append(context)
         page = context.new_page()
         page.on("console", lambda said: self._hear(said.type, said.text))
@@ -158,7 +159,7 @@ SCREENSHOTS = os.environ.get("LEEWAY_SCREENSHOTS")  # before tests lose `LEEWAY_
 
 
 def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run_coroutine_threadsafe(work, loop).result(20)
+    return asyncio.run_coroutine_threadsafe(work, loop).result(PATIENCE_S)
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,7 @@ def chromium() -> Iterator[Chromium]:
     thread = threading.Thread(target=loop.run_forever, name="pages", daemon=True)
     thread.start()
     playwright = sync_playwright().start()
+    expect.set_options(timeout=PATIENCE_S * 1e3)
     started: Chromium | None = None
     try:
         browser = playwright.chromium.launch(executable_path=place, args=list(ARGUMENTS))
