@@ -21,7 +21,10 @@ def command(
         str | None, typer.Option(metavar="ID", help="of a reference that is registered")
     ] = None,
     start: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="or: what was seen from here")
+        str | None,
+        typer.Option(
+            "--from", metavar="TIME", help="or: what was seen from here; refused in this release"
+        ),
     ] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="to here")] = None,
 ) -> int:
