@@ -1,6 +1,7 @@
 """What do our messages look like to others? A JSON Schema each, and an AsyncAPI index: `python -m streams.schemas`.
 
-With `--release` also what is promised from now on: `schemas/released.json`, with which the next schemas are compared.
+Beside them the schema of lifecycle files, for editors. With `--release` also what is promised from now on:
+`schemas/released.json`, with which the next schemas are compared.
 """
 
 import sys
@@ -14,11 +15,24 @@ from streams.contracts.asyncapi import asyncapi
 from streams.contracts.compatibility import Way, breaks, compact
 from streams.contracts.documents import DOCUMENTS
 from streams.contracts.schemas import document, schema
+from streams.lifecycle.keys import file_schema
 
-__all__ = ["DOCUMENTS", "FOLDER", "INDEX", "index", "main", "released", "schema", "way_of"]
+__all__ = [
+    "DOCUMENTS",
+    "FILES",
+    "FOLDER",
+    "INDEX",
+    "index",
+    "main",
+    "of_files",
+    "released",
+    "schema",
+    "way_of",
+]
 
 FOLDER = Path(__file__).resolve().parent.parent / "schemas"
 INDEX = "asyncapi.json"
+FILES = "lifecycle-file.json"
 _RELEASED = "released.json"
 
 
@@ -29,7 +43,15 @@ def _version() -> str:
 
 def index() -> bytes:
     """The AsyncAPI document, as its file holds it."""
-    found = asyncapi(_version())
+    return _pretty(asyncapi(_version()))
+
+
+def of_files() -> bytes:
+    """The schema of lifecycle files, as its own file holds it."""
+    return _pretty(file_schema())
+
+
+def _pretty(found: dict[str, Any]) -> bytes:
     return msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
 
 
@@ -60,6 +82,7 @@ def main(release: bool) -> int:
     for name in DOCUMENTS:
         (FOLDER / f"{name}.json").write_bytes(schema(name))
     (FOLDER / INDEX).write_bytes(index())
+    (FOLDER / FILES).write_bytes(of_files())
     if not release:
         return 0
     if (FOLDER / _RELEASED).exists() and (wrong := broken()):

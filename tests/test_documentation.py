@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import fields
-from datetime import timedelta
-from fnmatch import fnmatchcase
 from functools import cache
 from io import StringIO
 from math import inf
@@ -31,11 +29,9 @@ from streams.cli.sending import REFUSALS
 from streams.client.exposition import METRICS as EMITTED
 from streams.commands import Command
 from streams.errors import LeewayError
-from streams.lifecycle import Lifecycle, load
-from streams.lifecycle.acts import NOT_YET
-from streams.lifecycle.drift import Methods
-from streams.lifecycle.grammar import human
-from streams.lifecycle.schema import every_key, section_at
+from streams.lifecycle import load
+from streams.lifecycle.keys import Key, keys
+from streams.lifecycle.schema import every_key
 from streams.metrics import METRICS, PREFIX
 from streams.service import load_service
 from streams.service_file import ServiceFile
@@ -119,53 +115,33 @@ MESSAGES, OPERATING, STATISTICS = map(text_of, ("messages.md", "operating.md", "
 # ------------------------------------------------------------------------------- the lifecycle's keys
 
 
-FILLED = {  # what is not written follows from the rest of the file
-    "model_name": "the id",
-    "monitoring.alerts.*.name": "the condition",
-    "retraining.trigger_conditions.*.name": "the trigger",
-    "retraining.trigger_conditions.*.approval": "see below",
-    "monitoring.data_quality.silent": "auto",
-}
+KEYED = re.compile(r"(<!-- keys: (.*) -->\n)((?:\|.*\n)+)")
+LIFECYCLE = "lifecycle.md"
 
 
-def default_of(key: str) -> str:
-    """How the page writes a key's default."""
-    if key in FILLED:
-        return FILLED[key]
-    (*above, last) = key.split(".")
-    section = section_at(Lifecycle, tuple(above)) if above else Lifecycle
-    if isinstance(section, tuple):
-        (section,) = section
-    (field,) = (
-        about for name, about in section.model_fields.items() if (about.alias or name) == last
-    )
-    return "required" if field.is_required() else written(field.get_default())
+def table(sections: Sequence[str]) -> str:
+    """The keys of these sections. Those of which the same is said share a row, if only one step tells them apart."""
+    found = [key for key in keys() if any(begins(key, section) for section in sections)]
+    told: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    for key in found:
+        cells = (key.written, key.default, key.acts, key.meaning)
+        told.setdefault((str(len(key.path)), key.path[-1], *cells), []).append(key.path)
+    lines = ["| key | value | default | acts | meaning |", "|---|---|---|---|---|"]
+    for (_, _, *said), paths in told.items():
+        steps = [list(dict.fromkeys(step)) for step in zip(*paths, strict=True)]
+        assert sum(len(step) > 1 for step in steps) <= 1, paths
+        key_ = ".".join(step[0] if len(step) == 1 else f"{{{','.join(step)}}}" for step in steps)
+        lines.append("| " + " | ".join((f"`{key_}`", *said)) + " |")
+    return "\n".join(lines) + "\n"
 
 
-def written(value: Any) -> str:
-    if value in (None, (), {}):
-        return "–"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, timedelta):
-        return human(value)
-    if isinstance(value, float):
-        return f"{100 * value:g} %"
-    if isinstance(value, Methods):
-        return value.number
-    if isinstance(value, tuple):
-        return ", ".join(f"{each:g}" if isinstance(each, float) else str(each) for each in value)
-    return str(value)
+def begins(key: Key, section: str) -> bool:
+    steps = tuple(section.split("."))
+    return key.path[: len(steps)] == steps
 
 
-def acts(key: str) -> str:
-    """Whether a key acts in this release, as `leeway check` says it."""
-    steps = key.split(".")
-    for row in NOT_YET:
-        pattern = row.path.split(".")
-        if len(pattern) <= len(steps) and all(map(fnmatchcase, steps, pattern)):
-            return "partly" if row.values else "later"
-    return "yes"
+def with_keys(page: str) -> str:
+    return KEYED.sub(lambda found: found[1] + table(found[2].split()), page)
 
 
 def expanded(key: str) -> list[str]:
@@ -184,20 +160,19 @@ def expanded(key: str) -> list[str]:
     ]
 
 
-LIFECYCLE = [row for row in _rows(text_of("lifecycle.md")) if row[0].startswith("`")]
+def test_the_lifecycle_page_tells_of_every_key_what_its_model_says() -> None:
+    page = text_of(LIFECYCLE)
+    assert with_keys(page) == page, "python -m tests.test_documentation writes it anew"
 
 
 def test_the_lifecycle_page_has_every_key_once_and_no_other() -> None:
-    described = [key for row in LIFECYCLE for key in expanded(row[0].strip("`"))]
-    assert sorted(described) == sorted(".".join(map(str, key)) for key in every_key(Lifecycle))
-
-
-@pytest.mark.parametrize("row", LIFECYCLE, ids=lambda row: row[0].strip("`"))
-def test_the_lifecycle_page_tells_defaults_and_what_acts(row: Sequence[str]) -> None:
-    keys = expanded(row[0].strip("`"))
-    defaults = list(map(default_of, keys))
-    assert row[2] == ("; ".join(defaults) if len(set(defaults)) > 1 else defaults[0])
-    assert {row[3]} == set(map(acts, keys))
+    described = [
+        key
+        for found in KEYED.finditer(text_of(LIFECYCLE))
+        for row in _rows(found[3])
+        for key in expanded(row[0].strip("`"))
+    ]
+    assert sorted(described) == sorted(".".join(key.path) for key in keys())
 
 
 # ------------------------------------------------------------------------------- examples of messages
@@ -332,8 +307,10 @@ def test_every_example_of_a_message_is_what_a_replay_writes(tmp_path: Path) -> N
     assert examples == replayed(tmp_path), "python -m tests.test_documentation writes them anew"
 
 
-def write_examples() -> None:
-    """Put what a replay writes today into the page."""
+def write() -> None:
+    """Put what a replay writes today, and what the models say of their keys, into the pages."""
+    keyed = ROOT / "docs" / LIFECYCLE
+    keyed.write_text(with_keys(keyed.read_text("utf-8")), "utf-8")
     with TemporaryDirectory() as folder:
         found = replayed(Path(folder))
     page = ROOT / "docs" / "messages.md"
@@ -620,4 +597,4 @@ def test_what_a_package_exports_is_listed_sorted_and_exact(file: Path) -> None:
 
 
 if __name__ == "__main__":
-    write_examples()
+    write()

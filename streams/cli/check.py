@@ -21,9 +21,27 @@ EXAMPLE = "leeway check examples/smallest.yaml"
 _LINE = re.compile(r"(?P<file>.*?):(?P<line>\d+):(?P<column>\d+): (?P<message>.*)", re.DOTALL)
 
 
+def _show_schema(asked: bool) -> None:
+    """For editors: print what a lifecycle file may hold, and end."""
+    if asked:
+        from streams.lifecycle.keys import file_schema
+
+        output.print_json(file_schema())
+        raise typer.Exit
+
+
 def command(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="lifecycle files (YAML)")],
     config: ConfigOption = None,
+    schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema",
+            callback=_show_schema,
+            is_eager=True,
+            help="print the JSON Schema of these files, for editors, and end",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> int:
     """Validate lifecycles: every mistake on its own line, with its place and what was expected.

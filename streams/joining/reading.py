@@ -16,7 +16,7 @@ from streams.broker import Batch, Record
 from streams.joining.records import Said
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.paths import Const, Path
-from streams.lifecycle.settings import Source
+from streams.lifecycle.sources import Source
 from streams.profiling.events import Topic
 from streams.profiling.fields import ANSWERED
 from streams.profiling.reading import PREDICTIONS, Reading

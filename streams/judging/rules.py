@@ -6,8 +6,8 @@ from dataclasses import replace
 from detectors.judging.rules import AUTO, Rule, written
 from detectors.series import Series
 from streams.lifecycle import Lifecycle
+from streams.lifecycle.detection import PredictionDrift
 from streams.lifecycle.drift import ONLY_CATEGORIES, ONLY_NUMBERS, Methods, Threshold
-from streams.lifecycle.monitoring import PredictionDrift
 
 OUTPUTS = ("prediction", "score")
 _SIZE_OF = {"D": "ks", "V": "chi2", "difference": "two_proportion"}

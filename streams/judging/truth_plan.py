@@ -27,8 +27,9 @@ from streams.judging.lines import Lines, Rule
 from streams.judging.scopes import DAY_MS, Timing
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.acts import windows
+from streams.lifecycle.detection import ConceptDrift
 from streams.lifecycle.metrics import METRICS, NEEDS_LABELS
-from streams.lifecycle.monitoring import ConceptDrift, LabelHealth
+from streams.lifecycle.monitoring import LabelHealth
 from streams.segments import ALL, name_of
 
 MOST_DAYS = 400  # of predictions, that are remembered

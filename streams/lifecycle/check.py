@@ -13,16 +13,12 @@ from streams.lifecycle.contradiction import (
     unknown,
     with_article,
 )
+from streams.lifecycle.inputs import Feature
 from streams.lifecycle.metrics import metric_name
 from streams.lifecycle.mistakes import Steps, Wrong, bare, did_you_mean, quoted
 from streams.lifecycle.paths import UNREADABLE
-from streams.lifecycle.settings import (
-    FEATURE_FIELDS,
-    LABEL_FIELDS,
-    PREDICTION_FIELDS,
-    Feature,
-    Lifecycle,
-)
+from streams.lifecycle.settings import Lifecycle
+from streams.lifecycle.sources import FEATURE_FIELDS, LABEL_FIELDS, PREDICTION_FIELDS
 
 
 def contradictions(lifecycle: Lifecycle, names: Names) -> Found:

@@ -11,11 +11,11 @@ from streams.lifecycle.contradiction import (
     unknown,
     with_article,
 )
+from streams.lifecycle.detection import PredictionDrift
 from streams.lifecycle.drift import AUTO
 from streams.lifecycle.grammar import LONGEST_WINDOW, human
 from streams.lifecycle.metrics import Bound
 from streams.lifecycle.mistakes import Steps, Wrong, bare, did_you_mean, quoted
-from streams.lifecycle.monitoring import PredictionDrift
 from streams.lifecycle.settings import Lifecycle
 
 CHANNELS = ("slack", "pagerduty", "email")

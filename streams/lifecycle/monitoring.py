@@ -1,14 +1,12 @@
 """What a lifecycle says about watching: windows, budget, metrics, drift, quality, labels, alerts."""
 
 import re
-from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
     Field,
-    ModelWrapValidatorHandler,
     PlainSerializer,
     PlainValidator,
     ValidationInfo,
@@ -17,13 +15,15 @@ from pydantic import (
     model_validator,
 )
 
-from streams.lifecycle import conditions, drift, grammar, metrics
-from streams.lifecycle.mistakes import Wrong, shown
+from streams.lifecycle import conditions, grammar, metrics
+from streams.lifecycle.detection import DriftDetection
+from streams.lifecycle.mistakes import Wrong
 from streams.lifecycle.written import (
     Boolean,
     Change,
     Condition,
     Duration,
+    Filled,
     Frequency,
     Length,
     Metric,
@@ -34,7 +34,7 @@ from streams.lifecycle.written import (
     Share,
     Text,
     WindowLength,
-    each,
+    form,
     listed,
     word,
 )
@@ -47,23 +47,43 @@ class Windowing(Section):
     """Panes, windows and how late events may be."""
 
     pane: Length = _MINUTE
+    """the grain of counting"""
     size: WindowLength = _HOUR
+    """how much is judged at once; a multiple of the pane, at most 31d"""
     lateness: Duration = _MINUTE
+    """how far events may be out of order before they count as late"""
     idle: Length = 5 * _MINUTE
+    """a silent source partition holds the watermark back for so long"""
     max_ahead: Duration = 5 * _MINUTE
+    """an event further in the future than this is a dead letter"""
     grace: Duration = 3 * _HOUR
+    """what a version shows for so long after its deployment is published, and delivered only if it is
+    still open then"""
+
+
+Amount = Annotated[float, form("value", "number", "string")]
+Bound = Annotated[metrics.Bound, form("value, {min} or {max}", "number", "string", "object")]
 
 
 class PerformanceMetric(Section):
     """A metric with the line beyond which it is a problem; times are milliseconds."""
 
     metric: Metric
-    current: float | None = None
-    threshold: metrics.Bound | None = None
-    critical: metrics.Bound | None = None
+    """a [metric of outcomes](outcomes.md#metrics), which needs labels; or a latency, a share of
+    failures, `throughput`, `positive_rate`, `mean_score` or the mean of a feature, which need none
+    """
+    current: Amount | None = None
+    """its value where the reference has no outcomes"""
+    threshold: Bound | None = None
+    """the first line that it must not cross"""
+    critical: Bound | None = None
+    """the second one"""
     measurement_frequency: Frequency = None
+    """over how long: a number of windows, at most 31d; none, or something else: one window"""
     segment: Text | None = None
+    """of these events only, `NAME=VALUE`"""
     min_events: Positive = 200
+    """fewer say nothing yet"""
 
     @field_validator("current", mode="plain")
     @classmethod
@@ -88,112 +108,6 @@ class PerformanceMetric(Section):
         return metrics.amount_text(value, unit) if value is not None and unit == "time" else value
 
 
-def _names(value: object) -> Literal["all"] | tuple[str, ...]:
-    if isinstance(value, str) and grammar.fold(value) == "all":
-        return "all"
-    if not isinstance(value, list | tuple):
-        raise Wrong(shown(value), "is not a list of features", "all, or a list of names", "")
-    if not value:
-        raise Wrong(
-            "", "is an empty list", "all, or a list of names", "enabled: false switches it off"
-        )
-    return tuple(each(enumerate(value), grammar.text))
-
-
-Alarm = Annotated[Literal["budget", "every_window"], word(["budget", "every_window"], "an alarm")]
-Method = Annotated[
-    drift.Methods, PlainValidator(drift.methods), PlainSerializer(drift.methods_document)
-]
-
-
-class PredictionDrift(Section):
-    """Drift of prediction, score and confidence; `threshold` and `severe` are sizes that matter, None: the defaults."""
-
-    enabled: Boolean = True
-    method: Method = drift.AUTO
-    threshold: drift.Threshold | None = None
-    severe: drift.Threshold | None = None
-    check_frequency: Frequency = None  # None: the window's size
-    alarm: Alarm = "budget"
-
-    @field_validator("threshold", "severe", mode="plain")
-    @classmethod
-    def _read_threshold(cls, value: object, info: ValidationInfo) -> drift.Threshold | None:
-        if value is None or "method" not in info.data:
-            return None
-        return drift.threshold(value, info.data["method"])
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _fill(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Severe is twice the threshold unless it is written; a p-value has no double, nor has the largest effect."""
-        found = handler(value)
-        threshold = found.threshold
-        if threshold is None or found.severe is not None or threshold.measure == "p":
-            return found
-        severe = replace(threshold, value=2 * threshold.value)
-        try:
-            drift.threshold(drift.threshold_document(severe), found.method)
-        except Wrong:
-            return found
-        return found.model_copy(update={"severe": severe})
-
-    @field_serializer("threshold", "severe")
-    def _write_threshold(self, value: drift.Threshold | None) -> Any:
-        return None if value is None else drift.threshold_document(value)
-
-
-def _part(value: object) -> float:
-    part = grammar.share(value)
-    if not part:
-        raise Wrong(shown(value), "is no feature at all", "a share above 0, such as 30%")
-    return part
-
-
-class DataDrift(PredictionDrift):
-    """Drift of the features; `share` is the part of them that must drift, None: any feature will do.
-
-    `joint` watches the relations between the numbers among them too.
-    """
-
-    features_monitored: Annotated[
-        Literal["all"] | tuple[str, ...],
-        PlainValidator(_names),
-        PlainSerializer(lambda names: names if names == "all" else list(names)),
-    ] = "all"
-    share: Annotated[float, PlainValidator(_part)] | None = None
-    joint: Boolean = False
-
-
-_CONCEPT_METHODS = {
-    "Performance degradation": "performance_degradation",
-    "Label drift": "label_drift",
-    "ADWIN": "adwin",
-    "HDDM": "hddm",
-    "Page-Hinkley": "page_hinkley",
-    "DDM": "ddm",
-}
-
-
-class ConceptDrift(Section):
-    """Drift of the relation between inputs and truth, seen in the loss or the labels."""
-
-    method: Annotated[
-        tuple[Annotated[str, word(_CONCEPT_METHODS, "a method of concept drift")], ...],
-        BeforeValidator(listed),
-    ] = ("performance_degradation",)
-    window: WindowLength = timedelta(days=1)
-    threshold: Change | None = None
-
-
-class DriftDetection(Section):
-    """Which kinds of drift are looked for, and how."""
-
-    data_drift: DataDrift = DataDrift()
-    prediction_drift: PredictionDrift = PredictionDrift()
-    concept_drift: ConceptDrift | None = None
-
-
 def _silent(value: object) -> timedelta | None:
     if isinstance(value, str) and grammar.fold(value) == "auto":
         return None
@@ -207,41 +121,69 @@ class DataQuality(Section):
     """Limits of what is no drift but broken; `silent` None is ``auto``."""
 
     missing: Change = grammar.Change(0.02, relative=False)
+    """the largest rise of missing values over the reference"""
     invalid: Share = 0.01
+    """the largest share of values that are not of their type"""
     range: Share = 0.005
+    """the largest share of numbers outside their range"""
     unseen: Share = 0.01
+    """the largest share of categories that the reference does not know, beyond the reference's own
+    """
     stale: Share = 0.05
+    """the largest share of values older than their `freshness`"""
     leak: Share = 0.0
+    """the largest share of values younger than their prediction"""
     volume: Share = 0.5
+    """the least part of the usual volume"""
     silent: Annotated[
         timedelta | None,
         PlainValidator(_silent),
         PlainSerializer(lambda length: "auto" if length is None else grammar.iso(length)),
+        form("auto, duration", "string"),
+        Filled("auto"),
     ] = None
+    """the longest time without a prediction; auto: three times the longest that is usual, at least 15m
+    """
     window: WindowLength = 5 * _MINUTE
+    """how often all this, and operation, is judged"""
 
 
 class LabelHealth(Section):
     """When labels are expected, and how many of them."""
 
     delay: Duration | None = None
+    """how long after its prediction a label is expected; see [label health](outcomes.md#label-health)
+    """
     coverage: Share | None = None
+    """the least share of predictions with a label, at the age `within`"""
     within: Length | None = None
+    """how old predictions are whose labels are counted"""
     max_lag: Length | None = None
+    """the age beyond which no more than 5 % of the labels may be"""
     maturity: Length | None = None
+    """labels younger than that wait, where early ones are no fair sample; see
+    [maturity](outcomes.md#two-clocks)"""
     min_confidence: Share = 0.0
+    """labels with a `label_confidence` below do not count"""
     max_corrections: Share = 0.01
+    """the largest share of labels that may be taken back"""
 
 
 class Slice(Section):
     """A guardrail of one segment's values; times are milliseconds."""
 
     segment: Text
+    """a line for every value of this segment"""
     metric: Metric
-    min: float | None = None
-    max: float | None = None
+    """of outcomes only"""
+    min: Amount | None = None
+    """no value of it may be below"""
+    max: Amount | None = None
+    """no value of it may be above"""
     max_gap: Change | None = None
+    """how far the best and the worst may be apart"""
     min_events: Positive = 1000
+    """values with fewer are left out"""
 
     @field_validator("min", "max", mode="plain")
     @classmethod
@@ -265,8 +207,11 @@ class Versions(Section):
     """Comparison of other active versions with the current one."""
 
     compare: Boolean = True
+    """whether other active versions are compared with the current one"""
     min_events: Positive = 1000
+    """fewer say nothing yet"""
     max_gap: Change = grammar.Change(0.02, relative=False)
+    """how much worse than the current one another may be"""
 
 
 SEVERITIES = {name.capitalize(): name for name in ("critical", "error", "warning", "info")}
@@ -279,6 +224,9 @@ _CHANNELS = {
 }
 
 
+_CHANNEL = form("Slack, PagerDuty, Email, receiver", "string")
+
+
 def _channel(value: object) -> str:
     name = grammar.text(value)
     return _CHANNELS.get(grammar.fold(name), name)
@@ -287,16 +235,26 @@ def _channel(value: object) -> str:
 class AlertRule(Section):
     """When to tell whom, how urgently, and where the reader finds what to do."""
 
-    name: Text
+    name: Annotated[Text, Filled("the condition")]
+    """for people"""
     condition: Condition
+    """a kind (`data drift`, `severe data drift`, `prediction drift`, `concept drift`, `performance`,
+    `data quality`, `label health`, `operational`, `pipeline`) overrides its defaults; a line for a
+    metric, a share (`missing(age) > 3%`), a distance (`psi(age) > 0.2`) or a silence is a rule of
+    its own; so are several tests joined by `and`. See [conditions](#conditions)"""
     severity: Annotated[
         Literal["critical", "error", "warning", "info"] | None, word(SEVERITIES, "a severity")
     ] = None  # None: as is usual for the kind
+    """none: as usual for the kind"""
     channel: Annotated[
-        tuple[Annotated[str, PlainValidator(_channel)], ...], BeforeValidator(listed)
+        tuple[Annotated[str, PlainValidator(_channel), _CHANNEL], ...], BeforeValidator(listed)
     ] = ()
+    """who hears it"""
     runbook: Text | None = None
+    """linked from the alert"""
     for_: Persistence | None = Field(default=None, alias="for")
+    """how long it must hold; none: 2 of 3 windows for what has a line, and at once for kinds and
+    silences"""
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -350,6 +308,8 @@ class Monitoring(Section):
 
     window: Windowing = Windowing()
     false_alarms: Rate = grammar.Rate(1, timedelta(days=90))
+    """the budget of the whole model: all features, segments and looks; see [statistics](statistics.md)
+    """
     performance_metrics: tuple[PerformanceMetric, ...] = ()
     drift_detection: DriftDetection = DriftDetection()
     data_quality: DataQuality = DataQuality()

@@ -24,6 +24,7 @@ from streams.lifecycle.written import (
     Date,
     DateRange,
     Duration,
+    Filled,
     Length,
     Positive,
     Rate,
@@ -35,6 +36,7 @@ from streams.lifecycle.written import (
     Trigger,
     Version,
     each,
+    form,
     listed,
     text_or_number,
     word,
@@ -47,40 +49,62 @@ Approval = Literal["auto", "required", "advisory"]
 class TriggerCondition(Section):
     """When to ask for what, and who must agree first."""
 
-    name: Text
+    name: Annotated[Text, Filled("the trigger")]
+    """part of the trigger id"""
     trigger: Trigger
-    action: Annotated[Literal["retrain", "evaluate", "notify"], PlainValidator(triggers.action)]
-    approval: Annotated[Approval, word(["auto", "required", "advisory"], "a kind of approval")] = (
-        "advisory"
-    )
+    """data drift or prediction drift that stays severe for 3 windows; concept drift or performance at
+    once; a metric of outcomes beyond a line; a date, so many labels, or a person. See
+    [conditions](#conditions)"""
+    action: Annotated[
+        Literal["retrain", "evaluate", "notify"],
+        PlainValidator(triggers.action),
+        form("retrain, evaluate, notify", "string"),
+    ]
+    """`notify` tells people of a condition as an entry of `alerts` does; drifting predictions alone
+    are only ever evaluated"""
+    approval: Annotated[
+        Approval, word(["auto", "required", "advisory"], "a kind of approval"), Filled("see below")
+    ] = "advisory"
+    """default for `retrain`: required where there are approvers, else auto; otherwise advisory"""
     priority: Annotated[
         Literal["low", "normal", "high"], word(["low", "normal", "high"], "a priority")
     ] = "normal"
+    """of several conditions that hold the most urgent asks"""
 
 
 class TrainingWindow(Section):
     """The suggested range of training data."""
 
     lookback: Length = 90 * _DAY
+    """the suggested range of data"""
     from_: Annotated[
         Literal["lookback", "change_point"],
         word(
             {"lookback": "lookback", "change_point": "change_point"}, "a start of the training data"
         ),
     ] = Field(default="lookback", alias="from")
+    """where that range begins; `change_point` when the change is known"""
     min_records: Positive | None = None
+    """fewer events hold the request back"""
     min_labels: Positive | None = None
+    """fewer labels, of the predictions since the range begins, hold the request back"""
 
 
 class Guards(Section):
     """What keeps retraining from running in circles."""
 
     cooldown: Duration = _DAY
+    """no other request for so long after one"""
     at_most: Rate = grammar.Rate(2, 7 * _DAY)
+    """requests in any such time"""
     expires: Length = 3 * _DAY
+    """a request that nobody approves is cancelled"""
     start_within: Length = _DAY
+    """an approved trigger that nobody starts has failed"""
     finish_within: Length = 7 * _DAY
+    """a trigger that was started and does not end in this time has failed"""
     dry_run: Boolean = False
+    """requested, never approved"""
 
 
 def _params(value: object) -> dict[str, str]:
@@ -96,12 +120,19 @@ class Pipeline(Section):
     """The retraining pipeline; carried in every trigger."""
 
     location: Text | None = None
+    """where the pipeline is; handed on in every trigger"""
     data_sources: Texts = ()
+    """what it trains on; handed on in every trigger"""
     validation_requirements: Annotated[
         tuple[Requirement, ...],
         BeforeValidator(listed),
     ] = ()
-    params: Annotated[dict[str, str], PlainValidator(_params)] = Field(default={})
+    """a bound of a metric is a gate like those of `promotion_gates`; anything else is a check that a
+    person ticks"""
+    params: Annotated[dict[str, str], PlainValidator(_params), form("mapping", "object")] = Field(
+        default={}
+    )
+    """at most 32 names with a text each; handed on in every trigger"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +200,7 @@ def _gates_document(gates: dict[str, Gate]) -> dict[str, Any]:
 Gates = Annotated[
     Mapping[str, Gate],
     PlainValidator(_gates),
+    form("METRIC: {min} or {max}", "object"),
     PlainSerializer(_gates_document, return_type=dict[str, Any]),
 ]
 
@@ -177,16 +209,23 @@ class ApprovalProcess(Section):
     """Who decides about a release, and when nobody needs to."""
 
     auto_deploy_if: ApprovalCondition | None = None
+    """holds the release for a person unless it is true"""
     manual_review_if: ApprovalCondition | None = None
+    """holds the release for a person if it is true or cannot be told"""
     approvers: Texts = ()
+    """named in the trigger; having any makes approval required, and nobody else may ask, approve,
+    reject, cancel or tick"""
 
 
 class Previous(Section):
     """A version that was deployed before."""
 
     version: Version
+    """what was deployed before"""
     deployed: DateRange | None = None
+    """from when, and to when"""
     retired_reason: Text | None = None
+    """why it is not any more"""
 
 
 class Rollback(Section):
@@ -196,15 +235,20 @@ class Rollback(Section):
         tuple[Version, ...],
         BeforeValidator(listed),
     ] = ()
+    """versions that one can go back to"""
     rollback_procedure: Texts = ()
+    """the steps of it"""
     rollback_time: Length | None = None
+    """how long it takes"""
     trigger: Condition | None = None
+    """when"""
 
 
 class Versioning(Section):
     """The versions of the model."""
 
     current_version: Version | None = None
+    """equals `version`"""
     previous_versions: tuple[Previous, ...] = ()
     rollback: Rollback = Rollback()
 
@@ -216,9 +260,13 @@ class Retirement(Section):
         Literal["Active", "Deprecated", "Retired"],
         word(["Active", "Deprecated", "Retired"], "a status"),
     ] = "Active"
+    """Retired: its episodes end as `retired` and nothing is judged any more; Deprecated: later"""
     deprecation_date: Date | None = None
+    """from when on it should not be used"""
     replacement: Text | None = None
+    """the id of the model that replaces it"""
     data_retention: Retention | None = None
+    """how long its state is kept"""
 
 
 def _with_approval(value: Any, *, approvers: bool) -> Any:
@@ -241,6 +289,8 @@ class Retraining(Section):
     guards: Guards = Guards()
     pipeline: Pipeline = Pipeline()
     promotion_gates: Gates = Field(default={})
+    """held against what the pipeline reports with `completed`; a failed one rejects, what is missing
+    or no finite number never promotes"""
     approval_process: ApprovalProcess = ApprovalProcess()
 
     @model_validator(mode="before")

@@ -31,25 +31,25 @@ def _step(model: Any, step: str | int) -> tuple[str, Any]:
         for name, about in model.model_fields.items():
             if (about.alias or name) == step:
                 kind = "required" if about.is_required() else "optional"
-                return kind, _inner(about.annotation)
+                return kind, inside(about.annotation)
         return "unknown", None
     if isinstance(model, tuple):
         return "item", model[0]
     return "optional", None
 
 
-def _inner(annotation: Any) -> Any:
+def inside(annotation: Any) -> Any:
     """The section behind an annotation; in a tuple of one for lists and mappings of sections."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
-        return _inner(arguments[0])
+        return inside(arguments[0])
     if origin in (tuple, dict):
-        inner = _inner(arguments[0] if origin is tuple else arguments[1])
+        inner = inside(arguments[0] if origin is tuple else arguments[1])
         return (inner if isinstance(inner, type) else None,)  # lists of lists hold no keys
     for argument in arguments:
-        if (inner := _inner(argument)) is not None:
+        if (inner := inside(argument)) is not None:
             return inner
     return None
 
@@ -73,7 +73,7 @@ def every_key(section: Any, before: Steps = ()) -> Iterator[Steps]:
     """Paths of all keys, ``*`` for items and names."""
     for name, about in section.model_fields.items():
         path = (*before, about.alias or name)
-        inner = _inner(about.annotation)
+        inner = inside(about.annotation)
         if isinstance(inner, tuple):
             inner, path = inner[0], (*path, "*") if inner[0] is not None else path
         if inner is None:

@@ -1,40 +1,35 @@
-"""What is in a lifecycle? The root model with everything that is not monitoring or retraining (contracts 2.1)."""
+"""What is in a lifecycle? The whole of it, and what it says of the model itself (contracts 2.1)."""
 
 import hashlib
 import json
 from datetime import timedelta
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, model_validator
+from pydantic import Field, PlainValidator, model_validator
 
 from streams.lifecycle import written
-from streams.lifecycle.mistakes import Wrong, shown
+from streams.lifecycle.inputs import Feature, ReferenceSettings, Segment
 from streams.lifecycle.monitoring import Monitoring
 from streams.lifecycle.retraining import Retirement, Retraining, Versioning
+from streams.lifecycle.sources import Sources
 from streams.lifecycle.written import (
-    Bins,
     Boolean,
     Count,
     Date,
     FeatureName,
-    Filter,
+    Filled,
     Label,
     Labels,
-    Length,
-    MaxValues,
     ModelId,
-    Nullable,
     Number,
-    Path,
     Positive,
     Range,
     Section,
     Text,
     Texts,
-    TimeZone,
-    TopicName,
     Version,
+    form,
     word,
 )
 
@@ -56,36 +51,60 @@ class Metadata(Section):
     """Who owns the model, what it is for and where it comes from."""
 
     purpose: Text | None = None
+    """what the model is for; missing: a notice"""
     owner: Text | None = None
+    """on every alert and trigger; missing: a notice"""
     deployed_date: Date | None = None
+    """`monitoring.window.grace` begins at its 00:00 UTC"""
     framework: Text | None = None
+    """for people; missing: a notice"""
     model_type: Annotated[str, word(list(MODEL_TYPES), "a model type")] = "Other"
+    """which wordings make sense: `leeway check` holds them to it"""
     training_data_snapshot: Text | None = None
+    """travels in every trigger"""
 
 
 class Costs(Section):
     """What mistakes cost; `over` and `under` are those of a number that is predicted too high or too low."""
 
     false_positive: Number | None = None
+    """what taking a negative for a positive costs; this with the next one (and `positive`) gives the
+    metric `cost`, the mean per prediction in this currency"""
     false_negative: Number | None = None
+    """what taking a positive for a negative costs"""
     over: Number | None = None
+    """what a unit of a number too much costs; this with the next one gives `cost` for regressions
+    """
     under: Number | None = None
+    """what a unit too little costs"""
     unit: Text | None = None
+    """their currency. Open `performance` and `concept_drift` say what 1,000 predictions cost more than
+    in the reference"""
     unacceptable: Texts = ()
+    """mistakes nobody may make: shown on the model's page"""
 
 
 class Prediction(Section):
     """The prediction contract: what comes out, what is positive, who decides with it."""
 
     target: Text | None = None
+    """what is predicted; this and the texts below are shown on the model's page in the console"""
     classes: Labels = ()
+    """the outputs there are; its type says how `prediction` is read"""
     positive: Label | None = None
+    """whose entry of `scores` is the score"""
     score_range: Range = (0.0, 1.0)
+    """a score outside is counted as a `range` violation and binned as it is"""
     entity: Text | None = None
+    """about whom or what"""
     decision_owner: Text | None = None
+    """who decides with it"""
     serving: Text | None = None
+    """how it is asked for, and how fast it has to answer"""
     fallback: Text | None = None
+    """what happens where it does not answer"""
     review: Text | None = None
+    """when people look at decisions again"""
     costs: Costs | None = None
 
 
@@ -93,8 +112,11 @@ class Scaling(Section):
     """How many instances serve the model."""
 
     min_instances: Count | None = None
+    """the least there are; shown on the model's page"""
     max_instances: Positive | None = None
+    """the most there are; shown on the model's page"""
     auto_scale_metric: Text | None = None
+    """what decides between the two; shown on the model's page"""
 
 
 def _environment(value: object) -> str:
@@ -105,217 +127,23 @@ def _environment(value: object) -> str:
 class Deployment(Section):
     """Where the model runs; only ``Production`` may page."""
 
-    environment: Annotated[str, PlainValidator(_environment)] = "Production"
+    environment: Annotated[str, PlainValidator(_environment), form("text", "string")] = "Production"
+    """only `Production` may page: elsewhere severity stops at warning"""
     endpoint: Text | None = None
+    """where it answers; shown on the model's page"""
     infrastructure: Text | None = None
+    """what it runs on; shown on the model's page"""
     scaling_config: Scaling = Scaling()
-
-
-PREDICTION_FIELDS = (
-    "model_id",
-    "timestamp",
-    "event_id",
-    "model_version",
-    "features",
-    "feature_timestamp",
-    "prediction",
-    "score",
-    "scores",
-    "latency_ms",
-    "status",
-    "tags",
-)
-FEATURE_FIELDS = (
-    "model_id",
-    "timestamp",
-    "model_version",
-    "features",
-    "feature_timestamp",
-    "entity_id",
-    "tags",
-)
-LABEL_FIELDS = (
-    "model_id",
-    "timestamp",
-    "event_id",
-    "model_version",
-    "prediction",
-    "score",
-    "scores",
-    "tags",
-    "label",
-    "loss",
-    "label_confidence",
-    "prediction_timestamp",
-)
-
-
-class Source(Section):
-    """A topic and where its events keep our fields; `topic` None is the default topic."""
-
-    topic: TopicName | None = None
-    fields: dict[str, written.Field] = Field(default={})
-    filter: Filter = ()
-    timestamp_unit: Annotated[
-        Literal["ms", "s", "us", "ns"],
-        word(["ms", "s", "us", "ns"], "a unit of time", "ms, s, us or ns"),
-    ] = "ms"
-    format: Annotated[
-        Literal["json", "cloudevents", "avro", "json-schema"],
-        word(["json", "cloudevents", "avro", "json-schema"], "a format"),
-    ] = "json"
-
-
-class Join(Section):
-    """How long a prediction waits for its label."""
-
-    window: Length = 60 * _DAY
-
-
-def _source(value: object) -> object:
-    if value is False:
-        return None
-    if value is None or value is True:
-        raise Wrong(
-            shown(value), "is not a source", "a mapping with topic, fields, filter, …, or false"
-        )
-    return value
-
-
-_Source = Annotated[
-    Source | None,
-    BeforeValidator(_source),
-    PlainSerializer(
-        lambda source: (
-            False
-            if source is None
-            else source.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        )
-    ),
-]
-
-
-def _join(value: object) -> object:
-    if value is False:
-        return None
-    if value is None or value is True:
-        raise Wrong(shown(value), "is not a join", "a mapping with window, or false")
-    return value
-
-
-_Join = Annotated[
-    Join | None,
-    BeforeValidator(_join),
-    PlainSerializer(
-        lambda join: (
-            False
-            if join is None
-            else join.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        )
-    ),
-]
-
-
-class Sources(Section):
-    """The topics the model's events come from; None is a kind of event that is not read.
-
-    `join` None: every label names what was predicted, and waits for no prediction.
-    """
-
-    predictions: _Source = Source()
-    features: _Source = None
-    labels: _Source = None
-    join: _Join = Join()
-
-
-FEATURE_TYPES = ("number", "integer", "category", "boolean", "text", "vector")
-Role = Literal["input", "operational", "business", "analysis"]
-
-
-class Feature(Section):
-    """One declared feature. `path` None: the member of that name in the event's `features`."""
-
-    type: Annotated[
-        Literal["number", "integer", "category", "boolean", "text", "vector"],
-        word(list(FEATURE_TYPES), "a feature type"),
-    ]
-    path: Path | None = None
-    from_: Annotated[
-        Literal["predictions", "features"],
-        word(["predictions", "features"], "a source of features"),
-    ] = Field(default="predictions", alias="from")
-    range: Range | None = None
-    allowed: Labels | None = None
-    nullable: Nullable = True
-    freshness: Length | None = None
-    unit: Text | None = None
-    role: Annotated[Role, word(["input", "operational", "business", "analysis"], "a role")] = (
-        "input"
-    )
-    importance: Number | None = None
-    min_effect: Number | None = None
-    description: Text | None = None
-    source: Text | None = None
-    transformation: Text | None = None
-    leakage: Text | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _type_alone(cls, value: Any) -> Any:
-        return {"type": value} if isinstance(value, str) else value
-
-
-class Segment(Section):
-    """A grouping of events; `path` None: the tag of that name. `by` names the groupings it combines."""
-
-    name: Text
-    path: Path | None = None
-    max_values: MaxValues = 50
-    by: tuple[Text, ...] = ()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _shorthand(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return {"name": value}
-        if isinstance(value, dict) and "by" in value and "name" not in value:
-            by = value["by"]
-            if (
-                not isinstance(by, list)
-                or len(by) < 2
-                or not all(isinstance(each, str) for each in by)
-            ):
-                raise Wrong(
-                    shown(by), "is not a combination", "two or more names of segments", at=("by",)
-                )
-            if len(set(by)) != len(by):
-                raise Wrong("", "names a segment twice", "each name once", at=("by",))
-            return {**value, "by": sorted(by), "name": ",".join(sorted(by))}
-        return value
-
-
-class ReferenceSettings(Section):
-    """What the present is compared with. `bins` None: 10, or 20 where windows have 2,000 rows or more."""
-
-    id: Text | None = None
-    from_: Annotated[
-        Literal["training", "production"], word(["training", "production"], "a kind of reference")
-    ] = Field(default="training", alias="from")
-    bins: Bins | None = None
-    season: Annotated[
-        Literal["none", "hour_of_day", "hour_of_week"],
-        word(["none", "hour_of_day", "hour_of_week"], "a season"),
-    ] = "none"
-    timezone: TimeZone = "UTC"
-    max_age: Length = 180 * _DAY
-    min_events: Positive = 10_000
 
 
 class Privacy(Section):
     """Which features are personal, and whether values may be shown."""
 
     pii: Texts = ()
+    """their values are never quoted: pages, pictures and reports number their bins, as alerts do for
+    all features"""
     show_values: Boolean = False
+    """alerts number bins either way in this release"""
 
 
 FORMAT = 1
@@ -327,8 +155,11 @@ class Lifecycle(Section):
     called: ClassVar[str] = "model_lifecycle"  # by a mistake that names it
 
     model_id: ModelId
-    model_name: Text
+    """identity, and the key of nearly every record"""
+    model_name: Annotated[Text, Filled("the id")]
+    """for people: alerts, triggers, the console"""
     version: Version
+    """the version deployed now; a patch release (`2.3.1`, `2.3.2`) shares its reference"""
     metadata: Metadata = Metadata()
     prediction: Prediction | None = None
     deployment: Deployment = Deployment()

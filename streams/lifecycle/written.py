@@ -3,8 +3,9 @@
 import datetime
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     BaseModel,
@@ -20,11 +21,47 @@ from streams.lifecycle.mistakes import Several, Wrong, shown
 
 
 class Section(BaseModel):
-    """One mapping of the file: frozen, and a key it does not know is a mistake."""
+    """One mapping of the file: frozen, and a key it does not know is a mistake.
 
+    The text below a field says what its key means, in Markdown; what people read about keys is made of these texts.
+    """
+
+    alone: ClassVar[str | None] = (
+        None  # the field that a bare text in place of the section stands for
+    )
     model_config = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How people write a value: in words, and the types of JSON that it may have.
+
+    More may have these types than is read: what is wrong with it, `leeway check` says.
+    """
+
+    words: str
+    types: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What a value is where it is not written, in words: it follows from the rest of the file."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf(PlainValidator):
+    """Reads one word of a list."""
+
+    words: tuple[str, ...] = ()
+
+
+def form(words: str, *types: str) -> Form:
+    """A value that is so called, and of one of these types."""
+    return Form(words, types)
 
 
 class Context:
@@ -173,41 +210,76 @@ def _filter_document(value: tuple[tuple[paths.Path, Any], ...]) -> dict[str, Any
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 _VERSION = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}"
 
-Text = Annotated[str, PlainValidator(grammar.text)]
+Text = Annotated[str, PlainValidator(grammar.text), form("text", "string")]
 Written = Annotated[str, PlainValidator(text_or_number)]  # text that may look like a number
 Texts = Annotated[tuple[Text, ...], BeforeValidator(listed)]
-Boolean = Annotated[bool, PlainValidator(grammar.boolean)]
-Number = Annotated[float, PlainValidator(grammar.number)]
-Share = Annotated[float, PlainValidator(grammar.share)]
-Nullable = Annotated[bool | float, PlainValidator(_nullable)]
-Range = Annotated[tuple[float, float], PlainValidator(_range), PlainSerializer(list)]
-Labels = tuple[Annotated[str, PlainValidator(grammar.label)], ...]
-Label = Annotated[str, PlainValidator(grammar.label)]
+Boolean = Annotated[bool, PlainValidator(grammar.boolean), form("true, false", "boolean")]
+Number = Annotated[float, PlainValidator(grammar.number), form("number", "number", "string")]
+Share = Annotated[float, PlainValidator(grammar.share), form("share", "number", "string")]
+Nullable = Annotated[
+    bool | float,
+    PlainValidator(_nullable),
+    form("true, false, share", "boolean", "number", "string"),
+]
+Range = Annotated[
+    tuple[float, float],
+    PlainValidator(_range),
+    PlainSerializer(list),
+    form("[low, high]", "array"),
+]
+Label = Annotated[str, PlainValidator(grammar.label), form("value", "string", "integer", "boolean")]
+Labels = tuple[Label, ...]
 Scalar = Annotated[Any, PlainValidator(_scalar)]
-Count = Annotated[int, PlainValidator(grammar.whole(0, 1_000_000_000_000))]
-Positive = Annotated[int, PlainValidator(grammar.whole(1, 1_000_000_000_000))]
-Bins = Annotated[int, PlainValidator(grammar.whole(2, 100))]
-MaxValues = Annotated[int, PlainValidator(grammar.whole(1, 200))]
+Count = Annotated[
+    int, PlainValidator(grammar.whole(0, 1_000_000_000_000)), form("number", "integer", "string")
+]
+Positive = Annotated[
+    int, PlainValidator(grammar.whole(1, 1_000_000_000_000)), form("number", "integer", "string")
+]
+Bins = Annotated[int, PlainValidator(grammar.whole(2, 100)), form("number", "integer", "string")]
+MaxValues = Annotated[
+    int, PlainValidator(grammar.whole(1, 200)), form("number", "integer", "string")
+]
 Port = Annotated[int, PlainValidator(grammar.whole(0, 65_535))]
 
 _as_iso = PlainSerializer(grammar.iso, return_type=str)
 _as_text = PlainSerializer(str, return_type=str)
-Duration = Annotated[timedelta, PlainValidator(grammar.duration), _as_iso]
-Length = Annotated[timedelta, PlainValidator(grammar.longer_than_nothing), _as_iso]  # above 0
-WindowLength = Annotated[timedelta, PlainValidator(grammar.window), _as_iso]
+Duration = Annotated[
+    timedelta, PlainValidator(grammar.duration), _as_iso, form("duration", "string")
+]
+Length = Annotated[
+    timedelta, PlainValidator(grammar.longer_than_nothing), _as_iso, form("duration", "string")
+]
+WindowLength = Annotated[
+    timedelta, PlainValidator(grammar.window), _as_iso, form("duration", "string")
+]
 Frequency = Annotated[
     timedelta | None,
     PlainValidator(grammar.frequency),
     PlainSerializer(
         lambda length: None if length is None else grammar.iso(length), return_type=str | None
     ),
+    form("duration, Hourly, …", "string"),
 ]
-Date = Annotated[datetime.date, PlainValidator(dates.date), _as_text]
-DateRange = Annotated[dates.DateRange, PlainValidator(dates.date_range), _as_text]
-Rate = Annotated[grammar.Rate, PlainValidator(grammar.rate), _as_text]
-Change = Annotated[grammar.Change, PlainValidator(grammar.change), _as_text]
-Retention = Annotated[dates.Retention, PlainValidator(dates.retention), _as_text]
-Persistence = Annotated[grammar.Persistence, PlainValidator(grammar.persistence), _as_text]
+Date = Annotated[datetime.date, PlainValidator(dates.date), _as_text, form("date", "string")]
+DateRange = Annotated[
+    dates.DateRange, PlainValidator(dates.date_range), _as_text, form("dates", "string")
+]
+Rate = Annotated[
+    grammar.Rate, PlainValidator(grammar.rate), _as_text, form("N per DURATION", "string")
+]
+Change = Annotated[
+    grammar.Change, PlainValidator(grammar.change), _as_text, form("change", "number", "string")
+]
+Retention = Annotated[
+    dates.Retention, PlainValidator(dates.retention), _as_text, form("duration or years", "string")
+]
+Persistence = Annotated[
+    grammar.Persistence,
+    PlainValidator(grammar.persistence),
+    _as_text,
+    form("`10m`, `2 of 3 windows`", "string"),
+]
 
 ModelId = Annotated[
     str,
@@ -218,6 +290,7 @@ ModelId = Annotated[
             "a letter or digit, then at most 99 letters, digits, dots, underscores or dashes",
         )
     ),
+    form("name", "string"),
 ]
 Version = Annotated[
     str,
@@ -226,6 +299,7 @@ Version = Annotated[
             _VERSION, "a version", "a letter or digit, then at most 63 letters, digits and . _ + -"
         )
     ),
+    form("text, in quotes", "string"),
 ]
 FeatureName = Annotated[
     str,
@@ -246,30 +320,44 @@ TopicName = Annotated[
             "at most 249 letters, digits, dots, underscores or dashes",
         )
     ),
+    form("topic", "string"),
 ]
 
 Path = Annotated[
-    paths.Path, PlainValidator(paths.path), PlainSerializer(paths.path_text, return_type=str)
+    paths.Path,
+    PlainValidator(paths.path),
+    PlainSerializer(paths.path_text, return_type=str),
+    form("path", "string"),
 ]
 Field = Annotated[
     paths.Path | paths.Const,
     PlainValidator(_field),
     PlainSerializer(_field_document, return_type=Any),
+    form("FIELD: path", "string", "object"),
 ]
 Filter = Annotated[
     tuple[tuple[paths.Path, Any], ...],
     PlainValidator(_filter),
     PlainSerializer(_filter_document, return_type=dict[str, Any]),
+    form("PATH: value", "object"),
 ]
-TimeZone = Annotated[str, PlainValidator(_timezone)]
+TimeZone = Annotated[str, PlainValidator(_timezone), form("name", "string")]
 
-Metric = Annotated[str, PlainValidator(_metric)]
-Condition = Annotated[conditions.Condition, PlainValidator(_condition), _as_text]
-ApprovalCondition = Annotated[conditions.Condition, PlainValidator(_approval), _as_text]
-Trigger = Annotated[triggers.Trigger, PlainValidator(_trigger), _as_text]
-Requirement = Annotated[triggers.Requirement, PlainValidator(triggers.requirement), _as_text]
+Metric = Annotated[str, PlainValidator(_metric), form("metric", "string")]
+Condition = Annotated[
+    conditions.Condition, PlainValidator(_condition), _as_text, form("condition", "string")
+]
+ApprovalCondition = Annotated[
+    conditions.Condition, PlainValidator(_approval), _as_text, form("condition", "string")
+]
+Trigger = Annotated[
+    triggers.Trigger, PlainValidator(_trigger), _as_text, form("condition, date, …", "string")
+]
+Requirement = Annotated[
+    triggers.Requirement, PlainValidator(triggers.requirement), _as_text, form("text", "string")
+]
 
 
-def word(words: dict[str, str] | list[str], noun: str, expected: str = "") -> PlainValidator:
+def word(words: dict[str, str] | list[str], noun: str, expected: str = "") -> OneOf:
     """One word of a list (see `grammar.one_of`)."""
-    return PlainValidator(grammar.one_of(words, noun, expected))
+    return OneOf(grammar.one_of(words, noun, expected), words=tuple(words))

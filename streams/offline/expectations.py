@@ -20,8 +20,8 @@ from streams.judging.policies import budget_text
 from streams.judging.rules import OUTPUTS, rules
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.acts import windows
+from streams.lifecycle.detection import PredictionDrift
 from streams.lifecycle.grammar import human
-from streams.lifecycle.monitoring import PredictionDrift
 
 SEED = 20240  # equal files, equal lines
 MOST_DRAWS = 5 * DRAWS  # of all series of a rule together

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from streams.lifecycle import Lifecycle
-from streams.lifecycle.settings import Source
+from streams.lifecycle.sources import Source
 from streams.offline.tables import FIELDS, Role, Table, Values
 
 _TIMES = ("timestamp", "label_timestamp")

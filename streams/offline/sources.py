@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from streams.errors import UsageError
 from streams.lifecycle import Lifecycle
-from streams.lifecycle.settings import Source as LifecycleSource
+from streams.lifecycle.sources import Source as LifecycleSource
 from streams.offline import tables
 from streams.offline.naming import renamed
 from streams.offline.opening import Lines, open_file

@@ -16,7 +16,7 @@ from streams.broker import Record
 from streams.errors import InvalidEvent
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.paths import Const, Path
-from streams.lifecycle.settings import Source
+from streams.lifecycle.sources import Source
 from streams.profiling.codes import Codes
 from streams.profiling.reading import Defects, Reading, moment_ms
 from streams.profiling.structs import Want

@@ -11,8 +11,9 @@ from typing import Any
 from streams.broker import Record
 from streams.errors import InvalidEvent
 from streams.lifecycle import Lifecycle
+from streams.lifecycle.inputs import Segment
 from streams.lifecycle.paths import Const, Path
-from streams.lifecycle.settings import Segment, Source
+from streams.lifecycle.sources import Source
 from streams.profiling.codes import Codes
 from streams.profiling.fields import (
     ANSWERED,

@@ -28,7 +28,7 @@ from detectors.operations.layout import (
 )
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.paths import Const, Path
-from streams.lifecycle.settings import FEATURE_FIELDS, PREDICTION_FIELDS
+from streams.lifecycle.sources import FEATURE_FIELDS, PREDICTION_FIELDS
 from streams.messages import MOST_NAMES, capped
 from streams.profiling.fields import ANSWERED, is_text
 from streams.profiling.reading import PREDICTIONS, Reading, moment_ms

@@ -17,8 +17,8 @@ from streams.cli.output import readable
 from streams.judging.plans import policy
 from streams.judging.rules import rule_of, rules
 from streams.lifecycle import Lifecycle, drift, load
+from streams.lifecycle.detection import DataDrift
 from streams.lifecycle.mistakes import Wrong
-from streams.lifecycle.monitoring import DataDrift
 from streams.offline.expectations import expectations
 from tests.detectors import cases
 
