@@ -44,6 +44,7 @@ from streams.broker import (
 )
 from streams.errors import BrokerError, UsageError
 from streams.kafka.admin import stable_places
+from streams.kafka.ends import Ends
 from streams.kafka.errors import QUIET, bootstrap, explained, is_permanent, translated
 from streams.kafka.reader import KafkaReader, record_of
 from streams.kafka.writer import PATIENCE_S, KafkaWriter
@@ -116,7 +117,7 @@ class KafkaBroker(Broker):
         self._admin_client: AdminClient | None = None
 
         self._owned: dict[Partition, None] = {}
-        self._ends: dict[Partition, int] = {}  # ends that were seen, until records come after them
+        self._ends = Ends()
         self._uncommitted: set[Partition] = set()  # the group has no offset, and nothing was read
         self._first: dict[Partition, int] = {}  # nor here, but reading began here
         self._places: dict[Partition, Place] = {}  # of what is owned and was committed
@@ -145,7 +146,7 @@ class KafkaBroker(Broker):
         names = {"group.id": self._group, "client.id": self._name}
         with self._asking("join the group"):
             self._consumer = Consumer(
-                {**settings, **names, "error_cb": self._writer.hear},
+                {**settings, **names, "error_cb": self._hear},
                 logger=logging.getLogger("streams.kafka.broker"),
             )
             self._consumer.subscribe(
@@ -171,7 +172,7 @@ class KafkaBroker(Broker):
             with self._asking("read the group's offsets"):
                 messages = self._after_rebalance(messages)
         batches = self._batches(messages) if messages else ()
-        return Polled(batches, self._standing_at_their_ends(consumer))
+        return Polled(batches, self._ends.standing(consumer, self._owned))
 
     def _batches(self, messages: list[Message]) -> tuple[Batch, ...]:
         if self._single is not None:
@@ -189,8 +190,7 @@ class KafkaBroker(Broker):
         last = dict(zip(partitions, offsets, strict=True))
         for number, offset in last.items():
             partition = Partition(topic, number)
-            if self._ends.get(partition, offset + 1) <= offset:
-                del self._ends[partition]
+            self._ends.read(partition, offset)
             if partition in self._uncommitted:
                 self._uncommitted.remove(partition)
                 self._first[partition] = offsets[partitions.index(number)]
@@ -211,22 +211,17 @@ class KafkaBroker(Broker):
                 good.append(message)
             elif error.code() == KafkaError._PARTITION_EOF:
                 if (partition := _named(message)) in self._owned:
-                    self._ends[partition] = message.offset() or 0
+                    self._ends.saw(partition, message.offset() or 0)
             elif error.fatal() or error.code() in _FATAL or is_permanent(error):
                 raise explained(error, f"read {message.topic() or 'from Kafka'}", self._brokers)
             else:  # the client recovers by itself
                 logs.debug("consumer.failed", code=error.name())
         return good
 
-    def _standing_at_their_ends(self, consumer: Consumer) -> frozenset[Partition]:
-        """Owned partitions that were read to their end, and behind which no open transaction holds anything back."""
-        standing = []
-        for partition, end in self._ends.items():
-            if partition in self._owned:
-                _, high = consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
-                if high <= end:
-                    standing.append(partition)
-        return frozenset(standing)
+    def _hear(self, error: KafkaError) -> None:
+        """The client says something on the side."""
+        self._writer.hear(error)
+        self._ends.hear(error)
 
     # ------------------------------------------------------------------------------------------------ rebalances
 
@@ -260,8 +255,9 @@ class KafkaBroker(Broker):
             self._failure = failure
         for partition in leaving:
             self._left.add(partition)
-            for known_here in (self._owned, self._gained, self._ends, self._first, self._places):
+            for known_here in (self._owned, self._gained, self._first, self._places):
                 known_here.pop(partition, None)
+            self._ends.forget(partition)
             self._uncommitted.discard(partition)
 
     def _after_rebalance(self, messages: list[Message]) -> list[Message]:
@@ -290,7 +286,7 @@ class KafkaBroker(Broker):
 
     def _rewind(self, partition: Partition, committed: Place | None) -> None:
         """Go back to what is committed, or to where reading began if nothing is."""
-        self._ends.pop(partition, None)
+        self._ends.forget(partition)
         where = committed.offset if committed else self._first.get(partition, self._beginning)
         if self._consumer is not None:
             self._seek(self._consumer, TopicPartition(*partition, where), monotonic() + PATIENCE_S)
@@ -315,7 +311,7 @@ class KafkaBroker(Broker):
         consumer = self._consumer
         if consumer is None:
             return
-        self._ends.pop(partition, None)
+        self._ends.forget(partition)
         with self._asking(f"read {partition.topic} again"):
             low, high = consumer.get_watermark_offsets(TopicPartition(*partition), PATIENCE_S)
             if isinstance(start, Since):
