@@ -36,7 +36,7 @@ MEANS: dict[Kind, tuple[str, str]] = {
         "Look at the service that runs the model: load, errors, the last deployment.",
     ),
     "pipeline": (
-        "Events do not reach Leeway as they should: a source is silent, or too many are rejected.",
+        "Events do not reach Leeway as they should: too many are rejected.",
         "See the producer and the pipeline page. While this lasts, nothing is known about the model.",
     ),
     "version_regression": (

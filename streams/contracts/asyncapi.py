@@ -81,8 +81,8 @@ def asyncapi(version: str) -> Node:
             "version": version,
             "description": (
                 "Everything that Leeway reads from and writes to Kafka. Read with isolation.level=read_committed: what "
-                "a transaction did not commit never happened. Outputs are CloudEvents 1.0 in binary mode. Within v1 a "
-                "schema gains optional members only."
+                "a transaction did not commit never happened. Outputs are CloudEvents 1.0: in binary mode, or as one "
+                "JSON document where events.mode is structured. Within v1 a schema gains optional members only."
             ),
             "license": {"name": "Apache-2.0"},
             "tags": [{"name": role, "description": does} for role, does in _ROLES.items()],

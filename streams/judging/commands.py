@@ -223,7 +223,7 @@ def _rebaseline(
     share: Share, plan: ModelPlan, command: said.Rebaseline, at_ms: int, registered: Registration
 ) -> Obeyed:
     """By another reference. One of what was seen between two times would need the counts of every window in them, which
-    are not kept for so long: `leeway baseline --from` builds one from the topic."""
+    are not kept for so long: `leeway baseline --data topic:NAME` builds one from the topic."""
     if command.reference_id is None:
         return Obeyed("not_possible" if command.start or command.end else "invalid")
     if command.reference_id not in registered.references:
