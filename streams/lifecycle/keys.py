@@ -105,7 +105,7 @@ def _drawn(section: type[Section]) -> Schema:
         if inner is None:
             _, said = _how(about.annotation, about.metadata)
             default = _default(about)
-            more = "" if default in ("required", "–") else f" Default: {default}."
+            more = "" if default in ("required", "–") else f". Default: {default}"
             about_it: Schema = {"description": _LINK.sub(r"\1", meanings[name]) + more}
         else:
             said, about_it = _drawn(inner), {}
@@ -121,7 +121,7 @@ def _drawn(section: type[Section]) -> Schema:
         else:
             said = {"anyOf": [said, {"type": "null"}]}
         properties[key] = about_it | said
-    drawn: Schema = {"description": (section.__doc__ or "").partition("\n")[0]}
+    drawn: Schema = {"description": re.split(r"[.;]", section.__doc__ or "", maxsplit=1)[0]}
     drawn |= {"type": "object", "properties": properties, "additionalProperties": False}
     return drawn | ({"required": needed} if needed else {})
 

@@ -84,47 +84,32 @@ class Join(Section):
     (`prediction` or `score`) or is a `loss`, and nothing waits"""
 
 
-def _source(value: object) -> object:
-    if value is False:
-        return None
-    if value is None or value is True:
-        raise Wrong(
-            shown(value), "is not a source", "a mapping with topic, fields, filter, …, or false"
-        )
-    return value
+def _or_false(noun: str, expected: str) -> BeforeValidator:
+    """Reads ``false`` as None, which nothing else may be written for."""
+
+    def read(value: object) -> object:
+        if value is False:
+            return None
+        if value is None or value is True:
+            raise Wrong(shown(value), f"is not a {noun}", f"{expected}, or false")
+        return value
+
+    return BeforeValidator(read)
+
+
+def _document(part: Section | None) -> object:
+    return part.model_dump(mode="json", by_alias=True, exclude_defaults=True) if part else False
 
 
 _Source = Annotated[
     Source | None,
-    BeforeValidator(_source),
-    PlainSerializer(
-        lambda source: (
-            False
-            if source is None
-            else source.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        )
-    ),
+    _or_false("source", "a mapping with topic, fields, filter, …"),
+    PlainSerializer(_document),
 ]
-
-
-def _join(value: object) -> object:
-    if value is False:
-        return None
-    if value is None or value is True:
-        raise Wrong(shown(value), "is not a join", "a mapping with window, or false")
-    return value
-
-
 _Join = Annotated[
     Join | None,
-    BeforeValidator(_join),
-    PlainSerializer(
-        lambda join: (
-            False
-            if join is None
-            else join.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        )
-    ),
+    _or_false("join", "a mapping with window"),
+    PlainSerializer(_document),
 ]
 
 

@@ -655,6 +655,17 @@ def test_importing_it_brings_none_of_leeways_own_weight() -> None:
     assert ours - {"cimpl", "typing_extensions"} == {"confluent_kafka", "msgspec", "streams"}
 
 
+def run(script: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
 def test_a_child_process_counts_from_nothing_and_leaves_the_parents_events_alone() -> None:
     """A real client on an address where nobody answers: freeing it in the child would hang or crash."""
     script = """
@@ -675,14 +686,7 @@ else:
     print("child", before, emitter.counts.sent, flush=True)
     sys.exit(7)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
+    done = run(script)
     assert done.stdout.split("\n")[:2] == ["child 0 2", "parent 1 7"], done.stderr
 
 
@@ -708,12 +712,5 @@ for _ in range(2):
         print(len(made), flush=True)
         os._exit(0)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
+    done = run(script)
     assert done.stdout.split() == ["2", "2"], done.stderr  # one to try the properties, one to send
