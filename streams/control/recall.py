@@ -15,6 +15,8 @@ from streams.views.problems import Problem
 
 CACHED_BYTES = 16 * 1024 * 1024
 WITHIN_S = 5.0
+READERS = 4  # side by side: a place costs a moment of waiting for Kafka, and little else
+FEW = 8  # places for which another reader is not worth it
 
 
 class Places(Protocol):
@@ -25,23 +27,23 @@ class Places(Protocol):
 
 
 class Recall:
-    """Reads records of the log again, in a thread of its own; those that are asked for at once, together.
+    """Reads records of the log again, in threads of its own; those that are asked for at once, together.
 
     The last ones are remembered, as many as fit in 16 MiB: a person who looks at a window looks at it from several
     sides.
 
     Parameters
     ----------
-    open_ : makes the reader; called when the first record is asked for, and after a failure
+    open_ : makes a reader; called when it is needed first, and after it failed
     """
 
     def __init__(self, open_: Callable[[], Places], cached_bytes: int = CACHED_BYTES) -> None:
         self._open, self._left = open_, cached_bytes
-        self._reader: Places | None = None
+        self._readers: dict[int, Places] = {}
         self._known: OrderedDict[Place, Record] = OrderedDict()
         self._asked: dict[Place, asyncio.Future[Record | None]] = {}
         self._working: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, "recall")
+        self._threads = ThreadPoolExecutor(READERS, "recall")
 
     @classmethod
     def of(cls, kafka: Mapping[str, str], names: Names) -> "Recall":
@@ -77,37 +79,42 @@ class Recall:
         """Let go of Kafka; waits until what is being read has come or failed."""
         if self._working is not None:
             await asyncio.wait([self._working])
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-        self._thread.shutdown(wait=False)
+        for number in sorted(self._readers):
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._close, number)
+        self._threads.shutdown(wait=False)
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
         while places := [place for place, future in self._asked.items() if not future.done()]:
-            try:
-                found = await loop.run_in_executor(self._thread, self._read, places)
-            except LeewayError as error:
-                for place in places:
+            shares = _shares(places)
+            reading = (
+                loop.run_in_executor(self._threads, self._read, number, share)
+                for number, share in enumerate(shares)
+            )
+            for share, found in zip(shares, await asyncio.gather(*reading), strict=True):
+                for place in share:
                     future = self._asked.pop(place)
-                    future.set_exception(error)
-                    future.exception()  # whoever asked may be gone
-            else:
-                for place in places:
-                    self._asked.pop(place).set_result(found.get(place))
-                    self._remember(place, found.get(place))
+                    if isinstance(found, LeewayError):
+                        future.set_exception(found)
+                        future.exception()  # whoever asked may be gone
+                    else:
+                        future.set_result(found.get(place))
+                        self._remember(place, found.get(place))
 
-    def _read(self, places: Sequence[Place]) -> Mapping[Place, Record | None]:
-        if self._reader is None:
-            self._reader = self._open()
+    def _read(
+        self, number: int, places: Sequence[Place]
+    ) -> Mapping[Place, Record | None] | LeewayError:
         try:
-            return self._reader.read(places, WITHIN_S)
-        except LeewayError:
-            self._close()  # what failed once may go on failing: the next one begins anew
-            raise
+            if number not in self._readers:
+                self._readers[number] = self._open()
+            return self._readers[number].read(places, WITHIN_S)
+        except LeewayError as error:
+            self._close(number)  # what failed once may go on failing: the next one begins anew
+            return error
 
-    def _close(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+    def _close(self, number: int) -> None:
+        if (reader := self._readers.pop(number, None)) is not None:
+            reader.close()
 
     def _remember(self, place: Place, record: Record | None) -> None:
         if record is None or record.value is None:
@@ -117,3 +124,10 @@ class Recall:
         while self._left < 0:
             _, oldest = self._known.popitem(last=False)
             self._left += len(oldest.value or b"")
+
+
+def _shares(places: Sequence[Place]) -> list[Sequence[Place]]:
+    """What each reader reads: neighbours together."""
+    ordered = sorted(places)
+    size = max(FEW, -(-len(ordered) // READERS))
+    return [ordered[at : at + size] for at in range(0, len(ordered), size)]

@@ -156,11 +156,8 @@ class Site:
         if self._recall is None:
             return dict.fromkeys(elsewhere.places)
         records = await asyncio.gather(*(self._recall(*place) for place in elsewhere.places))
-        documents = (
-            None if record is None else msgspec.json.decode(document_of(record))
-            for record in records
-        )
-        return dict(zip(elsewhere.places, documents, strict=True))
+        values = (None if record is None else document_of(record) for record in records)
+        return dict(zip(elsewhere.places, values, strict=True))
 
     def _json(self, route: Route) -> Answer:
         async def answer(request: web.Request) -> web.StreamResponse:

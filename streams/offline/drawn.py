@@ -8,8 +8,6 @@ from functools import cache
 from importlib.resources import files
 from typing import TypeVar
 
-import msgspec
-
 from streams.broker import Partition, Record
 from streams.console.html import STYLES
 from streams.console.report import Stylesheet
@@ -33,16 +31,16 @@ class Gathered:
 
     def draw(self, with_: Callable[[Recalled], T]) -> T:
         """Draw something; whatever it finds to be on the log only is looked up, and it is drawn again."""
-        recalled: dict[Place, object] = {}
+        recalled: dict[Place, bytes | None] = {}
         while True:
             try:
                 return with_(recalled)
             except Elsewhere as elsewhere:
                 recalled |= {place: self._document(place) for place in elsewhere.places}
 
-    def _document(self, place: Place) -> object:
+    def _document(self, place: Place) -> bytes | None:
         record = self.records.get(place)
-        return None if record is None else msgspec.json.decode(document_of(record))
+        return None if record is None else document_of(record)
 
 
 def gathered(

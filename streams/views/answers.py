@@ -4,7 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from alerting.identity import rfc3339
+from streams.views.judged import written
 from streams.views.past import documents
 from streams.views.places import NOTHING, Recalled
 from streams.views.read import Built, Judged, ReadModel, Registered, Scoped, Story
@@ -223,15 +226,14 @@ def window_document(judged: Judged) -> Document:
     }
 
 
-def result_documents(found: Sequence[Judged], recalled: Recalled) -> list[Document]:
-    """What the judge wrote of each window; of one that the log has lost, what is still known.
+def result_documents(found: Sequence[Judged], recalled: Recalled) -> list[Document | msgspec.Raw]:
+    """What the judge wrote of each window, byte for byte; of one that the log has lost, what is still known.
 
     Raises `Elsewhere` where a document must be `recalled` first, naming all of them.
     """
-    whole = documents(found, recalled)
     return [
-        _outline(judged) if document is None else document
-        for judged, document in zip(found, whole, strict=True)
+        _outline(judged) if value is None else msgspec.Raw(value)
+        for judged, value in zip(found, written(found, recalled), strict=True)
     ]
 
 
@@ -260,8 +262,9 @@ def series_documents(judged: Iterable[Judged], recalled: Recalled = NOTHING) -> 
     found = list(judged)
     return [
         {**series, "scope": one.subject.scope, "window": window_document(one)}
-        for one, document in zip(found, result_documents(found, recalled), strict=True)
-        for series in document.get("series", [])
+        for one, document in zip(found, documents(found, recalled), strict=True)
+        if document is not None
+        for series in document["series"]
     ]
 
 

@@ -97,12 +97,10 @@ def document(read: ReadModel, subject: Scoped, end_ms: int | None, recalled: Rec
     place = None if past is None else past.place(past.newest_ms if end_ms is None else end_ms)
     if place is None:
         return None
-    value = None if place in recalled else read.whole.get(place)
-    if value is not None:
-        return msgspec.json.decode(value)
-    if place not in recalled:
+    value = recalled[place] if place in recalled else read.whole.get(place)
+    if value is None and place not in recalled:
         raise Elsewhere((place,))
-    return recalled[place]
+    return None if value is None else msgspec.json.decode(value)
 
 
 def _whole_reference(built: Built, recalled: Recalled) -> Reference:
@@ -112,7 +110,7 @@ def _whole_reference(built: Built, recalled: Recalled) -> Reference:
     if built.place not in recalled:
         raise Elsewhere((built.place,))
     found = recalled[built.place]
-    return built.reference if found is None else msgspec.convert(found, Reference)
+    return built.reference if found is None else msgspec.json.decode(found, type=Reference)
 
 
 def _slot(season: Seasonal | None, start_ms: int) -> int | None:

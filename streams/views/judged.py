@@ -68,15 +68,17 @@ class Judged(NamedTuple):
         return msgspec.json.decode(value, type=Result).series
 
 
-def documents(found: Sequence[Judged], recalled: Recalled) -> list[Any]:
-    """What the judge wrote of each window, as far as it is in memory or was `recalled`; None: no longer on the log.
+def written(found: Sequence[Judged], recalled: Recalled) -> list[bytes | None]:
+    """What the judge wrote of each window, in JSON, from memory or `recalled`; None: no longer on the log.
 
     Raises
     ------
     Elsewhere
         Naming all that is missing at once.
     """
-    values = [None if one.place in recalled else one.whole.get(one.place) for one in found]
+    values = [
+        recalled[one.place] if one.place in recalled else one.whole.get(one.place) for one in found
+    ]
     missing = [
         one.place
         for one, value in zip(found, values, strict=True)
@@ -84,9 +86,13 @@ def documents(found: Sequence[Judged], recalled: Recalled) -> list[Any]:
     ]
     if missing:
         raise Elsewhere(tuple(missing))
+    return values
+
+
+def documents(found: Sequence[Judged], recalled: Recalled) -> list[Any]:
+    """The same, decoded."""
     return [
-        recalled[one.place] if value is None else msgspec.json.decode(value)
-        for one, value in zip(found, values, strict=True)
+        None if value is None else msgspec.json.decode(value) for value in written(found, recalled)
     ]
 
 

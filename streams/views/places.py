@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 from streams.broker import Partition
 
 Place = tuple[Partition, int]  # of a record: its partition and offset
-Recalled = Mapping[Place, Any]  # documents that were read from the log again; None: no longer there
+Recalled = Mapping[
+    Place, bytes | None
+]  # JSON that was read from the log again; None: no longer there
 
 
 NOTHING: Recalled = MappingProxyType({})

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +34,8 @@ def ask(read: ReadModel, path: str, **query: str) -> Any:
     for route in ROUTES:
         pattern = "(?P<id>[^/]+)".join(re.escape(part) for part in route.path.split("{id}"))
         if found := re.fullmatch(pattern, path):
-            return route.answer(Asked(read, NOW_MS, found.groupdict(), route.query(given.items())))
+            asked = Asked(read, NOW_MS, found.groupdict(), route.query(given.items()))
+            return msgspec.json.decode(msgspec.json.encode(route.answer(asked)))
     raise AssertionError(path)
 
 

@@ -122,7 +122,9 @@ def test_what_is_answered_is_what_is_described(route: Route, read: ReadModel) ->
                 if problem.name == "not_found":
                     continue
                 raise
-            document = json.loads(json.dumps(answer, allow_nan=False))
+            document = json.loads(
+                json.dumps(answer, allow_nan=False, default=lambda raw: json.loads(bytes(raw)))
+            )
             error = jsonschema.exceptions.best_match(validator.iter_errors(document))
             assert error is None, (path, error.json_path, error.message[:300])
             answered += bool(document["items"]) if route.listed else 1

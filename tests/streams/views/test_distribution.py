@@ -103,7 +103,7 @@ def test_a_season_is_read_from_the_log_and_gives_the_slot_of_the_window() -> Non
     with pytest.raises(Elsewhere) as elsewhere:
         drawn(read)
     (place,) = elsewhere.value.places
-    found = drawn(read, recalled={place: reference(season=season)})
+    found = drawn(read, recalled={place: json.dumps(reference(season=season)).encode()})
     assert found is not None
     assert found.reference == (0.0, 0.0, 1.0), "the first window is a Monday's first hour"
     assert found.slot == 0
@@ -134,7 +134,7 @@ def test_a_window_that_only_the_log_has_is_drawn_from_what_is_recalled() -> None
         distribution(read, model.id, "1.0.0", "all", "feature:income", past[0].end_ms)
     (place,) = elsewhere.value.places
     (wanted,) = (r for r in log if (r.topic, r.partition, r.offset) == (*place[0], place[1]))
-    recalled = {place: json.loads(wanted.value or b"")}
+    recalled = {place: wanted.value}
     found = distribution(read, model.id, "1.0.0", "all", "feature:income", past[0].end_ms, recalled)
     assert found is not None
     assert found.end_ms == past[0].end_ms

@@ -177,7 +177,7 @@ def test_the_newest_documents_stay_in_memory_and_all_others_are_named_at_once() 
     kept = len(past) - len(places)
     assert 1 <= kept <= WHOLE_BYTES // len(json.dumps(result(0, found=wide))) + 1
     assert places == tuple((Partition("leeway.results", 0), k) for k in range(9 - kept))
-    recalled = {place: {"recalled": place[1]} for place in places[:-1]} | {places[-1]: None}
+    recalled = {place: b'{"recalled": %d}' % place[1] for place in places[:-1]} | {places[-1]: None}
     found = documents(past[:], recalled)
     assert found[0] == {"recalled": 0}
     assert found[len(places) - 1] is None
