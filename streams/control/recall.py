@@ -15,8 +15,6 @@ from streams.views.problems import Problem
 
 CACHED_BYTES = 16 * 1024 * 1024
 WITHIN_S = 5.0
-READERS = 4  # side by side: a place costs a moment of waiting for Kafka, and little else
-FEW = 8  # places for which another reader is not worth it
 
 
 class Places(Protocol):
@@ -27,23 +25,23 @@ class Places(Protocol):
 
 
 class Recall:
-    """Reads records of the log again, in threads of its own; those that are asked for at once, together.
+    """Reads records of the log again, in a thread of its own; those that are asked for at once, together.
 
     The last ones are remembered, as many as fit in 16 MiB: a person who looks at a window looks at it from several
     sides.
 
     Parameters
     ----------
-    open_ : makes a reader; called when it is needed first, and after it failed
+    open_ : makes the reader; called when the first record is asked for, and after a failure
     """
 
     def __init__(self, open_: Callable[[], Places], cached_bytes: int = CACHED_BYTES) -> None:
         self._open, self._left = open_, cached_bytes
-        self._readers: dict[int, Places] = {}
+        self._reader: Places | None = None
         self._known: OrderedDict[Place, Record] = OrderedDict()
         self._asked: dict[Place, asyncio.Future[Record | None]] = {}
         self._working: asyncio.Task[None] | None = None
-        self._threads = ThreadPoolExecutor(READERS, "recall")
+        self._thread = ThreadPoolExecutor(1, "recall")
 
     @classmethod
     def of(cls, kafka: Mapping[str, str], names: Names) -> "Recall":
@@ -79,42 +77,37 @@ class Recall:
         """Let go of Kafka; waits until what is being read has come or failed."""
         if self._working is not None:
             await asyncio.wait([self._working])
-        for number in sorted(self._readers):
-            await asyncio.get_running_loop().run_in_executor(self._threads, self._close, number)
-        self._threads.shutdown(wait=False)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        self._thread.shutdown(wait=False)
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
         while places := [place for place, future in self._asked.items() if not future.done()]:
-            shares = _shares(places)
-            reading = (
-                loop.run_in_executor(self._threads, self._read, number, share)
-                for number, share in enumerate(shares)
-            )
-            for share, found in zip(shares, await asyncio.gather(*reading), strict=True):
-                for place in share:
+            try:
+                found = await loop.run_in_executor(self._thread, self._read, places)
+            except LeewayError as error:
+                for place in places:
                     future = self._asked.pop(place)
-                    if isinstance(found, LeewayError):
-                        future.set_exception(found)
-                        future.exception()  # whoever asked may be gone
-                    else:
-                        future.set_result(found.get(place))
-                        self._remember(place, found.get(place))
+                    future.set_exception(error)
+                    future.exception()  # whoever asked may be gone
+            else:
+                for place in places:
+                    self._asked.pop(place).set_result(found.get(place))
+                    self._remember(place, found.get(place))
 
-    def _read(
-        self, number: int, places: Sequence[Place]
-    ) -> Mapping[Place, Record | None] | LeewayError:
+    def _read(self, places: Sequence[Place]) -> Mapping[Place, Record | None]:
+        if self._reader is None:
+            self._reader = self._open()
         try:
-            if number not in self._readers:
-                self._readers[number] = self._open()
-            return self._readers[number].read(places, WITHIN_S)
-        except LeewayError as error:
-            self._close(number)  # what failed once may go on failing: the next one begins anew
-            return error
+            return self._reader.read(places, WITHIN_S)
+        except LeewayError:
+            self._close()  # what failed once may go on failing: the next one begins anew
+            raise
 
-    def _close(self, number: int) -> None:
-        if (reader := self._readers.pop(number, None)) is not None:
-            reader.close()
+    def _close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
 
     def _remember(self, place: Place, record: Record | None) -> None:
         if record is None or record.value is None:
@@ -124,10 +117,3 @@ class Recall:
         while self._left < 0:
             _, oldest = self._known.popitem(last=False)
             self._left += len(oldest.value or b"")
-
-
-def _shares(places: Sequence[Place]) -> list[Sequence[Place]]:
-    """What each reader reads: neighbours together."""
-    ordered = sorted(places)
-    size = max(FEW, -(-len(ordered) // READERS))
-    return [ordered[at : at + size] for at in range(0, len(ordered), size)]
