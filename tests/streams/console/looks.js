@@ -56,15 +56,14 @@
     return [...found].slice(0, 8);
   },
 
-  // Numbers everything that a keyboard must reach, and says how much that is.
+  // Numbers everything that a keyboard must reach, and says how much that is. Beside the page, which may be renewed
+  // meanwhile: what stays in it stays the same element, but attributes are made as the server has them.
   number() {
     const what = "a[href], button, input, select, textarea, summary, [tabindex='0']";
     const reached = [...document.querySelectorAll(what)].filter(
       (one) => one.checkVisibility() && one.type !== "hidden" && !one.disabled,
     );
-    reached.forEach((one, at) => {
-      one.dataset.place = at;
-    });
+    window.places = new Map(reached.map((one, at) => [one, at]));
     return reached.length;
   },
 })

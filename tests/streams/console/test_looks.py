@@ -68,7 +68,7 @@ def test_every_link_field_and_table_is_reached_by_the_tab_key(browse: Browse) ->
         seen = set()
         for step in range(2 * wanted):
             page.keyboard.press("Tab")
-            place = page.evaluate("() => document.activeElement.dataset.place ?? null")
+            place = page.evaluate("() => places.get(document.activeElement) ?? null")
             if place is None and step:
                 break
             seen.add(place)
