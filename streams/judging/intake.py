@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from streams.judging.waking import Readers
 from streams.judging.watermarks import SourceProgress
 from streams.messages import SLOT_MS, Intake, Slot, Unread
 
@@ -54,26 +55,25 @@ class CameIn:
     def complete(
         self,
         sources: Mapping[str, SourceProgress],
-        topics: tuple[str, ...],
-        idle_ms: int,
+        readers: Readers,
         since_ms: int,
         until_ms: int,
     ) -> list[Slot]:
-        """The slots of these topics that nothing more comes into, in order.
+        """The slots of their topics that nothing more comes into, in order.
 
         Parameters
         ----------
         since_ms, until_ms : int
             Those before were judged; up to here the topics are complete.
         """
-        known = [sources[topic] for topic in topics if topic in sources]
-        if all(source.silent(idle_ms) for source in known):
+        known = [sources[topic] for topic in readers.topics if topic in sources]
+        if all(source.silent(readers.idle_ms) for source in known):
             latest = max(max(source.highest_ms.values(), default=0) for source in known)
             until_ms = max(until_ms, latest // SLOT_MS * SLOT_MS + SLOT_MS)
         found = [
             (start, source)
             for source, start in self.slots
-            if source in topics
+            if source in readers.topics
             and sources[source].highest_ms
             and since_ms <= start <= until_ms - SLOT_MS
         ]

@@ -44,7 +44,6 @@ from streams.judging.scopes import (
 )
 from streams.judging.share import Share
 from streams.judging.subjects import ModelState, source_of
-from streams.judging.watermarks import SourceProgress
 from streams.messages import (
     SLOT_MS,
     Intake,
@@ -300,14 +299,13 @@ class Judge:
 
     def _advance(self, share: Share, progress: Progress) -> None:
         """Take note of how far a source was read, and judge everything that is complete now."""
-        share.sources.setdefault(progress.source, SourceProgress()).add(progress)
-        share.put_source(progress.source)
         readers = [
             plan
             for model_id, plan in self._plans.items()
-            if progress.source in plan.topics
+            if progress.source in plan.readers.topics
             and crc32(model_id.encode()) % self._partitions == share.partition
         ]
+        share.hear(progress, dict.fromkeys(plan.readers for plan in readers))
         for plan in readers:
             if plan.retired:
                 self._publish(quiet.retire(share, plan), ())
@@ -323,15 +321,14 @@ class Judge:
 
     def _close(self, share: Share, plan: ModelPlan) -> None:
         """Judge a model's windows, and what came in, in order of their ends: however many are complete at once."""
-        until = complete(share.sources, plan.topics, plan.lateness_ms, plan.idle_ms)
+        until = complete(share.sources, plan.readers, share.waking, plan.lateness_ms)
         if until is None:
             return
         model = share.models.setdefault(plan.lifecycle.model_id, ModelState())
         scopes = self._scopes(share, plan)
         slots = share.came_in.complete(
             share.sources,
-            plan.topics,
-            plan.idle_ms,
+            plan.readers,
             model.slots_until_ms,
             until.until(plan.timings[INPUTS.name]),
         )
@@ -437,7 +434,9 @@ class Judge:
 
     def _close_blind(self, share: Share, source: str, readers: Sequence[ModelPlan]) -> None:
         """Where nothing valid moves time, a slot ends when the one after the next begins, or nothing comes any more."""
-        silent = share.sources[source].silent(max((plan.idle_ms for plan in readers), default=0))
+        silent = share.sources[source].silent(
+            max((plan.readers.idle_ms for plan in readers), default=0)
+        )
         starts = sorted(start for name, start in share.came_in.slots if name == source)
         for start in starts:
             if silent or starts[-1] >= start + 2 * SLOT_MS:

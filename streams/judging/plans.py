@@ -18,6 +18,7 @@ from streams.judging.lines import Lines
 from streams.judging.rules import OUTPUTS, rules
 from streams.judging.scopes import HEALTH, INPUTS, OUTCOMES, Timing
 from streams.judging.truth_plan import TruthPlan, compile_truths
+from streams.judging.waking import Readers
 from streams.judging.written import Conditions, compile_conditions
 from streams.lifecycle import Lifecycle
 from streams.lifecycle.acts import windows
@@ -35,11 +36,10 @@ class ModelPlan:
 
     lifecycle: Lifecycle
     reference: Reference | None
-    topics: tuple[str, ...]
+    readers: Readers  # the models that read what it reads
     timings: Mapping[str, Timing]  # by scope; a scope that is not judged has none
     pane_ms: int
     lateness_ms: int
-    idle_ms: int
     segments: segments.Definitions
     budget: str
     episodes: EpisodePolicy
@@ -171,11 +171,10 @@ def compile_plan(
     return ModelPlan(
         lifecycle=lifecycle,
         reference=reference,
-        topics=_topics(lifecycle, names),
+        readers=Readers(_topics(lifecycle, names), _ms(window.idle)),
         timings=timings,
         pane_ms=_ms(window.pane),
         lateness_ms=_ms(window.lateness),
-        idle_ms=_ms(window.idle),
         segments=definitions,
         budget=policies.budget_text(lifecycle),
         episodes=replace(

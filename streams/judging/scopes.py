@@ -10,6 +10,7 @@ from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from streams.judging.truths import OutcomeWindow
 from streams.judging.vitals import HealthWindow
+from streams.judging.waking import Readers, Waking
 from streams.judging.watermarks import SourceProgress
 from streams.judging.windows import OpenWindow
 
@@ -88,25 +89,23 @@ class Complete(NamedTuple):
 
 
 def complete(
-    sources: Mapping[str, SourceProgress], topics: tuple[str, ...], lateness_ms: int, idle_ms: int
+    sources: Mapping[str, SourceProgress], readers: Readers, waking: Waking, lateness_ms: int
 ) -> Complete | None:
     """How far every topic of a model was read; None while that is not known. A silent one holds nobody up."""
-    awake: list[int] = []
-    ends: list[int] = []
-    for topic in topics:
-        source = sources.get(topic)
-        if source is None:
-            return None
-        time = source.watermark_ms(lateness_ms, idle_ms)
-        if time is not None:
-            awake.append(time)
-        elif not source.silent(idle_ms):
-            return None
-        else:
-            ends += source.highest_ms.values()
-    if awake:
-        return Complete(min(awake), 0, 0)
-    if not ends:
+    known = [sources[topic] for topic in readers.topics if topic in sources]
+    if len(known) < len(readers.topics):
         return None
-    silent_ms = min(min(sources[topic].idle_ms.values()) for topic in topics)
-    return Complete(None, max(ends), silent_ms)
+    if all(source.silent(readers.idle_ms) for source in known):
+        last_ms = [highest_ms for source in known for highest_ms in source.highest_ms.values()]
+        silent_ms = min(min(source.idle_ms.values()) for source in known)
+        return Complete(None, max(last_ms), silent_ms) if last_ms else None
+    until_ms = []
+    for topic, source in zip(readers.topics, known, strict=True):
+        left_out = readers.idle_ms, waking.of(readers, topic)
+        if source.silent(*left_out):
+            continue
+        time_ms = source.watermark_ms(lateness_ms, *left_out)
+        if time_ms is None:
+            return None
+        until_ms.append(time_ms)
+    return Complete(min(until_ms), 0, 0)

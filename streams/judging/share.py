@@ -27,8 +27,9 @@ from streams.judging.subjects import (
     TruthMemory,
 )
 from streams.judging.truths import Closed, Day
+from streams.judging.waking import Readers, Waking
 from streams.judging.watermarks import SourceProgress
-from streams.messages import Intake
+from streams.messages import Intake, Progress
 
 
 class Share:
@@ -38,6 +39,7 @@ class Share:
         self.partition = partition
         self.models: dict[str, ModelState] = {}
         self.sources: dict[str, SourceProgress] = {}
+        self.waking = Waking()
         self.came_in = CameIn()
         self._kept = Kept(topic, partition)
         for key, data in restore(kept):
@@ -318,11 +320,16 @@ class Share:
 
     # ---- what belongs to no model
 
-    def put_source(self, source: str) -> None:
+    def hear(self, progress: Progress, readers: Iterable[Readers]) -> None:
         """More is known of how far a source was read."""
-        progress = self.sources[source]
-        key = Key(NOBODY, NOBODY, NOBODY, f"source/{source}")
-        self._kept.put(key, progress.to_data, as_of_ms=max(progress.highest_ms.values(), default=0))
+        nobody, waking = (NOBODY, NOBODY, NOBODY), self.waking
+        woken = waking.hear(readers, self.sources, progress)
+        source = self.sources.setdefault(progress.source, SourceProgress())
+        source.add(progress)
+        key, as_of_ms = f"source/{progress.source}", max(source.highest_ms.values(), default=0)
+        self._kept.put(Key(*nobody, key), source.to_data, as_of_ms=as_of_ms)
+        if woken:
+            self._kept.put(Key(*nobody, "waking"), waking.to_data, as_of_ms=as_of_ms)
 
     def take_in(self, intake: Intake) -> None:
         """Add what came in to its slots and to the totals."""
@@ -382,6 +389,8 @@ class Share:
         if key.model_id == NOBODY:
             if name == "source":
                 self.sources[rest] = SourceProgress.from_data(data)
+            elif name == "waking":
+                self.waking = Waking.from_data(data)
             elif name == "slots" and rest:
                 self.came_in.restore(rest.rpartition("/")[0], data)
             elif name == "slots":  # until format 2 all of them were one record

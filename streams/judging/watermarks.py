@@ -1,8 +1,12 @@
 """Up to which event time is a source complete? What the judge knows of the source partitions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from streams.messages import Progress, Report
+
+NOBODY_LONGER: Mapping[int, int] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -29,22 +33,27 @@ class SourceProgress:
         self.idle_ms[number] = report.idle_ms
         self.offsets[number] = max(self.offsets.get(number, 0), report.offset)
 
-    def watermark_ms(self, lateness_ms: int, idle_ms: int) -> int | None:
+    def watermark_ms(
+        self, lateness_ms: int, idle_ms: int, longer_ms: Mapping[int, int] = NOBODY_LONGER
+    ) -> int | None:
         """Event time up to which nothing on time is missing; None while some partition is unheard of.
 
-        Only a partition that stands at its end, and has been silent for `idle_ms`, is left out.
+        Only a partition that stands at its end, and has been silent for `idle_ms`, is left out; some must have been for
+        longer (see `Waking`).
         """
         if not self.partitions or len(self.idle_ms) < self.partitions:
             return None
-        awake = [number for number, silent in self.idle_ms.items() if silent < idle_ms]
+        awake = [n for n, silent in self.idle_ms.items() if silent < longer_ms.get(n, idle_ms)]
         if not awake or any(number not in self.highest_ms for number in awake):
             return None
         return min(self.highest_ms[number] for number in awake) - lateness_ms
 
-    def silent(self, idle_ms: int) -> bool:
+    def silent(self, idle_ms: int, longer_ms: Mapping[int, int] = NOBODY_LONGER) -> bool:
         """Whether every partition stands at its end and has been silent for so long."""
         heard_of_all = 0 < self.partitions <= len(self.idle_ms)
-        return heard_of_all and min(self.idle_ms.values()) >= idle_ms
+        return heard_of_all and all(
+            silent >= longer_ms.get(n, idle_ms) for n, silent in self.idle_ms.items()
+        )
 
     def to_data(self) -> dict[str, object]:
         """Plain data; `from_data` reads it back."""

@@ -267,6 +267,25 @@ def test_an_awake_topic_that_lags_holds_the_other_one_up() -> None:
     assert desk.results() == []
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_backlog_after_a_silence_is_not_late_because_one_topic_is_read_first(
+    restarts: bool,
+) -> None:
+    desk = Desk((TWO_TOPICS, None))
+    desk.count(e | {"model_version": "1.0.0"} for e in minute(1))
+    for topic in ("leeway.predictions", "leeway.features"):
+        desk.reach(START_MS + 2 * MINUTE_MS, idle_ms=[300_000], source=topic)
+    judged = len(desk.results())
+    desk.reach(START_MS + HOUR_MS)
+    if restarts:
+        desk.restart()
+    desk.count(e | {"model_version": "1.0.0"} for e in minute(11))
+    desk.reach(START_MS + HOUR_MS, source="leeway.features")
+    windows = [r["window"] for r in desk.results()[judged:]]
+    assert [w["events"] for w in windows[:3]] == [0, 250, 0]
+    assert not any(w["late"] for w in windows)
+
+
 def test_a_week_is_judged_from_monday_to_monday() -> None:
     of = watched(window={"size": "7d"})
     desk, day = Desk((of, small())), 24 * HOUR_MS
