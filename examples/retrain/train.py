@@ -8,7 +8,6 @@ model has learned by heart would call every later answer worse.
 
 import fcntl
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -18,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import yaml
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from consumer import BROKERS, ME, PREFIX, read, write
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
@@ -97,20 +96,27 @@ def _events(source: str) -> Iterable[Event]:
 
 
 def _records(topic: str) -> Iterator[bytes]:
-    settings = {"enable.partition.eof": True, "auto.offset.reset": "earliest"}
-    group = {"group.id": f"{PREFIX}{ME}.{os.getpid()}", "enable.auto.commit": False}
-    consumer = Consumer({"bootstrap.servers": BROKERS, **group, **settings})
-    left = len(consumer.list_topics(topic, timeout=30).topics[topic].partitions)
-    consumer.subscribe([topic])
-    while left:
+    settings = {
+        "enable.partition.eof": True,
+        "enable.auto.commit": False,
+        "group.id": f"{PREFIX}{ME}",
+    }
+    consumer = Consumer({"bootstrap.servers": BROKERS, **settings})
+    parts = [
+        TopicPartition(topic, n, OFFSET_BEGINNING)
+        for n in consumer.list_topics(topic, timeout=30).topics[topic].partitions
+    ]
+    ends = {part.partition: consumer.get_watermark_offsets(part, timeout=30)[1] for part in parts}
+    consumer.assign(parts)
+    while ends:  # of now: Kafka tells of an end only where nothing comes for a while
         for message in consumer.consume(1000, timeout=1.0):
-            error = message.error()
-            if error and error.code() == KafkaError._PARTITION_EOF:
-                left -= 1
-            elif error:
-                raise KafkaException(error)
-            else:
+            number, error = message.partition(), message.error()
+            if error is None:
                 yield message.value()
+            elif error.code() != KafkaError._PARTITION_EOF:
+                raise KafkaException(error)
+            if error or message.offset() + 1 >= ends.get(number, 0):
+                ends.pop(number, None)
     consumer.close()
 
 

@@ -11,15 +11,12 @@ from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 from streams.judging.truths import OutcomeWindow
 from streams.judging.vitals import HealthWindow
 from streams.judging.waking import Readers, Waking
-from streams.judging.watermarks import SourceProgress
+from streams.judging.watermarks import LONGEST_SILENCE_MS, SourceProgress
 from streams.judging.windows import OpenWindow
 
 DAY_MS = 24 * 60 * 60 * 1000
 WEEK_MS = 7 * DAY_MS
 MONDAY_MS = 4 * DAY_MS  # the first Monday after the epoch, a Thursday
-
-
-LONGEST_SILENCE_MS = 31 * DAY_MS  # what is longer is no silence: there is nothing more to read
 
 
 class Counts(Protocol):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from streams.judging.watermarks import NOBODY_LONGER, SourceProgress
+from streams.judging.watermarks import LONGEST_SILENCE_MS, NOBODY_LONGER, SourceProgress
 from streams.messages import Progress
 
 
@@ -48,6 +48,7 @@ class Waking:
                     topic: {
                         number: silent_ms + 2 * readers.idle_ms
                         for number, silent_ms in sorted(sources[topic].idle_ms.items())
+                        if silent_ms <= LONGEST_SILENCE_MS
                     }
                     for topic in readers.topics
                 }

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from streams.messages import Progress, Report
 
+LONGEST_SILENCE_MS = 31 * 24 * 3_600_000  # what is longer is no silence: nothing comes any more
 NOBODY_LONGER: Mapping[int, int] = MappingProxyType({})
 
 

@@ -75,6 +75,7 @@ class Tail:
             for t in topics
             for one in (range(there[t]) if key is None else [crc32(key.encode()) % there[t]])
         }
+        self._ends: dict[Partition, int] = {}  # as they were when the first record of each was read
         self._doing = f"read {', '.join(topics)}"
         with translated(self._doing, self._brokers):
             self._consumer = Consumer(
@@ -108,7 +109,7 @@ class Tail:
 
     @property
     def at_end(self) -> bool:
-        """Whether the end of every partition has been seen once."""
+        """Whether every partition was read to an end that it had meanwhile, however fast more is written to it."""
         return not self._unread
 
     def read(self, timeout_s: float = _WAIT_S) -> list[Record]:
@@ -120,12 +121,23 @@ class Tail:
     def _usable(self, message: Message) -> bool:
         error = message.error()
         if error is None:
+            if self._unread:
+                self._mark(Partition(message.topic() or "", message.partition() or 0), message)
             return True
         if error.code() == KafkaError._PARTITION_EOF:
             self._unread.discard(Partition(message.topic() or "", message.partition() or 0))
         elif error.fatal() or is_permanent(error):
             raise explained(error, self._doing, self._brokers)
         return False
+
+    def _mark(self, partition: Partition, message: Message) -> None:
+        """The client tells of an end only when nothing comes for a while; a busy partition has none in this sense."""
+        if partition in self._unread:
+            if partition not in self._ends:
+                place = TopicPartition(*partition)
+                _, self._ends[partition] = self._consumer.get_watermark_offsets(place, cached=True)
+            if (message.offset() or 0) + 1 >= self._ends[partition]:
+                self._unread.discard(partition)
 
     def close(self) -> None:
         self._consumer.close()

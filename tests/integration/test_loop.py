@@ -4,11 +4,14 @@ import contextlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -136,12 +139,46 @@ def consuming(
         "PATH": path,
     }
     line = [sys.executable, str(EXAMPLE / "consumer.py"), str(lifecycle), str(runs)]
-    process = subprocess.Popen(line, env=dict(os.environ) | settings)
+    process = subprocess.Popen(line, env=dict(os.environ) | settings, start_new_session=True)
     try:
         yield process
     finally:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # with a job that it may have begun
         process.wait()
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_a_job_reads_a_topic_to_its_end_while_others_go_on_writing_to_it(
+    kafka: AnyBroker,
+    unique: Callable[[str], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    partitions: int,
+) -> None:
+    place = Deployment(kafka, unique("job"), tmp_path)
+    topic, written = f"{place.names.prefix}scored", [b"%d" % n for n in range(3_000)]
+    create_topics(place.properties, place.names, partitions=2, more={topic: partitions})
+    monkeypatch.syspath_prepend(EXAMPLE)
+    train = import_module("train")
+    monkeypatch.setattr(train, "BROKERS", kafka.bootstrap)
+    writer, over = place.writer(), threading.Event()
+    for n, value in enumerate(written):
+        writer.write(Outgoing(topic, None, value, (), n % partitions))
+    writer.flush()
+
+    def go_on() -> None:
+        while not over.wait(0.01):
+            writer.write(Outgoing(topic, None, b"more", (), 0))
+            writer.flush()
+
+    others = threading.Thread(target=go_on)
+    others.start()
+    try:
+        read = list(train._records(topic))
+    finally:
+        over.set()
+        others.join()
+    assert sorted(value for value in read if value != b"more") == sorted(written)
 
 
 def test_worse_answers_are_retrained_upon_and_the_new_version_is_quiet(

@@ -1,6 +1,7 @@
 """What only Kafka has: open transactions, settings that can be wrong, brokers that do not answer."""
 
 import itertools
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -14,6 +15,7 @@ from streams.kafka import reader as kafka_reader
 from streams.kafka import writer as kafka_writer
 from streams.kafka.admin import create_topics, topic_partitions
 from streams.kafka.broker import KafkaBroker
+from streams.kafka.commands import past
 from streams.kafka.errors import explained
 from streams.local_kafka import AnyBroker, LocalKafka
 from streams.topics import TOPICS, Names
@@ -109,6 +111,40 @@ def test_a_partition_whose_tail_is_undecided_is_not_at_its_end(door: KafkaDoor) 
     other.commit_transaction(10)
     drive(member, to=lambda: member.values == [b"undecided"] and member.ends)
     other.close()
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("transactional", [False, True])
+def test_the_past_of_a_topic_ends_while_others_go_on_writing_to_it(
+    door: KafkaDoor, transactional: bool
+) -> None:
+    topic = door.topic(partitions=2)
+    before = [b"%d" % n for n in range(500)]
+    settings = {"transactional.id": f"{topic}-busy"} if transactional else {}
+    busy, over = Producer({**door.properties, "linger.ms": 0, **settings}), threading.Event()
+
+    def write(values: list[bytes]) -> None:
+        if transactional:
+            busy.begin_transaction()
+        for number, value in enumerate(values):
+            busy.produce(topic, value, partition=number % 2)
+        busy.commit_transaction() if transactional else busy.flush()
+
+    def go_on() -> None:
+        while not over.wait(0.01):
+            write([b"more", b"more"])
+
+    if transactional:
+        busy.init_transactions(10)
+    write(before)
+    others = threading.Thread(target=go_on)
+    others.start()
+    try:
+        read = [record.value for records in past(door.properties, [topic]) for record in records]
+    finally:
+        over.set()
+        others.join()
+    assert sorted(value or b"" for value in read if value != b"more") == sorted(before)
 
 
 @pytest.mark.kafka

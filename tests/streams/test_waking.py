@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from streams.judging.scopes import Complete, complete
 from streams.judging.waking import Readers, Waking
 from streams.judging.watermarks import SourceProgress
+from streams.loop import FOREVER_MS
 from streams.messages import Progress, Report
 
 LATENESS_MS, IDLE_MS = 60_000, 300_000
@@ -82,6 +83,14 @@ def test_one_that_never_held_an_event_is_waited_for_just_so() -> None:
     of.hear("predictions", (0, 9_000_000, 0))
     assert of.complete() is None
     of.hear("features", (0, None, 3 * IDLE_MS))
+    assert of.until_ms() == 9_000_000 - LATENESS_MS
+
+
+def test_one_of_which_nothing_comes_any_more_is_not_waited_for() -> None:
+    of = Sources()
+    of.hear("predictions", (0, 1_000_000, IDLE_MS))
+    of.hear("features", (0, 1_000_000, FOREVER_MS))
+    of.hear("predictions", (0, 9_000_000, 0))
     assert of.until_ms() == 9_000_000 - LATENESS_MS
 
 
