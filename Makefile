@@ -17,7 +17,7 @@ demo: broker ## The whole product in about a minute; ARGS=--keep leaves the cons
 	@$(PYTHON) -m streams.cli demo $(ARGS)
 
 test: broker ## Every test, on a real Kafka that they start themselves
-	@$(PYTHON) -m pytest -n 2 --dist loadfile -rs
+	@$(PYTHON) -m pytest -n 3 --dist loadfile -rs
 
 fast: setup ## Every test that needs no Kafka
 	@$(PYTHON) -m pytest -m "not kafka"
