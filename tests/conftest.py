@@ -6,12 +6,23 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from streams.errors import LeewayError
 from streams.local_kafka import AnyBroker, any_broker
 
 if TYPE_CHECKING:
     from tests.browsing import Browse, Chromium
+
+# No test may fail because a machine is slow; and who decides whether a change lands tries what was tried before.
+settings.register_profile(
+    "leeway",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+    print_blob=True,
+)
+settings.load_profile("leeway")
 
 GIVEN_BROKERS = os.environ.get("LEEWAY_BROKERS")
 

@@ -121,7 +121,7 @@ VALUES = st.sampled_from(["x", "z", 0, 1, 7, 2.5, None, [1], ["x"], {"a": "x"}, 
 THINGS = st.dictionaries(st.sampled_from("abc"), VALUES)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(OBJECTS, OBJECTS, st.lists(THINGS, min_size=1, max_size=20))
 def test_what_is_called_harmless_is_harmless(
     old: dict[str, Any], new: dict[str, Any], values: list[dict[str, Any]]

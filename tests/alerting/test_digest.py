@@ -2,7 +2,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting.digest import (
@@ -178,7 +178,6 @@ ITEMS = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(ITEMS, max_size=30).flatmap(lambda of: st.tuples(st.just(of), st.permutations(of))))
 def test_the_order_of_notes_and_notes_made_twice_change_nothing(
     notes: tuple[list[DigestItem], list[DigestItem]],

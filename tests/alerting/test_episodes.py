@@ -3,7 +3,7 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting.episodes import advance, inhibitor, resolve
@@ -73,7 +73,6 @@ def test_transitions_of_detected_drift(statuses: tuple[Status, ...], expected: l
     assert changes(live(*statuses)[1]) == expected
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(list(Status)), max_size=30))
 def test_sequences_are_dense_and_ids_follow_from_content(statuses: list[Status]) -> None:
     _, alerts = live(*statuses)
@@ -87,7 +86,6 @@ def test_sequences_are_dense_and_ids_follow_from_content(statuses: list[Status])
     assert alerts == live(*statuses)[1]
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(list(Status)), max_size=20), st.integers(0, 25))
 def test_insufficient_neither_opens_nor_resolves_an_episode(
     statuses: list[Status], where: int
@@ -98,7 +96,6 @@ def test_insufficient_neither_opens_nor_resolves_an_episode(
     assert set(changes(list(alerts))) <= {"repeated"}
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(list(Status)), max_size=12))
 def test_an_episode_survives_as_bytes(statuses: list[Status]) -> None:
     episode, _ = live(*statuses)

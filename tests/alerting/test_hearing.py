@@ -433,7 +433,7 @@ def _act(life: Life, deed: str | None, around: dict[str, Any]) -> None:
         life.act(resolve(life.of, life.episode, "manual", here))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(POLICIES, st.lists(STEPS, max_size=30))
 def test_whoever_may_hear_knows_how_it_stands_and_nobody_is_told_twice(
     of: EpisodePolicy, steps: list[tuple[Any, dict[str, Any], str | None]]
@@ -490,7 +490,7 @@ def _hear(alert: Alert, believed: dict[str, int]) -> None:
             del believed[name]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(POLICIES, st.lists(STEPS, max_size=20))
 def test_an_episode_that_was_written_down_goes_on_as_if_it_had_not_been(
     of: EpisodePolicy, steps: list[tuple[Any, dict[str, Any], str | None]]

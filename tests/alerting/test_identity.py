@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting.identity import (
@@ -60,7 +60,6 @@ def test_ids_of_the_contract_s_trigger_can_be_recomputed() -> None:
     assert trigger["evidence"]["result_ids"] == [day]
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(max_size=20) | st.integers(), min_size=1, max_size=5))
 def test_an_id_is_legal_everywhere_and_differs_with_its_prefix(parts: list[str | int]) -> None:
     found = derived("ep", *parts)
@@ -77,7 +76,6 @@ def test_parts_are_not_run_together() -> None:
     )
 
 
-@settings(deadline=None)
 @given(st.datetimes(min_value=datetime(1971, 1, 1), max_value=datetime(2099, 12, 31)))  # noqa: DTZ001
 def test_times_say_the_very_millisecond(time: datetime) -> None:
     exact = time.replace(microsecond=time.microsecond // 1000 * 1000, tzinfo=UTC)

@@ -406,7 +406,7 @@ OUTCOMES = st.sampled_from([Sent("1.0"), Sent(None), SERVER, TIMEOUT, LIMITED, R
 CHANGES = ("opened", "escalated", "eased", "repeated", "acknowledged", "resolved")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_whatever_happens_each_sequence_arrives_in_order_and_at_most_once(data: Any) -> None:
     """Restarts at any moment, between the answer and the record too, which is the one place that may tell twice."""

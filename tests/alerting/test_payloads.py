@@ -18,7 +18,7 @@ from tests.alerting import drawn
 from tests.vendors import cloudevents, mail, pagerduty, slack
 
 OCTETS = 64 * 1024  # of a notification, contracts §0
-OFTEN = settings(deadline=None, max_examples=1000, suppress_health_check=list(HealthCheck))
+OFTEN = settings(max_examples=1000, suppress_health_check=list(HealthCheck))
 SELDOM = settings(OFTEN, max_examples=25)
 
 

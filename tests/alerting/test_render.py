@@ -3,7 +3,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting.notify import notify
@@ -70,7 +70,6 @@ def test_the_largest_slack_message_is_within_8000_and_can_be_written(character: 
     assert len(found.reply.encode()) <= 500
 
 
-@settings(deadline=None)
 @given(NASTY, st.integers(3, 300))
 def test_a_cut_text_never_cuts_an_entity(text: str, limit: int) -> None:
     found = fit(text, limit)

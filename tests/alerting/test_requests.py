@@ -182,7 +182,7 @@ def test_a_schedule_asks_at_midnight_of_its_first_day(
     assert last_slot(schedule, _first(*slot), at_ms) is None
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.sampled_from([Schedule("daily"), Schedule("weekly"), Schedule("monthly"), Schedule("days", 3)]),
     st.lists(st.integers(1, 50), min_size=1, max_size=60),
@@ -374,7 +374,7 @@ STEP = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(STEP, max_size=50), st.sampled_from(["auto", "required"]))
 @example([("ask", 0), ("window", 80), ("ask", 0), ("drift", 1), ("drift", 2)], "auto")
 def test_nothing_is_asked_twice_nor_two_at_once_nor_too_often(

@@ -2,7 +2,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting.routing import DEFAULTS, Route, is_muted, route
@@ -253,7 +253,6 @@ ROUTES = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.sampled_from(NOT_PAGING), st.sampled_from(list(Status)), st.lists(ROUTES, max_size=4))
 def test_drift_without_labels_never_pages_unless_a_lifecycle_says_so(
     kind: Kind, verdict: Status, routing: list[RoutingRule]

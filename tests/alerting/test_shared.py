@@ -2,7 +2,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting.identity import shared_id
@@ -94,7 +94,6 @@ def test_what_has_joined_already_changes_nothing() -> None:
     assert gather([news("a")], announced=[first]) == Gathered((), ())
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.builds(

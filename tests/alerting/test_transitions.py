@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting.requests import OF_LABELS
@@ -246,7 +246,6 @@ STEPS = st.lists(
 )  # fmt: skip
 
 
-@settings(deadline=None)
 @given(STEPS, st.booleans())
 def test_in_whatever_order_steps_come_each_status_is_told_once_and_in_order(
     steps: list[str], dry_run: bool

@@ -4,7 +4,7 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting.episodes import advance
@@ -293,7 +293,6 @@ STEPS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(
     STEPS,
     st.sampled_from(["auto", "required", "advisory"]),

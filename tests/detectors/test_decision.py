@@ -391,7 +391,7 @@ MIXED = plan(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 1000), st.integers(1, 29))
 def test_a_memory_that_went_through_json_goes_on_with_the_same_bits(seed: int, stop: int) -> None:
     cells = list(stream(seed, 30))
@@ -408,7 +408,7 @@ def test_a_memory_that_went_through_json_goes_on_with_the_same_bits(seed: int, s
     assert to_data(MIXED, after) == to_data(MIXED, straight)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 1000))
 def test_a_verdict_is_finite_and_its_arguments_stay_as_they_were(seed: int) -> None:
     memory: Memory | None = None
@@ -426,7 +426,7 @@ def test_a_verdict_is_finite_and_its_arguments_stay_as_they_were(seed: int) -> N
                 assert np.isfinite([size.value, size.low, size.high, size.floor]).all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000), st.permutations(range(6)))
 def test_the_order_in_which_parts_of_a_window_are_added_does_not_show(
     seed: int, order: list[int]

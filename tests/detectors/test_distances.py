@@ -85,7 +85,7 @@ def test_a_shift_reads_in_wasserstein_and_mean_what_was_published(
 SIDES = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 60)), min_size=2, max_size=12)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(SIDES, st.integers(0, 2**32 - 1))
 def test_distances_agree_with_scipy(cells: list[tuple[int, int]], seed: int) -> None:
     reference, current = np.array(cells).T + np.array([[1], [0]])
@@ -101,7 +101,7 @@ def test_distances_agree_with_scipy(cells: list[tuple[int, int]], seed: int) -> 
     assert moved == pytest.approx(stats.wasserstein_distance(points, points, p, q), abs=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SIDES)
 def test_linear_cells_agree_with_many_points_in_each(cells: list[tuple[int, int]]) -> None:
     reference, current = np.array(cells).T + 1

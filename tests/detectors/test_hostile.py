@@ -100,7 +100,7 @@ def named(of: Reference, generator: np.random.Generator) -> dict[str, Rule]:
     return rules
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @example(seed=29660, rows=150, current=1, timed=False, ruled=False)  # a centre beyond all floats
 @given(
     seed=st.integers(0, 2**31),

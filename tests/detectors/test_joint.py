@@ -119,7 +119,7 @@ def test_the_reference_measures_its_rows_as_if_they_were_new() -> None:
     assert own[0].mean() - one.measured(values)[0].mean() > 2 * error
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 500), max_size=6))
 def test_any_split_into_blocks_gives_the_same_bits(cuts: list[int]) -> None:
     values = normal(500, 3)

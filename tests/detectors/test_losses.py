@@ -59,7 +59,7 @@ def test_windows_of_one_label_are_labels_one_by_one() -> None:
     assert RATE.step(run, 1, 1, at=10_699).onset == after.found[1]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_the_order_inside_a_window_and_who_counted_it_do_not_matter(data: st.DataObject) -> None:
     """A window's numbers add up; any split of its labels into parts gives the same bits."""

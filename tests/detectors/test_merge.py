@@ -188,7 +188,7 @@ def expected(kind: str) -> tuple[list[Verdict], str]:
     return judged(kind, [cells for cells, _ in whole()], kept)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data(), at_once=st.booleans())
 def test_any_split_and_order_gives_the_same_counts_and_moments(
     data: st.DataObject, *, at_once: bool
@@ -200,7 +200,7 @@ def test_any_split_and_order_gives_the_same_counts_and_moments(
 
 
 @pytest.mark.parametrize("kind", ["budget", "rules", "season"])
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(parts=st.lists(splits(), min_size=WINDOWS, max_size=WINDOWS), at_once=st.booleans())
 def test_any_split_and_order_gives_the_same_verdicts_to_the_last_bit(
     kind: str, parts: list[Parts], *, at_once: bool
@@ -223,7 +223,7 @@ def test_what_is_compared_there_is_an_episode_with_effects(kind: str) -> None:
     assert all(s.effect is not None for s in last.series if s.evidence)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(split=splits())
 def test_losses_add_up_in_any_split_and_order(split: Parts) -> None:
     generator = np.random.default_rng(4)

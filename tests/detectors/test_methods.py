@@ -43,7 +43,7 @@ COUNTS = st.lists(
 
 
 @every
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(cells=COUNTS, phi=st.sampled_from([1.0, 2.5, 1e4]))
 def test_no_counts_make_a_method_undefined(
     method: Method, cells: list[tuple[int, int]], phi: float

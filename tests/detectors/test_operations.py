@@ -135,7 +135,7 @@ def exact_share(ids: list[str]) -> float:
 @given(
     st.lists(st.integers(0, 400).map(str), max_size=900), st.lists(st.integers(0, 900), max_size=4)
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_sample_of_the_whole_is_the_merged_sample_of_any_parts(
     ids: list[str], cuts: list[int]
 ) -> None:
@@ -368,7 +368,7 @@ def test_latency_cells_of_a_vector_are_those_of_its_block() -> None:
 
 
 @given(st.integers(0, 40), st.integers(1, 30), st.randoms(use_true_random=False))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_an_id_hashes_alike_among_ids_of_its_own_length_and_among_others(
     length: int, n: int, random: Random
 ) -> None:

@@ -120,7 +120,7 @@ def test_scale_falls_back_on_the_deviation_and_then_on_one() -> None:
     assert series(numbers(huge)).scale == 1.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     arrays.arrays(
         np.float64,
@@ -402,7 +402,7 @@ def test_what_is_no_object_is_no_reference(document: object) -> None:
         from_document(document)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.booleans())
 def test_any_built_reference_round_trips(seed: int, with_times: bool) -> None:
     g = np.random.default_rng(seed)

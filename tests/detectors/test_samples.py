@@ -11,7 +11,7 @@ from scipy import stats
 from detectors.samples.raw import ks_sample
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.integers(1, 70),
     st.integers(1, 70),

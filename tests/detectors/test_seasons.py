@@ -386,7 +386,7 @@ def test_an_episode_under_a_season_opens_resolves_and_leaves_every_pool_as_it_wa
 # ---- bits
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(st.integers(0, 1000), st.integers(1, 59))
 def test_a_seasonal_memory_kept_by_base_and_steps_goes_on_with_the_same_bits(
     seed: int, stop: int

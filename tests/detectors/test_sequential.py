@@ -118,7 +118,7 @@ def panels(draw: st.DrawFn) -> tuple[tuple[Series, ...], list[list[Ints]]]:
     return series, blocks
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(panels())
 def test_the_bits_of_a_series_do_not_depend_on_its_neighbours(
     case: tuple[tuple[Series, ...], list[list[Ints]]],

@@ -14,7 +14,7 @@ from detectors.samples.effects import Ints
 SAMPLES = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 60)), min_size=2, max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SAMPLES)
 def test_chi_square_agrees_with_scipy_where_no_cell_is_small(cells: list[tuple[int, int]]) -> None:
     table = np.array(cells).T + np.array([[60], [30]])
@@ -23,7 +23,7 @@ def test_chi_square_agrees_with_scipy_where_no_cell_is_small(cells: list[tuple[i
     assert float(ours.p_value) == pytest.approx(theirs.pvalue, abs=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SAMPLES)
 def test_joined_cells_keep_every_row_and_expect_five(cells: list[tuple[int, int]]) -> None:
     reference, current = (np.array(side, float)[:, None] for side in zip(*cells, strict=True))
@@ -51,7 +51,7 @@ def test_small_cells_are_joined_smallest_first(
     assert ours.p_value == wanted.p_value
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(1, 3000), st.integers(1, 800), st.floats(0, 0.02), st.integers(0, 2**32 - 1))
 def test_two_small_shares_agree_with_fishers_exact_test(
     m: int, n: int, share: float, seed: int

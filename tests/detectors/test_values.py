@@ -100,7 +100,7 @@ STREAM = np.concatenate([portable(0.5, 1_200), np.zeros(200), portable(0.3, 400)
 STREAM[[5, 700, 1_500]] = np.nan  # missing
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(cuts=st.lists(st.integers(0, len(STREAM)), max_size=6))
 @pytest.mark.parametrize("name", DETECTORS)
 def test_any_batching_and_any_restart_gives_the_same_detections_and_state(
@@ -369,7 +369,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(events=EVENTS, order=st.randoms(use_true_random=False), cut=st.integers(0, 30))
 def test_a_sample_is_the_same_however_its_events_are_split_and_ordered(
     events: list[tuple[str, int, float]], order: Any, cut: int

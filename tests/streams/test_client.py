@@ -408,7 +408,7 @@ LIKELY = {
 
 
 @given(data=st.data(), kind=st.sampled_from(sorted(NAMED)))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_arguments_give_an_event_leeway_reads_or_a_counted_refusal(
     data: st.DataObject, kind: str
 ) -> None:
@@ -430,7 +430,6 @@ def test_any_arguments_give_an_event_leeway_reads_or_a_counted_refusal(
 
 
 @given(st.one_of(st.integers(), st.datetimes(timezones=st.timezones()), st.text(), ANYTHING))
-@settings(deadline=None)
 def test_times_are_read_as_leeway_reads_them(raw: Any) -> None:
     try:
         found: object = to_ms(raw)

@@ -39,7 +39,7 @@ def test_what_production_would_reject_is_not_in_the_reference() -> None:
     assert len(read.times_ms) + failed == sum(one.events for one in found.counted.values())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.sampled_from(sorted(TABLE)), min_size=1, max_size=40))
 def test_columns_fall_into_the_same_cells_as_events_do(names: list[str]) -> None:
     values = [TABLE[name][0] or b"" for name in names if "status" not in name]
@@ -117,7 +117,7 @@ def test_feature_events_have_no_outputs() -> None:
     assert [c.name for c in read.columns] == ["feature:income"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.text(max_size=8), min_size=1, max_size=6))
 def test_a_reference_of_any_texts_can_be_written_down(texts: list[str]) -> None:
     of = lifecycle(segments=["country"])

@@ -265,7 +265,7 @@ def test_an_empty_text_has_a_length_and_no_shares() -> None:
     assert [n.rpartition(".")[2] for n, m in missing.items() if m] == list(PARTS["text"][2:])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.sampled_from(sorted(STRANGE)), max_size=8),
     st.integers(0, 30),

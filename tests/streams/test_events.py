@@ -348,7 +348,7 @@ def test_an_event_of_a_stranger_is_counted_and_never_a_dead_letter() -> None:
     assert found.only.events == 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_any_split_into_batches_comes_to_the_same(data: st.DataObject) -> None:
     names = data.draw(st.lists(st.sampled_from(sorted(TABLE)), min_size=1, max_size=30))
@@ -384,7 +384,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_are_an_event_or_a_dead_letter_or_somebody_elses(value: bytes) -> None:
     found = profiled([value, raw()])
@@ -393,7 +393,7 @@ def test_any_bytes_are_an_event_or_a_dead_letter_or_somebody_elses(value: bytes)
     assert counted >= 1
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(event(), JSON)))
 def test_any_values_of_the_known_members_cost_at_most_themselves(members: dict[str, Any]) -> None:
     value = json.dumps(event() | members).encode()
@@ -406,7 +406,7 @@ def test_any_values_of_the_known_members_cost_at_most_themselves(members: dict[s
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_what_the_parser_takes_is_an_object_and_all_else_is_refused(value: bytes) -> None:
     reason = ""
@@ -417,7 +417,7 @@ def test_what_the_parser_takes_is_an_object_and_all_else_is_refused(value: bytes
     assert reason in ("", "empty", "too_large", "not_json", "too_deep", "not_object")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(JSON)
 def test_the_fast_way_and_the_careful_one_agree_on_a_value(value: Any) -> None:
     topic = Topic([Reading(lifecycle(), PREDICTIONS, NAMES, TYPES)])
@@ -503,7 +503,7 @@ def test_one_record_without_a_log_time_does_not_excuse_the_others() -> None:
     assert found.reasons == ["timestamp_future"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.integers(0, 40), max_size=12), st.sampled_from(["[", "{"]))
 def test_values_are_sound_together_exactly_if_each_is_alone(depths: list[int], kind: str) -> None:
     opening, closing = ("[", "]") if kind == "[" else ('{"a":', "}")

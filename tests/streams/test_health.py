@@ -246,7 +246,7 @@ def test_unusable_ids_latencies_and_statuses_are_invalid_fields() -> None:
 
 
 @given(st.integers(1, 29), st.sampled_from(["features", "status", "feature_timestamp"]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_few_events_never_alarm(n: int, what: str) -> None:
     wrong = {"features": {}, "status": "error", "feature_timestamp": START_MS + DAY_MS}[what]
     _, verdict = judged([event(START_MS + k, **{what: wrong}) for k in range(n)])
@@ -381,7 +381,7 @@ def test_another_version_may_fall_silent() -> None:
 
 
 @given(st.randoms(use_true_random=False), st.integers(1, 80))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_window_is_the_same_however_it_was_counted(random: Any, every: int) -> None:
     events = messy()
     found = summaries(events, every=every)

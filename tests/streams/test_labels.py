@@ -504,7 +504,7 @@ def everything() -> tuple[Lifecycle, Reference]:
 
 
 @given(st.lists(some_labels, min_size=1, max_size=12), st.integers(1, 12), st.integers(1, 12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_labels_count_the_same_alone_and_in_any_batches(
     rows: list[dict[str, Any]], per_batch: int, per_flush: int
 ) -> None:
@@ -520,7 +520,7 @@ def test_any_labels_count_the_same_alone_and_in_any_batches(
 
 
 @given(some_labels)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_careful_path_counts_what_the_fast_one_does(row: dict[str, Any]) -> None:
     fast = of_labels(source={"labels": {}}, segments=["country"])
     # a filter cannot be read fast; this one keeps everything
@@ -540,7 +540,7 @@ def test_the_careful_path_counts_what_the_fast_one_does(row: dict[str, Any]) -> 
         max_size=20,
     )
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_feature_is_in_the_cell_that_predictions_count_it_in(rows: list[dict[str, Any]]) -> None:
     of, built = everything()
     present = [{k: v for k, v in row.items() if v is not None} | {"income": 0.5} for row in rows]

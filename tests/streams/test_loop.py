@@ -380,7 +380,7 @@ def test_a_state_is_restored_for_the_partition_that_was_gained(log: MemoryLog) -
 ACTIONS = st.sampled_from(["turn", "commit", "abort", "crash", "expire", "leave", "join", "write"])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(ACTIONS, st.integers(0, 3)), max_size=60))
 def test_whatever_happens_to_members_each_event_is_counted_once(
     actions: list[tuple[str, int]],

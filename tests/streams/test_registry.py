@@ -123,7 +123,7 @@ WRITTEN = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(WRITTEN)
 def test_a_compacted_log_says_the_same(said: list) -> None:  # type: ignore[type-arg]
     whole = [filed(), *(one() for one in said)]

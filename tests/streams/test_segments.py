@@ -195,7 +195,7 @@ def test_ten_thousand_new_values_are_one_segment_and_one_group() -> None:
     }
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.sampled_from(["DE", "FR", "IT", 1, True, None, 2.5]), min_size=1, max_size=40))
 def test_the_segments_of_a_grouping_add_up_to_all_exactly(values: list[Any]) -> None:
     rows = tagged(len(values), country=values)

@@ -444,9 +444,7 @@ def test_what_is_typed_wrong_names_what_was_expected() -> None:
     assert parse_where(["a=b=c"]) == (Where("a", "b=c"),)
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(
     st.lists(
         st.tuples(

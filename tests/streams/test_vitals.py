@@ -242,7 +242,7 @@ MESSY = [
 
 
 @given(st.lists(st.integers(0, 300), max_size=5), st.permutations(range(3)))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_any_split_into_batches_flushes_and_profilers_gives_the_same_counts(
     cuts: list[int], order: list[int]
 ) -> None:

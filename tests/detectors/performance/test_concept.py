@@ -356,7 +356,7 @@ def same(a: Memory | None, b: Memory | None) -> bool:
     return json.dumps(to_data(a)) == json.dumps(to_data(b))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     cut=st.integers(0, 40),
     kind=st.sampled_from(["errors", "numbers"]),
@@ -462,7 +462,7 @@ def spread(of: list[int]) -> Ints:
     return counts
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(reference=cells, windows=st.lists(cells, min_size=1, max_size=4))
 def test_any_counts_give_finite_answers_and_a_memory_that_can_be_written(
     reference: list[int], windows: list[list[int]]

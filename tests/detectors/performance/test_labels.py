@@ -231,7 +231,7 @@ def test_the_middle_age_of_labels_comes_with_the_edges_of_its_bucket() -> None:
 counts = st.lists(st.integers(-5, 1000), min_size=LAGS, max_size=LAGS)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     of=counts,
     usual=st.none() | counts,

@@ -215,7 +215,7 @@ def test_numbers_near_the_largest_float_are_counted_as_beyond_and_stay_finite() 
         assert all(isfinite(part) for part in found), (name, found)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(

@@ -64,7 +64,7 @@ def test_a_number_may_be_written_relative_to_the_baseline() -> None:
     assert baseline(-2.0, 0.05, relative=True) == pytest.approx(-1.9)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     k=st.integers(0, 1000), m=st.integers(0, 10_000), allowed=st.floats(0, 0.3), up=st.booleans()
 )

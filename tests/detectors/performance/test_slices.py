@@ -227,7 +227,7 @@ def test_a_value_that_the_past_did_not_have_is_held_against_the_whole_past() -> 
     lost=st.sampled_from(["error", "loss"]),
     with_past=st.booleans(),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_integers_give_finite_numbers(
     seed: int, largest: int, lowest: float, lost: str, with_past: bool
 ) -> None:

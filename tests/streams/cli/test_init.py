@@ -470,7 +470,7 @@ NAMES = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.dictionaries(NAMES, VALUES, max_size=6), min_size=1, max_size=6))
 def test_any_json_gives_a_lifecycle_or_one_clear_line(
     tmp_path_factory: pytest.TempPathFactory, events: list[dict[str, Any]]
@@ -483,7 +483,7 @@ def test_any_json_gives_a_lifecycle_or_one_clear_line(
     _lifecycle_or_line(source)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(NAMES, min_size=1, max_size=5, unique=True),
     st.lists(st.lists(st.text(max_size=8), min_size=5, max_size=5), min_size=1, max_size=6),

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import fastavro
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.broker import Partition
@@ -316,7 +316,6 @@ def test_types_come_out_as_documented(type_: Any, value: Any, wanted: Any) -> No
     assert json.loads(decoded(type_, value)) == {"v": wanted}
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats() | st.none() | st.text()))
 def test_every_number_and_text_comes_out_as_it_went_in(values: list[Any]) -> None:
     found = json.loads(decoded({"type": "array", "items": ["null", "double", "string"]}, values))
@@ -363,7 +362,6 @@ def test_a_schema_may_refer_to_others() -> None:
     assert avro.reader(Schema("AVRO", schema, (home,)))(b"\x02") == b'{"h":"own"}'
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_no_bytes_break_the_reader(value: bytes) -> None:
     found = taken(reads("avro"), [(framed(1, value), ())])

@@ -223,7 +223,7 @@ HOUR_MS = 60 * MINUTE_MS
     ids=["talking", "silent"],
 )
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_outcomes_and_counts_depend_on_the_two_logs_alone(
     silences: bool, behind_ms: list[int], seed: int
 ) -> None:

@@ -61,7 +61,7 @@ def past_of(found: Sequence[dict[str, Any]], subject: Scoped = HEALTH) -> Past:
 
 
 @given(st.permutations(range(40)), st.lists(st.integers(0, 39), max_size=10))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_neither_order_nor_repetition_of_windows_changes_what_is_kept(
     order: list[int], again: list[int]
 ) -> None:
