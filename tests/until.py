@@ -12,7 +12,7 @@ PAUSE_S = 0.02
 
 def until(
     condition: Callable[[], T],
-    within: timedelta = timedelta(seconds=20),
+    within: timedelta = timedelta(seconds=60),
     describe: Callable[[], object] | str = "",
 ) -> T:
     """Call `condition` until it answers something true, and return that answer.

@@ -72,7 +72,7 @@ def test_killed_and_frozen_workers_count_each_event_exactly_once(
             fleet.revive()
             return count().total() >= produced.total()
 
-        until(all_counted, timedelta(seconds=45), lambda: (fleet.done, counted.total()))
+        until(all_counted, timedelta(seconds=90), lambda: (fleet.done, counted.total()))
         assert fleet.stop() == [0, 0, 0]
 
     for record in auditor.followed(to_end=True):

@@ -4,7 +4,6 @@ import itertools
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException
@@ -166,4 +165,4 @@ def drive(*members: Member, to: Callable[[], object], limit: int = 100) -> None:
             member.poll(limit)
         return bool(to())
 
-    until(reached, timedelta(seconds=30), lambda: [(m.owned, len(m.records)) for m in members])
+    until(reached, describe=lambda: [(m.owned, len(m.records)) for m in members])

@@ -274,7 +274,7 @@ def test_a_running_service_finds_what_replay_finds_and_the_commands_show_it(
         assert main(["retrain", "nobody"]) == 1, "no window is waited for where there is no model"
         assert "refused: retrain, nobody: unknown_model" in capsys.readouterr().out
         port = environment["LEEWAY_HTTP_PORT"]
-        given = until(lambda: _give(port, "churn"), within=timedelta(seconds=30))
+        given = until(lambda: _give(port, "churn"))
         assert given["status"] == "pending"
         _produce(made, environment)
         found = until(
@@ -283,7 +283,7 @@ def test_a_running_service_finds_what_replay_finds_and_the_commands_show_it(
             describe="the last window",
         )
         assert asked(*said, *began, *ends)["outcome"] == "applied", "it is not given again"
-        told = until(lambda: _answered(port, given["command_id"]), within=timedelta(seconds=20))
+        told = until(lambda: _answered(port, given["command_id"]))
         assert (told["status"], told["reason"]) == ("refused", "unknown_episode")
         (silence,) = _get(port, "/silences")["items"]
         assert (silence["command_id"], silence["by"]) == ("moving", "ann")
@@ -344,7 +344,7 @@ def _produce(made: Path, environment: dict[str, str]) -> None:
     )
     writer = Writer({"bootstrap.servers": environment["LEEWAY_BROKERS"]})
     topic = f"{environment['LEEWAY_TOPICS_PREFIX']}predictions"
-    until(lambda: _exists(environment, topic), within=timedelta(seconds=30))
+    until(lambda: _exists(environment, topic))
     stranger = {"model_id": "nobody", "timestamp": int(START.timestamp() * 1000), "features": {}}
     for value in (b"broken", json.dumps(stranger).encode()):
         writer.write(Outgoing(topic, None, value))

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -285,7 +284,7 @@ def test_a_broker_does_not_outlive_the_process_that_started_it(tmp_path: Path) -
             return not Path(home).exists()
         return False
 
-    until(gone, timedelta(seconds=10), f"broker {pid} ends and {home} is removed")
+    until(gone, describe=f"broker {pid} ends and {home} is removed")
 
 
 def test_docker_that_fails_falls_back_to_java(

@@ -4,14 +4,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 
 import pytest
 
 from streams.supervisor import Child, Supervisor, leeway
 from tests.until import until
-
-SOON = timedelta(seconds=20)
 
 
 class Said:
@@ -65,7 +62,7 @@ def tended(supervisor: Supervisor, done: Callable[[], bool]) -> None:
         supervisor.tend(0.05)
         return done()
 
-    until(turn, within=SOON)
+    until(turn)
 
 
 def test_a_child_is_told_how_often_it_was_started_again(started: Start) -> None:

@@ -92,7 +92,7 @@ def test_after_a_restart_of_the_server_the_page_finds_it_again(browse: Browse) -
     expect(page.locator("#models tbody tr")).to_have_count(1)  # what was known is still shown
     read.fold(told("results", result(1), offset=0))
     browse.serve(read, port=port)
-    page.wait_for_selector("#live[data-state=live]", timeout=20_000)
+    page.wait_for_selector("#live[data-state=live]", timeout=30_000)
     expect(page.locator("#models .strip")).to_be_visible()
     browse.complaints.clear()  # a browser complains of requests that fail
 
@@ -104,7 +104,7 @@ def test_a_page_about_one_model_does_not_stir_for_another(browse: Browse) -> Non
     page.on("request", lambda request: asked.append(request.url))
     served.fold(told("results", result(9, model="loan-default")))
     served.fold(told("results", result(9, model="churn")))
-    page.wait_for_event("request", timeout=5_000)
+    page.wait_for_event("request", timeout=30_000)
     assert asked == [f"{served.url}/models/churn"]
 
 

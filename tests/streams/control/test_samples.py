@@ -1,6 +1,5 @@
 """What control derives for Prometheus: everything that it should, from the newest results, and within its bounds."""
 
-import time
 from collections import Counter
 from typing import Any
 
@@ -129,9 +128,7 @@ def test_ten_thousand_models_have_a_bounded_number_of_samples() -> None:
         *(told("results", result(0, model=f"m{number:05}")) for number in range(10_000)),
     )
     bounds = Bounds(models=50)
-    began = time.perf_counter()
     found = Sampler(model, bounds).of_models(NOW_MS)
-    assert time.perf_counter() - began < 5
     models = {sample.labels[0] for sample in found if sample.metric.labels[:1] == ("model",)}
     assert len(models) == bounds.models + 1
     per_model = Counter(sample.labels[0] for sample in found if "model" in sample.metric.labels)
