@@ -52,6 +52,7 @@ class Waking:
                     }
                     for topic in readers.topics
                 }
+                changed = True
             of_source = self._until_ms.get(readers, _NOWHERE).get(progress.source, {})
             for number in awake:
                 changed |= of_source.pop(number, None) is not None
