@@ -66,9 +66,8 @@ class CameIn:
         since_ms, until_ms : int
             Those before were judged; up to here the topics are complete.
         """
-        known = [sources[topic] for topic in readers.topics if topic in sources]
-        if all(source.silent(readers.idle_ms) for source in known):
-            latest = max(max(source.highest_ms.values(), default=0) for source in known)
+        if readers.silent(sources):
+            latest = max(max(sources[t].highest_ms.values(), default=0) for t in readers.topics)
             until_ms = max(until_ms, latest // SLOT_MS * SLOT_MS + SLOT_MS)
         found = [
             (start, source)

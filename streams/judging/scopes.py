@@ -92,7 +92,7 @@ def complete(
     known = [sources[topic] for topic in readers.topics if topic in sources]
     if len(known) < len(readers.topics):
         return None
-    if all(source.silent(readers.idle_ms) for source in known):
+    if readers.silent(sources):
         last_ms = [highest_ms for source in known for highest_ms in source.highest_ms.values()]
         silent_ms = min(min(source.idle_ms.values()) for source in known)
         return Complete(None, max(last_ms), silent_ms) if last_ms else None

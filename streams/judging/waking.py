@@ -21,6 +21,12 @@ class Readers(NamedTuple):
     topics: tuple[str, ...]
     idle_ms: int
 
+    def silent(self, sources: Mapping[str, SourceProgress]) -> bool:
+        """Whether nothing comes from any of the topics."""
+        return all(
+            topic in sources and sources[topic].silent(self.idle_ms) for topic in self.topics
+        )
+
 
 _NOWHERE: Mapping[str, dict[int, int]] = MappingProxyType({})
 _Kept = list[tuple[Readers, dict[str, dict[int, int]]]]
@@ -43,7 +49,7 @@ class Waking:
         changed = False
         for readers in of:
             awake = [r.partition for r in progress.reports if r.idle_ms < readers.idle_ms]
-            if awake and _all_silent(readers, sources):
+            if awake and readers.silent(sources):
                 self._until_ms[readers] = {
                     topic: {
                         number: silent_ms + 2 * readers.idle_ms
@@ -68,9 +74,3 @@ class Waking:
         found = cls()
         found._until_ms = dict(msgspec.convert(data, _Kept, strict=False))  # keys of JSON are texts
         return found
-
-
-def _all_silent(readers: Readers, sources: Mapping[str, SourceProgress]) -> bool:
-    return all(
-        topic in sources and sources[topic].silent(readers.idle_ms) for topic in readers.topics
-    )

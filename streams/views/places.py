@@ -6,10 +6,8 @@ from types import MappingProxyType
 from streams.broker import Partition
 
 Place = tuple[Partition, int]  # of a record: its partition and offset
-Recalled = Mapping[
-    Place, bytes | None
-]  # JSON that was read from the log again; None: no longer there
-
+# JSON that was read from the log again; None: no longer there
+Recalled = Mapping[Place, bytes | None]
 
 NOTHING: Recalled = MappingProxyType({})
 
